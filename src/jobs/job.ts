@@ -1,0 +1,72 @@
+/**
+ * The life of a job, in one place.
+ *
+ * | from                  | to         | verb            | guard                                                     |
+ * | --------------------- | ---------- | --------------- | --------------------------------------------------------- |
+ * | (none)                | accepted   | submit          |                                                           |
+ * | accepted              | pending    | admit           |                                                           |
+ * | pending               | processing | claim           | a fresh lease token, attempt + 1                          |
+ * | processing            | pending    | release, retry  | the lease token; retry: below the limit                   |
+ * | processing            | pending    | reap            | the lease has run out; below the limit of crashes         |
+ * | processing            | success    | succeed         | the lease token; the result is stored already             |
+ * | processing            | failed     | fail            | the lease token                                           |
+ * | processing            | failed     | reap            | the lease has run out; at the limit of crashes            |
+ * | accepted, pending     | cancelled  | cancel          |                                                           |
+ * | processing            | cancelled  | settleCancelled | the lease token, and cancellation was asked for           |
+ * | processing            | cancelled  | reap            | the lease has run out, and cancellation was asked for     |
+ *
+ * Each transition is one guarded UPDATE whose row count decides; a trigger refuses any change of the status of a job
+ * that has finished.
+ */
+export const JOB_STATUSES = ['accepted', 'pending', 'processing', 'success', 'failed', 'cancelled'] as const
+export type JobStatus = (typeof JOB_STATUSES)[number]
+
+export const FINISHED_STATUSES = ['success', 'failed', 'cancelled'] as const satisfies readonly JobStatus[]
+export type FinishedStatus = (typeof FINISHED_STATUSES)[number]
+
+export function isFinished(status: JobStatus): status is FinishedStatus {
+  return (FINISHED_STATUSES as readonly JobStatus[]).includes(status)
+}
+
+export const SERVICE_TIERS = ['cpuflex', 'gpuflex'] as const
+export type ServiceTier = (typeof SERVICE_TIERS)[number]
+
+/** What the user is told of a job that failed: a stable code, and what is wrong with which file or server. */
+export interface JobError {
+  readonly code: string
+  readonly message: string
+}
+
+export interface Job {
+  /** UUID. */
+  readonly id: string
+  /** Identifier of the API key that submitted it. */
+  readonly keyId: string
+  /** `publisher/model`. */
+  readonly model: string
+  readonly status: JobStatus
+  /** The tier asked for. */
+  readonly serviceTier: ServiceTier
+  /** The tier that runs or ran it; null until it was claimed. */
+  readonly servedTier: ServiceTier | null
+  /** The validated model parameters, as submitted. */
+  readonly input: Readonly<Record<string, unknown>>
+  /** Key of the uploaded recording in the payload store. */
+  readonly payloadKey: string
+  /** Key of the stored result; null unless the status is `success`. */
+  readonly resultKey: string | null
+  /** Null unless the status is `failed`. */
+  readonly error: JobError | null
+  /** Longest recording that this job may have, in seconds; null: no limit. */
+  readonly maxAudioSeconds: number | null
+  readonly acceptedAt: Date
+  readonly startedAt: Date | null
+  readonly completedAt: Date | null
+  readonly cancelRequestedAt: Date | null
+  /** How often it was claimed. */
+  readonly attempt: number
+  /** How often a retryable error sent it back. */
+  readonly failures: number
+  /** How often the process that ran it died. */
+  readonly crashes: number
+}

@@ -1,0 +1,25 @@
+/**
+ * What can be wrong with a recording, a checkpoint or a parameter. The message is for the user of the file; it holds no path
+ * of the server and nothing of the transcript.
+ */
+export type EngineErrorCode =
+  | 'audio.empty'
+  | 'audio.not_media'
+  | 'audio.no_audio_stream'
+  | 'audio.damaged'
+  | 'audio.too_long'
+  | 'checkpoint.missing_file'
+  | 'checkpoint.invalid'
+  | 'checkpoint.unsupported'
+  | 'parameter.unsupported'
+
+export class EngineError extends Error {
+  override readonly name = 'EngineError'
+  readonly code: EngineErrorCode
+  readonly retryable = false
+
+  constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,27 @@
+/** One segment, with the reference's names (`whisper.transcribe()`). */
+export interface Segment {
+  readonly id: number
+  /** Where its window begins, in frames of 10 ms. */
+  readonly seek: number
+  /** Seconds from the beginning of the recording. */
+  readonly start: number
+  readonly end: number
+  readonly text: string
+  /** Token ids, timestamps included. */
+  readonly tokens: readonly number[]
+  readonly temperature: number
+  /** Sum of the log-probabilities / (tokens + 1), of the whole window. */
+  readonly avg_logprob: number
+  /** UTF-8 bytes / zlib bytes of the window's text. */
+  readonly compression_ratio: number
+  readonly no_speech_prob: number
+}
+
+export interface Transcription {
+  readonly text: string
+  /** Whisper's language code, `en`. */
+  readonly language: string
+  /** Seconds of audio. */
+  readonly duration: number
+  readonly segments: readonly Segment[]
+}
