@@ -1,25 +1,28 @@
 /**
- * What can be wrong with a recording, a checkpoint or a parameter. The message is for the user of the file; it holds no path
- * of the server and nothing of the transcript.
+ * What can be wrong with a recording, a checkpoint or this machine. The message is for the user of the file; it holds no path of
+ * the server and nothing of the transcript.
  */
 export type EngineErrorCode =
   | 'audio.empty'
   | 'audio.not_media'
   | 'audio.no_audio_stream'
   | 'audio.damaged'
+  | 'audio.truncated'
   | 'audio.too_long'
   | 'checkpoint.missing_file'
   | 'checkpoint.invalid'
   | 'checkpoint.unsupported'
-  | 'parameter.unsupported'
+  | 'engine.disk_full'
 
 export class EngineError extends Error {
   override readonly name = 'EngineError'
   readonly code: EngineErrorCode
-  readonly retryable = false
+  /** Only a disk may have room again. */
+  readonly retryable: boolean
 
   constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
+    this.retryable = code === 'engine.disk_full'
   }
 }

@@ -1,0 +1,76 @@
+import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+import { EngineError } from '../errors.ts'
+
+export const TENSOR_TYPES = ['F32', 'F16', 'BF16'] as const
+export type TensorType = (typeof TENSOR_TYPES)[number]
+const BYTES: Readonly<Record<TensorType, number>> = { F32: 4, F16: 2, BF16: 2 }
+
+/** Where a tensor lies: little-endian, row-major, from `offset` on in `file`. */
+export interface TensorLocation {
+  /** Absolute path. */
+  readonly file: string
+  readonly type: TensorType
+  readonly shape: readonly number[]
+  /** Bytes from the beginning of the file. */
+  readonly offset: number
+  readonly length: number
+}
+
+/** A header is a few hundred kilobytes at most. */
+const MAX_HEADER_BYTES = 100 * 2 ** 20
+
+const Header = Type.Record(
+  Type.String(),
+  Type.Object({
+    dtype: Type.Union(TENSOR_TYPES.map((type) => Type.Literal(type))),
+    shape: Type.Array(Type.Integer({ minimum: 0 })),
+    data_offsets: Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })]),
+  }),
+)
+
+/**
+ * Reads the header of a safetensors file: eight bytes of length, then JSON, then the tensors.
+ * @throws EngineError `checkpoint.invalid`
+ */
+export async function readSafetensors(path: string): Promise<ReadonlyMap<string, TensorLocation>> {
+  const name = basename(path)
+  await using file = await open(path)
+  const { size } = await file.stat()
+  const lengthBytes = Buffer.alloc(8)
+  await file.read(lengthBytes, 0, 8, 0)
+  const headerLength = Number(lengthBytes.readBigUInt64LE())
+  if (headerLength > Math.min(size - 8, MAX_HEADER_BYTES)) throw invalid(name, 'its header is longer than the file')
+  const headerBytes = Buffer.alloc(headerLength)
+  await file.read(headerBytes, 0, headerLength, 8)
+
+  const header = parse(headerBytes, name)
+  const dataAt = 8 + headerLength
+  const locations = Object.entries(header).map(([tensor, { dtype, shape, data_offsets: [begin, end] }]) => {
+    const length = shape.reduce((product, size) => product * size, BYTES[dtype])
+    if (end - begin !== length || dataAt + end > size) {
+      throw invalid(name, `tensor ${tensor} does not lie within the file, which may be cut off`)
+    }
+    return [tensor, { file: path, type: dtype, shape, offset: dataAt + begin, length }] as const
+  })
+  return new Map(locations)
+}
+
+function parse(bytes: Buffer, name: string): Type.Static<typeof Header> {
+  let json: unknown
+  try {
+    json = JSON.parse(bytes.toString('utf8'))
+  } catch (cause) {
+    throw invalid(name, 'its header is not JSON', cause)
+  }
+  if (typeof json !== 'object' || json === null) throw invalid(name, 'its header is not an object')
+  const { __metadata__: _, ...tensors } = json as Record<string, unknown>
+  if (!Check(Header, tensors)) throw invalid(name, 'its header describes no tensors of type F32, F16 or BF16')
+  return tensors
+}
+
+function invalid(name: string, why: string, cause?: unknown): EngineError {
+  return new EngineError('checkpoint.invalid', `${name} can’t be used: ${why}.`, { cause })
+}

@@ -1,0 +1,160 @@
+import { basename, dirname } from 'node:path'
+import proto from 'onnx-proto'
+import type { onnx } from 'onnx-proto'
+import type { TensorLocation, TensorType } from '../checkpoint/safetensors.ts'
+import { EngineError } from '../errors.ts'
+
+/** A value of the graph: a node's output, an input or a constant. */
+export type Value = string & { readonly __brand: 'Value' }
+
+const { DataType } = proto.onnx.TensorProto
+const TYPES: Readonly<Record<TensorType | 'I64', number>> = {
+  F32: DataType.FLOAT,
+  F16: DataType.FLOAT16,
+  BF16: DataType.BFLOAT16,
+  I64: DataType.INT64,
+}
+
+export type Attribute = number | string | readonly number[] | { readonly float: number }
+
+/** Opset of 2021, the oldest with LayerNormalization; IR version to go with it. */
+const OPSET = 17
+const IR_VERSION = 8
+
+/** Operators of ONNX Runtime's own. */
+const CONTRIB = 'com.microsoft'
+
+/** A model and the folder that its weights' files lie in. */
+export interface BuiltGraph {
+  /** Serialised ModelProto; a few kilobytes, since the weights stay in the checkpoint's files. */
+  readonly model: Uint8Array
+  readonly weightsFolder: string
+}
+
+/** Puts an ONNX graph together whose weights are byte ranges of the checkpoint's own files. */
+export class GraphBuilder {
+  readonly #tensors: ReadonlyMap<string, TensorLocation>
+  readonly #nodes: onnx.INodeProto[] = []
+  readonly #initializers: onnx.ITensorProto[] = []
+  readonly #inputs: onnx.IValueInfoProto[] = []
+  readonly #outputs: onnx.IValueInfoProto[] = []
+  readonly #weights = new Map<string, Value>()
+  #count = 0
+
+  constructor(tensors: ReadonlyMap<string, TensorLocation>) {
+    this.#tensors = tensors
+  }
+
+  input(name: string, type: 'F32' | 'I64', shape: readonly (number | string)[]): Value {
+    this.#inputs.push(valueInfo(name, TYPES[type], shape))
+    return name as Value
+  }
+
+  output(name: string, value: Value, shape: readonly (number | string)[]): void {
+    this.#nodes.push({ opType: 'Identity', input: [value], output: [name] })
+    this.#outputs.push(valueInfo(name, TYPES.F32, shape))
+  }
+
+  /**
+   * A tensor of the checkpoint as float32; half-precision ones are widened when the session is made.
+   * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
+   */
+  weight(name: string, shape: readonly number[]): Value {
+    const known = this.#weights.get(name)
+    if (known !== undefined) return known
+    const location = this.#tensors.get(name)
+    if (location === undefined) throw new EngineError('checkpoint.invalid', `The checkpoint has no tensor ${name}.`)
+    if (location.shape.join() !== shape.join()) {
+      const got = `[${location.shape.join(', ')}] instead of [${shape.join(', ')}]`
+      throw new EngineError('checkpoint.invalid', `The checkpoint’s tensor ${name} has the shape ${got}.`)
+    }
+    this.#initializers.push({
+      name,
+      dims: [...location.shape],
+      dataType: TYPES[location.type],
+      dataLocation: proto.onnx.TensorProto.DataLocation.EXTERNAL,
+      externalData: [
+        { key: 'location', value: basename(location.file) },
+        { key: 'offset', value: String(location.offset) },
+        { key: 'length', value: String(location.length) },
+      ],
+    })
+    const value = location.type === 'F32' ? (name as Value) : this.node('Cast', [name as Value], { to: TYPES.F32 })
+    this.#weights.set(name, value)
+    return value
+  }
+
+  integers(values: readonly number[]): Value {
+    const name = this.#name('integers')
+    const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
+    this.#initializers.push({ name, dims: [values.length], dataType: TYPES.I64, rawData })
+    return name
+  }
+
+  scalar(value: number): Value {
+    const name = this.#name('scalar')
+    const rawData = new Uint8Array(Float32Array.of(value).buffer)
+    this.#initializers.push({ name, dims: [], dataType: TYPES.F32, rawData })
+    return name
+  }
+
+  node(opType: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}): Value {
+    const output = this.#name(opType)
+    this.#nodes.push({
+      opType,
+      input: [...inputs],
+      output: [output],
+      attribute: Object.entries(attributes).map(([name, value]) => attributeProto(name, value)),
+    })
+    return output
+  }
+
+  contrib(opType: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}): Value {
+    const output = this.node(opType, inputs, attributes)
+    const node = this.#nodes.at(-1)
+    if (node !== undefined) node.domain = CONTRIB
+    return output
+  }
+
+  build(): BuiltGraph {
+    const folders = new Set([...this.#tensors.values()].map(({ file }) => dirname(file)))
+    const [weightsFolder, ...others] = folders
+    if (weightsFolder === undefined || others.length > 0) {
+      throw new EngineError('checkpoint.unsupported', 'The checkpoint’s weights lie in several folders.')
+    }
+    const model = proto.onnx.ModelProto.encode({
+      irVersion: IR_VERSION,
+      opsetImport: [
+        { domain: '', version: OPSET },
+        { domain: CONTRIB, version: 1 },
+      ],
+      producerName: 'sotto',
+      graph: {
+        name: 'whisper',
+        node: this.#nodes,
+        initializer: this.#initializers,
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    }).finish()
+    return { model, weightsFolder }
+  }
+
+  #name(prefix: string): Value {
+    this.#count += 1
+    return `${prefix}_${this.#count}` as Value
+  }
+}
+
+function valueInfo(name: string, elemType: number, shape: readonly (number | string)[]): onnx.IValueInfoProto {
+  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
+  return { name, type: { tensorType: { elemType, shape: { dim } } } }
+}
+
+function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
+  const { AttributeType } = proto.onnx.AttributeProto
+  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: Buffer.from(value) }
+  if (typeof value === 'number') return { name, type: AttributeType.INT, i: value }
+  if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float }
+  return { name, type: AttributeType.INTS, ints: [...value] }
+}

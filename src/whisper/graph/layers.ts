@@ -1,0 +1,88 @@
+import type { GraphBuilder, Value } from './graph-builder.ts'
+
+/** The pieces that encoder and decoder share. Activations are kept as rows, [rows, width], since that is what Gemm takes. */
+export class Layers {
+  readonly graph: GraphBuilder
+  readonly width: number
+  readonly heads: number
+  readonly headWidth: number
+
+  constructor(graph: GraphBuilder, width: number, heads: number) {
+    this.graph = graph
+    this.width = width
+    this.heads = heads
+    this.headWidth = width / heads
+  }
+
+  /** x·Wᵀ + b: checkpoints keep a linear layer's weights as [out, in]. Whisper's keys have no bias. */
+  linear(rows: Value, name: string, outputs: number, inputs: number, hasBias = true): Value {
+    const weight = this.graph.weight(`${name}.weight`, [outputs, inputs])
+    const bias = hasBias ? [this.graph.weight(`${name}.bias`, [outputs])] : []
+    return this.graph.node('Gemm', [rows, weight, ...bias], { transB: 1 })
+  }
+
+  layerNorm(value: Value, name: string): Value {
+    const scale = this.graph.weight(`${name}.weight`, [this.width])
+    const bias = this.graph.weight(`${name}.bias`, [this.width])
+    return this.graph.node('LayerNormalization', [value, scale, bias], { axis: -1, epsilon: { float: 1e-5 } })
+  }
+
+  add(one: Value, other: Value): Value {
+    return this.graph.node('Add', [one, other])
+  }
+
+  /** The exact GELU, by the error function. */
+  gelu(value: Value): Value {
+    return this.graph.contrib('Gelu', [value])
+  }
+
+  mlp(rows: Value, name: string): Value {
+    const inner = this.gelu(this.linear(rows, `${name}.fc1`, 4 * this.width, this.width))
+    return this.linear(inner, `${name}.fc2`, this.width, 4 * this.width)
+  }
+
+  /** Rows of one kind: queries come scaled by 1/√headWidth, which the reference splits between queries and keys. */
+  queries(rows: Value, name: string): Value {
+    const scale = this.graph.scalar(this.headWidth ** -0.5)
+    return this.graph.node('Mul', [this.linear(rows, `${name}.q_proj`, this.width, this.width), scale])
+  }
+
+  keys(rows: Value, name: string): Value {
+    return this.linear(rows, `${name}.k_proj`, this.width, this.width, false)
+  }
+
+  values(rows: Value, name: string): Value {
+    return this.linear(rows, `${name}.v_proj`, this.width, this.width)
+  }
+
+  /** [batch·length, width] → [batch, heads, length, headWidth], or with `isTransposed` [batch, heads, headWidth, length]. */
+  split(rows: Value, batch: Value, isTransposed = false): Value {
+    const shape = this.graph.node('Concat', [batch, this.graph.integers([-1, this.heads, this.headWidth])], { axis: 0 })
+    const split = this.graph.node('Reshape', [rows, shape])
+    return this.graph.node('Transpose', [split], { perm: isTransposed ? [0, 2, 3, 1] : [0, 2, 1, 3] })
+  }
+
+  /** [batch, heads, length, headWidth] → [batch·length, width]. */
+  merge(heads: Value): Value {
+    const transposed = this.graph.node('Transpose', [heads], { perm: [0, 2, 1, 3] })
+    return this.graph.node('Reshape', [transposed, this.graph.integers([-1, this.width])])
+  }
+
+  /**
+   * softmax(q·k + mask)·v
+   * @param q [batch, heads, length, headWidth], scaled
+   * @param k [batch, heads, headWidth, keys]
+   * @param v [batch, heads, keys, headWidth]
+   * @returns [batch·length, width]
+   */
+  attend(q: Value, k: Value, v: Value, mask?: Value): Value {
+    const scores = this.graph.node('MatMul', [q, k])
+    const masked = mask === undefined ? scores : this.add(scores, mask)
+    const weights = this.graph.node('Softmax', [masked], { axis: -1 })
+    return this.merge(this.graph.node('MatMul', [weights, v]))
+  }
+
+  project(rows: Value, name: string): Value {
+    return this.linear(rows, `${name}.out_proj`, this.width, this.width)
+  }
+}
