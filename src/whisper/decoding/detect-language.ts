@@ -1,0 +1,20 @@
+import type { EncodedWindow, WhisperModel } from '../model.ts'
+import { logSumExp } from './log-softmax.ts'
+
+/**
+ * Probabilities of the languages, by their codes, the most probable first: the decoder's answer to `<|startoftranscript|>` alone,
+ * among the language tokens. English alone for a checkpoint that knows no other.
+ */
+export async function detectLanguage(
+  model: WhisperModel,
+  window: EncodedWindow,
+): Promise<readonly { readonly language: string; readonly probability: number }[]> {
+  const { languages, sot } = model.tokenizer
+  if (languages.size === 0) return [{ language: 'en', probability: 1 }]
+  const logits = await model.sequences(window, 1).read([sot], [0])
+  const ofLanguages = Float32Array.from(languages.values(), (token) => logits[token]!)
+  const total = logSumExp(ofLanguages, 0, ofLanguages.length)
+  return [...languages.keys()]
+    .map((language, index) => ({ language, probability: Math.exp(ofLanguages[index]! - total) }))
+    .toSorted((one, other) => other.probability - one.probability)
+}
