@@ -8,12 +8,16 @@
  * | pending               | processing | claim           | a fresh lease token, attempt + 1                          |
  * | processing            | pending    | release, retry  | the lease token; retry: below the limit                   |
  * | processing            | pending    | reap            | the lease has run out; below the limit of crashes         |
+ * | processing            | pending    | recover         | the process that ran it is dead                           |
  * | processing            | success    | succeed         | the lease token; the result is stored already             |
  * | processing            | failed     | fail            | the lease token                                           |
+ * | processing            | failed     | retry           | the lease token; at the limit                             |
  * | processing            | failed     | reap            | the lease has run out; at the limit of crashes            |
  * | accepted, pending     | cancelled  | cancel          |                                                           |
  * | processing            | cancelled  | settleCancelled | the lease token, and cancellation was asked for           |
+ * | processing            | cancelled  | release, retry  | the lease token, and cancellation was asked for           |
  * | processing            | cancelled  | reap            | the lease has run out, and cancellation was asked for     |
+ * | processing            | cancelled  | recover         | its process is dead, and cancellation was asked for       |
  *
  * Each transition is one guarded UPDATE whose row count decides; a trigger refuses any change of the status of a job
  * that has finished.

@@ -1,4 +1,4 @@
-import type { Job, JobError, ServiceTier } from './job.ts'
+import type { Job, JobError, JobStatus, ServiceTier } from './job.ts'
 
 export interface NewJob {
   readonly id: string
@@ -28,12 +28,19 @@ export interface ClaimedJob {
 export type LeaseState = 'held' | 'cancel' | 'lost'
 
 export interface JobEvents {
-  /** A job can be claimed. */
+  /** A job was submitted, admitted or given back: `admit`, then `claim`. */
   claimable: []
   /** A running job is to be stopped. */
   cancelRequested: [jobId: string]
   /** A job has reached `success`, `failed` or `cancelled`. */
   finished: [jobId: string]
+}
+
+export interface ListOptions {
+  readonly status?: JobStatus
+  readonly limit: number
+  /** Id of the last job of the page before. */
+  readonly before?: string
 }
 
 /** The jobs table. All times are the database's. Errors of the database are thrown as `JobStoreError` (`store.unavailable`). */
@@ -42,6 +49,9 @@ export interface JobStore {
   submit(job: NewJob): Promise<Job>
 
   find(id: string): Promise<Job | undefined>
+
+  /** A key's jobs, the newest first; without the urgent ones, which are gone with their connection. */
+  list(keyId: string, options: ListOptions): Promise<readonly Job[]>
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>
@@ -67,18 +77,18 @@ export interface JobStore {
   succeed(lease: Lease, resultKey: string): Promise<boolean>
   fail(lease: Lease, error: JobError): Promise<boolean>
   settleCancelled(lease: Lease): Promise<boolean>
-  /** Gives it back untouched, as in a graceful stop. */
+  /** Gives it back untouched, as in a graceful stop; cancels it if that was asked for. */
   release(lease: Lease): Promise<boolean>
   /**
    * Gives it back after a retryable error, or after the engine process died (`crash`), or fails it with this error when it
-   * has had its limit of them. Says what became of it.
+   * has had its limit of them, or cancels it if that was asked for. Says what became of it.
    */
   retry(
     lease: Lease,
     cause: 'error' | 'crash',
     error: JobError,
     limits: { readonly failures: number; readonly crashes: number },
-  ): Promise<'pending' | 'failed' | 'lost'>
+  ): Promise<'pending' | 'failed' | 'cancelled' | 'lost'>
 
   /**
    * Cancels a job: one that waits at once, a running one by `cancelRequestedAt` and the event `cancelRequested`.
@@ -92,7 +102,10 @@ export interface JobStore {
   /** Takes expired leases back, as the table in `job.ts` says. Says how many. */
   reap(limits: { readonly crashes: number }): Promise<number>
 
-  /** At the start of the only process on this database: gives back what the one before it was running. Says how many. */
+  /**
+   * At the start of the only process on this database: gives back what the one before it was running, and cancels what only
+   * its clients waited for. Says how many had been running.
+   */
   recover(): Promise<number>
 
   /** Fails when the database does not answer a write. */

@@ -9,6 +9,7 @@ export type PayloadKey = string
 export interface WriteOptions {
   /** More than this is refused with `payload.too_large`. */
   readonly maxBytes?: number
+  /** Aborting destroys the body and rejects with the signal's reason. */
   readonly signal?: AbortSignal
   /** Runs when all bytes are durable and before the object appears; when it throws, nothing appears. */
   readonly beforeCommit?: () => Promise<void>
@@ -21,7 +22,10 @@ export interface LocalPayload extends AsyncDisposable {
 
 /** Where recordings and results lie. Memory stays flat whatever their size. Errors are `PayloadError`s. */
 export interface PayloadStore {
-  /** Durable when it resolves; a body that breaks off leaves nothing (`payload.interrupted`). Replaces an older object. */
+  /**
+   * Durable when it resolves; a body that breaks off leaves nothing (`payload.interrupted`). Replaces an older object. A body
+   * that is refused or can't be stored is left as it is, so that its sender can be answered.
+   */
   write(key: PayloadKey, body: Readable, options?: WriteOptions): Promise<{ readonly bytes: number }>
   size(key: PayloadKey): Promise<number | undefined>
   /** `payload.missing` when there is none. */

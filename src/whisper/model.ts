@@ -22,7 +22,12 @@ export class WhisperModel implements AsyncDisposable {
   readonly #encoder: InferenceSession
   readonly #decoder: InferenceSession
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: InferenceSession, decoder: InferenceSession) {
+  private constructor(
+    checkpoint: Checkpoint,
+    tokenizer: Tokenizer,
+    encoder: InferenceSession,
+    decoder: InferenceSession,
+  ) {
     this.dimensions = checkpoint.dimensions
     this.isMultilingual = checkpoint.isMultilingual
     this.tokenizer = tokenizer
@@ -103,7 +108,10 @@ export class DecoderState {
     const past = this.#length
     const outputs = await this.#session.run({
       tokens: integers(tokens, [this.#count, t]),
-      positions: integers(Array.from({ length: t }, (_, index) => past + index), [t]),
+      positions: integers(
+        Array.from({ length: t }, (_, index) => past + index),
+        [t],
+      ),
       mask: causalMask(t, past),
       logits_at: integers(logitsAt, [logitsAt.length]),
       ...this.#past,

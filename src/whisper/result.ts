@@ -8,7 +8,7 @@ export interface Segment {
   readonly end: number
   readonly text: string
   /** Token ids, timestamps included. */
-  readonly tokens: readonly number[]
+  readonly tokens: number[]
   readonly temperature: number
   /** Sum of the log-probabilities / (tokens + 1), of the whole window. */
   readonly avg_logprob: number
@@ -23,5 +23,5 @@ export interface Transcription {
   readonly language: string
   /** Seconds of audio. */
   readonly duration: number
-  readonly segments: readonly Segment[]
+  readonly segments: Segment[]
 }

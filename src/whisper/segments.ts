@@ -40,7 +40,11 @@ export function segmentWindow(tokens: readonly number[], shape: WindowShape): Wi
   if (endsInSingle) cuts.push(tokens.length)
   const spans = cuts.map((end, index) => {
     const slice = tokens.slice(cuts[index - 1] ?? 0, end)
-    return { start: secondsOf(slice[0] ?? timestampBegin), end: secondsOf(slice.at(-1) ?? timestampBegin), tokens: slice }
+    return {
+      start: secondsOf(slice[0] ?? timestampBegin),
+      end: secondsOf(slice.at(-1) ?? timestampBegin),
+      tokens: slice,
+    }
   })
   const lastTimestamp = spans.at(-1)?.tokens.at(-1) ?? timestampBegin
   return { spans, advance: endsInSingle ? frames : (lastTimestamp - timestampBegin) * framesPerTimestamp }

@@ -129,7 +129,7 @@ function segmentOf(
     start,
     end,
     text: isEmpty ? '' : text,
-    tokens: isEmpty ? [] : span.tokens,
+    tokens: isEmpty ? [] : [...span.tokens],
     temperature: 0,
     avg_logprob: result.avgLogprob,
     compression_ratio: result.compressionRatio,

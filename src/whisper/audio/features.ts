@@ -158,7 +158,7 @@ class Spool implements AsyncDisposable {
     const bytes = Buffer.from(this.#block.buffer, 0, this.#blockFrames * this.bands * BYTES_PER_VALUE)
     const position = (this.frames - this.#blockFrames) * this.bands * BYTES_PER_VALUE
     try {
-      for (let done = 0; done < bytes.length; ) {
+      for (let done = 0; done < bytes.length;) {
         done += (await this.#file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
       }
     } catch (cause) {
@@ -171,7 +171,7 @@ class Spool implements AsyncDisposable {
     const values = new Float32Array(count * this.bands)
     const bytes = Buffer.from(values.buffer)
     const position = seek * this.bands * BYTES_PER_VALUE
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const { bytesRead } = await this.#file.read(bytes, done, bytes.length - done, position + done)
       if (bytesRead === 0) throw new RangeError(`no frames ${seek} to ${seek + count} in a recording of ${this.frames}`)
       done += bytesRead

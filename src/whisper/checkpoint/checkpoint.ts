@@ -77,7 +77,8 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
       nTextLayer: config.decoder_layers,
     },
     // Old fine-tunes lack the generation config; the vocabulary of English-only checkpoints is one token shorter.
-    isMultilingual: generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || config.vocab_size >= 51_865),
+    isMultilingual:
+      generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || config.vocab_size >= 51_865),
     tensors: await readTensors(folder),
   })
 }
@@ -111,7 +112,10 @@ async function readJson<Schema extends TSchema>(
   }
   if (Check(schema, json)) return json
   const [error] = Errors(schema, json)
-  throw new EngineError('checkpoint.invalid', `${name}: ${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}.`)
+  throw new EngineError(
+    'checkpoint.invalid',
+    `${name}: ${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}.`,
+  )
 }
 
 function missing(file: string, cause?: unknown): EngineError {

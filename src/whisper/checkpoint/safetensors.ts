@@ -25,7 +25,7 @@ const MAX_HEADER_BYTES = 100 * 2 ** 20
 const Header = Type.Record(
   Type.String(),
   Type.Object({
-    dtype: Type.Union(TENSOR_TYPES.map((type) => Type.Literal(type))),
+    dtype: Type.Enum(TENSOR_TYPES),
     shape: Type.Array(Type.Integer({ minimum: 0 })),
     data_offsets: Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })]),
   }),
@@ -48,13 +48,22 @@ export async function readSafetensors(path: string): Promise<ReadonlyMap<string,
 
   const header = parse(headerBytes, name)
   const dataAt = 8 + headerLength
-  const locations = Object.entries(header).map(([tensor, { dtype, shape, data_offsets: [begin, end] }]) => {
-    const length = shape.reduce((product, size) => product * size, BYTES[dtype])
-    if (end - begin !== length || dataAt + end > size) {
-      throw invalid(name, `tensor ${tensor} does not lie within the file, which may be cut off`)
-    }
-    return [tensor, { file: path, type: dtype, shape, offset: dataAt + begin, length }] as const
-  })
+  const locations = Object.entries(header).map(
+    ([
+      tensor,
+      {
+        dtype,
+        shape,
+        data_offsets: [begin, end],
+      },
+    ]) => {
+      const length = shape.reduce((product, size) => product * size, BYTES[dtype])
+      if (end - begin !== length || dataAt + end > size) {
+        throw invalid(name, `tensor ${tensor} does not lie within the file, which may be cut off`)
+      }
+      return [tensor, { file: path, type: dtype, shape, offset: dataAt + begin, length }] as const
+    },
+  )
   return new Map(locations)
 }
 

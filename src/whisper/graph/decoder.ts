@@ -58,10 +58,7 @@ export function buildDecoder(checkpoint: Checkpoint): BuiltGraph {
   const bySequence = graph.node('Reshape', [x, graph.node('Concat', [n, rows], { axis: 0 })])
   const wanted = graph.node('Reshape', [graph.node('Gather', [bySequence, logitsAt], { axis: 1 }), rows])
   const scores = graph.node('Gemm', [layers.layerNorm(wanted, 'decoder.layer_norm'), embedding], { transB: 1 })
-  const logits = graph.node('Reshape', [
-    scores,
-    graph.node('Concat', [n, graph.integers([-1, nVocab])], { axis: 0 }),
-  ])
+  const logits = graph.node('Reshape', [scores, graph.node('Concat', [n, graph.integers([-1, nVocab])], { axis: 0 })])
   graph.output('logits', logits, ['n', 'k', nVocab])
   return graph.build()
 }

@@ -23,7 +23,9 @@ export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
   const convolve = (input: Value, name: string, inputs: number, stride: number): Value => {
     const weight = graph.weight(`encoder.${name}.weight`, [nState, inputs, 3])
     const bias = graph.weight(`encoder.${name}.bias`, [nState])
-    return layers.gelu(graph.node('Conv', [input, weight, bias], { kernel_shape: [3], pads: [1, 1], strides: [stride] }))
+    return layers.gelu(
+      graph.node('Conv', [input, weight, bias], { kernel_shape: [3], pads: [1, 1], strides: [stride] }),
+    )
   }
   const convolved = convolve(convolve(mel, 'conv1', nMels, 1), 'conv2', nState, FRAMES_PER_POSITION)
   const positions = graph.weight('encoder.embed_positions.weight', [nAudioCtx, nState])

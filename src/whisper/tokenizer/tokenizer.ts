@@ -42,7 +42,8 @@ export class Tokenizer {
     const special = new Map(file.added_tokens.map(({ content, id }) => [content, id]))
     const idOf = (...names: readonly string[]): number => {
       const id = names.map((name) => special.get(name)).find((found) => found !== undefined)
-      if (id === undefined) throw new EngineError('checkpoint.invalid', `tokenizer.json has no token ${names.join(' or ')}.`)
+      if (id === undefined)
+        throw new EngineError('checkpoint.invalid', `tokenizer.json has no token ${names.join(' or ')}.`)
       return id
     }
     this.isMultilingual = isMultilingual

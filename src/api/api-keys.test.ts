@@ -1,0 +1,110 @@
+import { mkdtempDisposable, readFile, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { openDatabase } from '../jobs/database.ts'
+import { ApiKeys } from './api-keys.ts'
+
+async function open() {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-keys-')))
+  const keys = new ApiKeys(stack.use(await openDatabase(folder.path)))
+  const opened = stack.move()
+  const connect = async () => new ApiKeys(opened.use(await openDatabase(folder.path)))
+  return { keys, connect, folder: folder.path, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+const SECRET = 'a-secret-that-a-person-chose'
+
+describe('ApiKeys', () => {
+  test('a key that was made is valid, and no other', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    expect(await keys.isEmpty()).toBe(true)
+    const key = await keys.create('laptop')
+    expect(key).toMatchObject({ name: 'laptop', secret: expect.stringMatching(/^sotto_[\w-]{43}$/) })
+    expect(await keys.isEmpty()).toBe(false)
+    expect(await keys.verify(key.secret)).toBe(key.id)
+    for (const wrong of ['', 'sotto_', key.id, `${key.secret}x`, key.secret.slice(0, -1), key.secret.toUpperCase()]) {
+      expect(await keys.verify(wrong)).toBeUndefined()
+    }
+  })
+
+  test('are listed without their secrets', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    const made = [await keys.create('one'), await keys.create('two')]
+    const listed = await keys.list()
+    expect(new Set(listed.map((key) => key.name))).toEqual(new Set(['one', 'two']))
+    for (const { secret, ...key } of made) {
+      expect(listed).toContainEqual(key)
+      expect(key.prefix).toBe(secret.slice(0, 10))
+    }
+  })
+
+  test('are kept as hashes only', async () => {
+    await using fixture = await open()
+    const { secret } = await fixture.keys.create('laptop')
+    await fixture.keys.setEnvironmentKey(SECRET)
+    for (const name of await readdir(fixture.folder)) {
+      const bytes = await readFile(join(fixture.folder, name), 'latin1')
+      expect(bytes).not.toContain(secret)
+      expect(bytes).not.toContain(SECRET.slice(0, 8))
+    }
+  })
+
+  test('a key that another process revokes is invalid at once', async () => {
+    await using fixture = await open()
+    const other = await fixture.connect()
+    const { id, secret } = await other.create('laptop')
+    expect(await fixture.keys.verify(secret)).toBe(id)
+    expect(await other.revoke(id)).toBe(true)
+    expect(await fixture.keys.verify(secret)).toBeUndefined()
+    expect(await fixture.keys.revoke(id)).toBe(false)
+  })
+})
+
+describe("the environment's key", () => {
+  test('is valid, and there once however often it is set', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    await keys.setEnvironmentKey(SECRET)
+    const before = await keys.list()
+    await keys.setEnvironmentKey(SECRET)
+    expect(await keys.list()).toEqual(before)
+    expect(before).toMatchObject([{ name: 'SOTTO_API_KEY', prefix: '' }])
+    expect(await keys.verify(SECRET)).toBe(before[0]?.id)
+  })
+
+  test('gives way to the next one, which owns what it owned', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    const made = await keys.create('laptop')
+    await keys.setEnvironmentKey(SECRET)
+    const owner = await keys.verify(SECRET)
+    await keys.setEnvironmentKey(`${SECRET}-2`)
+    expect(await keys.verify(SECRET)).toBeUndefined()
+    expect(await keys.verify(`${SECRET}-2`)).toBe(owner)
+    expect(await keys.verify(made.secret)).toBe(made.id)
+  })
+
+  test('is gone when the variable is', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    await keys.setEnvironmentKey(SECRET)
+    await keys.setEnvironmentKey(null)
+    expect(await keys.verify(SECRET)).toBeUndefined()
+    expect(await keys.isEmpty()).toBe(true)
+  })
+
+  test('may be the secret of a key that was made', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    const made = await keys.create('laptop')
+    await keys.setEnvironmentKey(SECRET)
+    await keys.setEnvironmentKey(made.secret)
+    expect(await keys.verify(made.secret)).toBe(made.id)
+    expect(await keys.verify(SECRET)).toBeUndefined()
+    expect(await keys.list()).toHaveLength(1)
+  })
+})

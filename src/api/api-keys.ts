@@ -1,0 +1,101 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import type { Selectable } from 'kysely'
+import type { Database } from '../jobs/database.ts'
+import { dateOf } from '../jobs/job-row.ts'
+import type { ApiKeysTable } from '../jobs/schema.ts'
+
+export interface ApiKey {
+  readonly id: string
+  readonly name: string
+  /** The first characters of the secret; empty for the environment's. */
+  readonly prefix: string
+  readonly createdAt: Date
+}
+
+export interface NewApiKey extends ApiKey {
+  readonly secret: string
+}
+
+/** `sotto_` and 24 of the 256 bits. */
+const PREFIX_LENGTH = 10
+
+/** Also an owner: jobs stay reachable when the variable's secret changes. */
+const ENVIRONMENT_ID = 'environment'
+
+/**
+ * The keys that requests are authorised by, in the database, so that what another process changes holds from the next
+ * request on. Secrets have 256 random bits, so a plain hash is enough to keep them by.
+ */
+export class ApiKeys {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Makes a key. Its secret can't be had again. */
+  async create(name: string): Promise<NewApiKey> {
+    const secret = `sotto_${randomBytes(32).toString('base64url')}`
+    const row = await this.#database
+      .insertInto('api_keys')
+      .values({ id: randomUUID(), name, prefix: secret.slice(0, PREFIX_LENGTH), hash: hashOf(secret) })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    return { ...apiKeyOf(row), secret }
+  }
+
+  /**
+   * Makes this secret valid and the one that the environment gave before invalid; null: only the latter. A secret that is a
+   * made key's already stays that key's.
+   */
+  async setEnvironmentKey(secret: string | null): Promise<void> {
+    const former = this.#database.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID)
+    if (secret === null) {
+      await former.execute()
+      return
+    }
+    const hash = hashOf(secret)
+    await former.where('hash', '<>', hash).execute()
+    await this.#database
+      .insertInto('api_keys')
+      // Of a secret that a person chose, even the beginning is theirs to keep.
+      .values({ id: ENVIRONMENT_ID, name: 'SOTTO_API_KEY', prefix: '', hash })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
+
+  /** Whether there is no key at all, as at the first start. */
+  async isEmpty(): Promise<boolean> {
+    return (await this.#database.selectFrom('api_keys').select('id').limit(1).executeTakeFirst()) === undefined
+  }
+
+  /** The oldest first. */
+  async list(): Promise<readonly ApiKey[]> {
+    const rows = await this.#database.selectFrom('api_keys').selectAll().orderBy('created_at').orderBy('id').execute()
+    return rows.map(apiKeyOf)
+  }
+
+  /** False when there is no such key. */
+  async revoke(id: string): Promise<boolean> {
+    const result = await this.#database.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
+    return result.numDeletedRows > 0n
+  }
+
+  /**
+   * The key's id; undefined when the secret is no key's. The secret is hashed whatever it is, and looked up by that hash. The
+   * time of a look-up in an index could at most tell of the beginning of a stored hash, from which a secret of 256 random
+   * bits cannot be found; one that a person chose has to be long for other reasons already.
+   */
+  async verify(secret: string): Promise<string | undefined> {
+    const query = this.#database.selectFrom('api_keys').select('id').where('hash', '=', hashOf(secret))
+    return (await query.executeTakeFirst())?.id
+  }
+}
+
+function apiKeyOf(row: Selectable<ApiKeysTable>): ApiKey {
+  return { id: row.id, name: row.name, prefix: row.prefix, createdAt: dateOf(row.created_at) }
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex')
+}

@@ -1,0 +1,31 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { JobStore } from '../jobs/store.ts'
+import type { Catalogue } from '../models/catalogue.ts'
+import type { PayloadStore } from '../payloads/store.ts'
+import type { ApiKeys } from './api-keys.ts'
+
+export interface ApiSettings {
+  /** What returned URLs start with; null: what the request came in by. */
+  readonly publicUrl: URL | null
+  readonly trustedProxies: readonly string[]
+  readonly maxUploadBytes: number
+  readonly uploadUrlTtlSeconds: number
+  readonly pollUrlTtlSeconds: number
+  /** Whether `gpuflex` jobs can be served at all. */
+  readonly servesGpuTier: boolean
+  readonly syncTimeoutMs: number
+}
+
+/** What the routes work with. */
+export interface ApiContext {
+  readonly jobs: JobStore
+  readonly payloads: PayloadStore
+  readonly catalogue: Catalogue
+  readonly models: { isPresent(id: string): Promise<boolean> }
+  readonly apiKeys: ApiKeys
+  readonly signingSecret: Buffer
+  /** Fails unless a worker answers. */
+  readonly checkWorker: (signal: AbortSignal) => Promise<void>
+  readonly settings: ApiSettings
+  readonly logger: FastifyBaseLogger
+}

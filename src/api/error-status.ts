@@ -1,0 +1,32 @@
+/** The HTTP status for each code of the other rooms' errors; what is not here is a fault of the server. */
+const STATUS: Readonly<Record<string, number>> = {
+  'input.invalid': 400,
+  'input.unsupported': 400,
+  'model.unknown': 404,
+  'model.unreachable': 503,
+  'model.forbidden': 503,
+  'model.not_found': 503,
+  'model.corrupt': 503,
+  'model.disk_full': 503,
+  'model.incomplete': 503,
+  'model.hub_invalid': 503,
+  'payload.too_large': 413,
+  'payload.interrupted': 400,
+  'payload.missing': 410,
+  'payload.unavailable': 503,
+  'store.unavailable': 503,
+  'audio.empty': 422,
+  'audio.not_media': 422,
+  'audio.no_audio_stream': 422,
+  'audio.damaged': 422,
+  'audio.truncated': 422,
+  'audio.too_long': 413,
+  'checkpoint.missing_file': 503,
+  'checkpoint.invalid': 503,
+  'checkpoint.unsupported': 422,
+}
+
+/** Undefined for codes that no user is meant to see. */
+export function statusOf(code: string): number | undefined {
+  return STATUS[code]
+}

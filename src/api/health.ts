@@ -1,0 +1,64 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { ApiContext } from './context.ts'
+
+/** A part that takes longer is not ready. */
+const LIMIT_MS = 5000
+
+const Parts = Type.Object({ database: Type.String(), payloads: Type.String(), worker: Type.String() })
+const Readiness = Type.Object({ status: Type.String(), checks: Parts })
+
+/** For load balancers and supervisors; open to all. */
+export function healthRoutes({ jobs, payloads, checkWorker, logger }: ApiContext): FastifyPluginCallbackTypebox {
+  return (api, _options, done) => {
+    api.get(
+      '/healthz',
+      {
+        schema: {
+          tags: ['Health'],
+          summary: 'Whether the server runs',
+          security: [],
+          response: { 200: Type.Object({ status: Type.Literal('ok') }) },
+        },
+      },
+      () => ({ status: 'ok' as const }),
+    )
+
+    const parts = { database: jobs.check.bind(jobs), payloads: payloads.check.bind(payloads), worker: checkWorker }
+    api.get(
+      '/readyz',
+      {
+        schema: {
+          tags: ['Health'],
+          summary: 'Whether database, payload store and a worker answer',
+          security: [],
+          response: { 200: Readiness, 503: Readiness },
+        },
+      },
+      async (_request, reply) => {
+        const answers = await Promise.all(
+          Object.entries(parts).map(async ([name, check]) => {
+            try {
+              const signal = AbortSignal.timeout(LIMIT_MS)
+              await Promise.race([check(signal), rejectOn(signal)])
+              return [name, 'ok'] as const
+            } catch (error) {
+              logger.warn({ err: error, part: name }, 'not ready')
+              return [name, 'does not answer'] as const
+            }
+          }),
+        )
+        const isReady = answers.every(([, answer]) => answer === 'ok')
+        const checks = Object.fromEntries(answers) as Type.Static<typeof Parts>
+        return await reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', checks })
+      },
+    )
+    done()
+  }
+}
+
+async function rejectOn(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  return await promise
+}

@@ -1,0 +1,129 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { SERVICE_TIERS } from '../jobs/job.ts'
+import type { ModelDescription } from '../models/catalogue.ts'
+import { describeParameters } from '../models/whisper-input.ts'
+import { authenticate } from './authentication.ts'
+import type { ApiContext } from './context.ts'
+import { ApiError } from './errors.ts'
+import { errors } from './schemas.ts'
+import { baseUrl } from './urls.ts'
+
+const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+const TierUrls = Type.Object({ cpuflex: Type.String(), gpuflex: Type.String() })
+
+const ParameterSchema = Type.Object({
+  name: Type.String(),
+  type: Type.String(),
+  nullable: Type.Boolean(),
+  default: Type.Unknown(),
+  description: Type.String(),
+  minimum: Type.Optional(Type.Number()),
+  maximum: Type.Optional(Type.Number()),
+  values: Type.Optional(Type.Array(Type.String())),
+})
+
+const ModelSchema = Type.Object({
+  id: Type.String({ examples: ['openai/whisper-small'] }),
+  object: Type.Literal('model'),
+  created: Type.Integer({ description: 'Seconds since the epoch.' }),
+  owned_by: Type.String(),
+  name: Type.String(),
+  type: Type.Literal('automatic-speech-recognition'),
+  framework: Type.Literal('onnxruntime'),
+  description: Type.String(),
+  license: nullable(Type.String()),
+  parameterCount: nullable(Type.Integer()),
+  sizeBytes: nullable(Type.Integer({ description: 'Of the weights.' })),
+  languages: nullable(Type.Array(Type.String())),
+  weightsPresent: Type.Boolean({ description: 'Whether the weights are here, or will be fetched at first use.' }),
+  endpoints: Type.Object({ async: TierUrls, sync: TierUrls }),
+  parameters: Type.Array(ParameterSchema),
+})
+
+/** What can be submitted to, in a superset of the form that OpenAI's clients read. */
+export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
+  const { catalogue, models } = context
+
+  const describe = async (
+    model: ModelDescription,
+    request: FastifyRequest,
+  ): Promise<Type.Static<typeof ModelSchema>> => ({
+    id: model.id,
+    object: 'model',
+    created: Math.floor(model.publishedAt.getTime() / 1000),
+    owned_by: model.publisher,
+    name: model.name,
+    type: 'automatic-speech-recognition',
+    framework: 'onnxruntime',
+    description: model.description,
+    license: model.license,
+    parameterCount: model.parameters,
+    sizeBytes: model.sizeBytes,
+    languages: model.languages === null ? null : [...model.languages],
+    weightsPresent: await models.isPresent(model.id),
+    endpoints: { async: tierUrls('/v1/async/ent', model, request), sync: tierUrls('/v1/ent', model, request) },
+    parameters: describeParameters().map(({ isNullable, values, ...rest }) => ({
+      ...rest,
+      nullable: isNullable,
+      ...(values === undefined ? {} : { values: [...values] }),
+    })),
+  })
+
+  const tierUrls = (path: string, model: ModelDescription, request: FastifyRequest): Type.Static<typeof TierUrls> => {
+    const url = `${baseUrl(request, context)}${path}/tiyarofs/1/${model.id}`
+    const [cpuflex, gpuflex] = SERVICE_TIERS.map((tier) => `${url}?serviceTier=${tier}`)
+    return { cpuflex: cpuflex ?? url, gpuflex: gpuflex ?? url }
+  }
+
+  const show = async (id: string, request: FastifyRequest): Promise<Type.Static<typeof ModelSchema>> => {
+    await authenticate(request, context)
+    const model = catalogue.find(id)
+    if (model === undefined)
+      throw new ApiError(404, `There is no model ${id.slice(0, 200)}. GET /v1/models lists them.`)
+    return await describe(model, request)
+  }
+
+  return (api, _options, done) => {
+    api.get(
+      '/v1/models',
+      {
+        schema: {
+          tags: ['Models'],
+          summary: 'List the models',
+          response: {
+            200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
+            ...errors(401),
+          },
+        },
+      },
+      async (request) => {
+        await authenticate(request, context)
+        return {
+          object: 'list' as const,
+          data: await Promise.all(catalogue.list().map((model) => describe(model, request))),
+        }
+      },
+    )
+    api.get(
+      '/v1/models/:publisher/:model',
+      {
+        schema: {
+          tags: ['Models'],
+          summary: 'Describe a model',
+          params: Type.Object({ publisher: Type.String(), model: Type.String() }),
+          response: { 200: ModelSchema, ...errors(401, 404) },
+        },
+      },
+      async (request) => await show(`${request.params.publisher}/${request.params.model}`, request),
+    )
+    // OpenAI's clients encode the slash of an id.
+    api.get(
+      '/v1/models/:id',
+      { schema: { hide: true, params: Type.Object({ id: Type.String() }) } },
+      async (request) => await show(request.params.id, request),
+    )
+    done()
+  }
+}

@@ -1,0 +1,35 @@
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
+import { version } from '../version.ts'
+
+/** The frame of the OpenAPI document; the rest comes from the routes' schemas. */
+export const OPENAPI: FastifyDynamicSwaggerOptions = {
+  openapi: {
+    openapi: '3.1.0',
+    info: {
+      title: 'Sotto',
+      version,
+      description:
+        'Transcribes long recordings with Whisper models: ask for an upload URL, PUT the recording, submit it, and poll until ' +
+        'the transcript is there. Errors are `{"code": <HTTP status>, "message": "…"}`.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'Async API', description: 'For recordings of any length.' },
+      { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
+      { name: 'Models', description: 'What can be submitted to.' },
+      { name: 'Health', description: 'For load balancers and supervisors.' },
+    ],
+    components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key.' } } },
+    security: [{ apiKey: [] }],
+  },
+}
+
+/** The reference page; everything on it is served from here. */
+export const UI: FastifySwaggerUiOptions = {
+  routePrefix: '/docs',
+  staticCSP: true,
+  uiConfig: { docExpansion: 'list', defaultModelsExpandDepth: 0, displayRequestDuration: true, validatorUrl: null },
+  theme: { title: 'Sotto API' },
+}

@@ -1,0 +1,120 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
+import type { Job } from '../jobs/job.ts'
+import { authenticate, authenticateOrVerify } from './authentication.ts'
+import type { ApiContext } from './context.ts'
+import { ApiError } from './errors.ts'
+import { jobBody, jobSummary } from './job-body.ts'
+import { JobListSchema, JobParams, JobSchema, errors } from './schemas.ts'
+
+const PAGE = 50
+
+/** Step 4: what became of a job; and cancelling, removing and listing them. */
+export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
+  const { jobs, payloads } = context
+
+  /** Another key's job is not told from one that does not exist. */
+  const findOwn = async (id: string, keyId: string): Promise<Job> => {
+    const job = await jobs.find(id)
+    if (job === undefined || job.keyId !== keyId) throw notFound(id)
+    return job
+  }
+
+  return (api, _options, done) => {
+    api.get(
+      '/v1/async/requests/:id',
+      {
+        schema: {
+          tags: ['Async API'],
+          summary: '4. Poll',
+          description: 'Works with the API key, or with the poll URL as submit returned it.',
+          params: JobParams,
+          response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
+        },
+      },
+      async (request) => {
+        const keyId = await authenticateOrVerify(request, context)
+        return await jobBody(await findOwn(request.params.id, keyId), payloads)
+      },
+    )
+
+    api.post(
+      '/v1/async/requests/:id/cancel',
+      {
+        schema: {
+          tags: ['Async API'],
+          summary: 'Cancel a job',
+          description:
+            'A job that waits is cancelled at once, one that runs within seconds. Cancelling again does no harm.',
+          params: JobParams,
+          response: { 200: JobSchema, ...errors(401, 404, 409, 503) },
+        },
+      },
+      async (request) => {
+        const keyId = await authenticate(request, context)
+        const { id } = await findOwn(request.params.id, keyId)
+        const job = await jobs.cancel(id)
+        if (job === undefined) throw notFound(id)
+        if (job.status === 'success' || job.status === 'failed') {
+          throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
+        }
+        return await jobBody(job, payloads)
+      },
+    )
+
+    api.delete(
+      '/v1/async/requests/:id',
+      {
+        schema: {
+          tags: ['Async API'],
+          summary: 'Remove a finished job',
+          description: 'Removes the job, its result, and its recording unless another job was submitted with that.',
+          params: JobParams,
+          response: { 204: Type.Null({ description: 'It is gone.' }), ...errors(401, 404, 409, 503) },
+        },
+      },
+      async (request, reply) => {
+        const keyId = await authenticate(request, context)
+        const job = await findOwn(request.params.id, keyId)
+        if (!isFinished(job.status)) {
+          throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
+        }
+        await removeJob(job, context)
+        return await reply.status(204).send(null)
+      },
+    )
+
+    api.get(
+      '/v1/async/requests',
+      {
+        schema: {
+          tags: ['Async API'],
+          summary: 'List jobs',
+          querystring: Type.Object({
+            status: Type.Optional(Type.Enum(JOB_STATUSES)),
+            before: Type.Optional(Type.String({ maxLength: 100, description: 'The `next` of the page before.' })),
+          }),
+          response: { 200: JobListSchema, ...errors(400, 401, 503) },
+        },
+      },
+      async (request) => {
+        const keyId = await authenticate(request, context)
+        const found = await jobs.list(keyId, { ...request.query, limit: PAGE })
+        return { requests: found.map(jobSummary), next: found.length < PAGE ? null : (found.at(-1)?.id ?? null) }
+      },
+    )
+    done()
+  }
+}
+
+/** The row goes first: what is left over by a crash behind it costs room, while a row without its result would be a lie. */
+export async function removeJob(job: Job, { jobs, payloads }: ApiContext): Promise<void> {
+  await jobs.remove(job.id)
+  if (job.resultKey !== null) await payloads.remove(job.resultKey)
+  if (!(await jobs.usesPayload(job.payloadKey))) await payloads.remove(job.payloadKey)
+}
+
+function notFound(id: string): ApiError {
+  return new ApiError(404, `There is no request ${id.slice(0, 100)}, or not of this API key.`)
+}

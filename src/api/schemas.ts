@@ -1,0 +1,85 @@
+import Type from 'typebox'
+import { JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
+import { PartialWhisperInputSchema } from '../models/whisper-input.ts'
+import { TranscriptSchema } from '../transcript/result.ts'
+
+const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+export const ErrorSchema = Type.Object(
+  {
+    code: Type.Integer({ description: 'The HTTP status.' }),
+    message: Type.String({ description: 'What is wrong, and what to do.' }),
+  },
+  { description: 'An error.' },
+)
+
+/** The errors that a route answers with, for the OpenAPI document. */
+export function errors(...statuses: readonly number[]): Record<number, typeof ErrorSchema> {
+  return Object.fromEntries(statuses.map((status) => [status, ErrorSchema]))
+}
+
+export const TierQuery = Type.Object({
+  serviceTier: Type.Optional(
+    Type.Enum(SERVICE_TIERS, {
+      default: 'cpuflex',
+      description: 'cpuflex runs on a CPU, gpuflex on a GPU where there is one.',
+    }),
+  ),
+})
+
+export const ModelParams = Type.Object({
+  vendor: Type.String({ description: 'tiyarofs', examples: ['tiyarofs'] }),
+  version: Type.String({ description: '1', examples: ['1'] }),
+  publisher: Type.String({ examples: ['openai'] }),
+  model: Type.String({ examples: ['whisper-large'] }),
+})
+
+export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
+
+const UploadUrlField = Type.String({
+  maxLength: 4096,
+  description: 'The presigned URL that the recording was uploaded to.',
+})
+
+export const SubmitBody = Type.Object(
+  { URL: UploadUrlField, input: PartialWhisperInputSchema },
+  { additionalProperties: false },
+)
+
+export const SyncBody = Type.Object(
+  {
+    Bytes: Type.Optional(Type.String({ description: 'The recording, base64.' })),
+    URL: Type.Optional(UploadUrlField),
+    input: Type.Optional(PartialWhisperInputSchema),
+  },
+  { additionalProperties: false },
+)
+
+const time = (description: string) => nullable(Type.String({ format: 'date-time', description }))
+
+const jobFields = {
+  id: Type.String({ format: 'uuid' }),
+  model: Type.String({ examples: ['openai/whisper-large'] }),
+  status: Type.Enum(JOB_STATUSES, { description: 'accepted → pending → processing → success, failed or cancelled' }),
+  serviceTier: Type.Enum(SERVICE_TIERS, { description: 'The tier that was asked for.' }),
+  servedTier: nullable(Type.Enum(SERVICE_TIERS, { description: 'The tier that ran it.' })),
+  acceptedAt: Type.String({ format: 'date-time' }),
+  startedAt: time('When it was first taken up.'),
+  completedAt: time('When it finished.'),
+  result: nullable(TranscriptSchema),
+  error: Type.Optional(
+    Type.Object(
+      { code: Type.String({ examples: ['audio.not_media'] }), message: Type.String() },
+      { description: 'Only when the status is failed.' },
+    ),
+  ),
+}
+
+export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
+export const SubmittedSchema = Type.Object({
+  response: Type.Object({ ...jobFields, urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }) }),
+})
+export const JobListSchema = Type.Object({
+  requests: Type.Array(Type.Omit(JobSchema, ['result']), { description: 'The newest first, without their results.' }),
+  next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),
+})

@@ -1,0 +1,67 @@
+import type { FastifyRequest } from 'fastify'
+import { signPath, verifyPath } from '../payloads/presigned-url.ts'
+import type { ApiContext } from './context.ts'
+import { ApiError } from './errors.ts'
+
+const UPLOADS = '/v1/input/uploads'
+const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i
+const UPLOAD_PATH = /\/v1\/input\/uploads\/([\da-f-]{36}\.[a-z\d]{1,16})$/
+
+/** What the URLs that this request is answered with start with. */
+export function baseUrl(request: FastifyRequest, { settings }: ApiContext): string {
+  if (settings.publicUrl !== null) return settings.publicUrl.href.replace(/\/+$/, '')
+  if (!HOST.test(request.host)) throw new ApiError(400, 'The Host header is not a host name.')
+  return `${request.protocol}://${request.host}`
+}
+
+/** A presigned URL to PUT a recording to. */
+export function uploadUrl(request: FastifyRequest, file: string, owner: string, context: ApiContext): string {
+  const path = `${UPLOADS}/${file}`
+  const query = signPath(context.signingSecret, {
+    method: 'PUT',
+    path,
+    owner,
+    expiresAt: inSeconds(context.settings.uploadUrlTtlSeconds),
+  })
+  return `${baseUrl(request, context)}${path}?${query}`
+}
+
+/** A URL to poll a job by, also without an API key. */
+export function pollUrl(request: FastifyRequest, jobId: string, owner: string, context: ApiContext): string {
+  const path = `/v1/async/requests/${jobId}`
+  const query = signPath(context.signingSecret, {
+    method: 'GET',
+    path,
+    owner,
+    expiresAt: inSeconds(context.settings.pollUrlTtlSeconds),
+  })
+  return `${baseUrl(request, context)}${path}?${query}`
+}
+
+/**
+ * The payload that an upload URL of this server stands for. Its expiry limits the upload alone, so that a slow one can still be
+ * submitted; its host does not matter, since clients may know the server by several.
+ * @throws ApiError 400 for any other URL, 403 for another key's
+ */
+export function payloadKeyOf(text: string, owner: string, { signingSecret }: ApiContext): string {
+  const url = URL.parse(text)
+  const file = UPLOAD_PATH.exec(url?.pathname ?? '')?.[1]
+  if (url === null || file === undefined) throw notOurs()
+  const path = `${UPLOADS}/${file}`
+  const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
+  if (!('owner' in verdict)) throw notOurs()
+  if (verdict.owner !== owner) throw new ApiError(403, 'URL was issued to another API key. Submit it with that one.')
+  return `uploads/${file}`
+}
+
+function notOurs(): ApiError {
+  return new ApiError(
+    400,
+    'URL is not an upload URL of this server. Ask for one with POST /v1/input/upload-url, PUT the recording there, and submit ' +
+      'that URL exactly as it was returned.',
+  )
+}
+
+function inSeconds(seconds: number): Date {
+  return new Date(Date.now() + seconds * 1000)
+}

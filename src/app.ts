@@ -1,0 +1,97 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { ApiKeys } from './api/api-keys.ts'
+import { buildApi } from './api/server.ts'
+import type { Config } from './config.ts'
+import { openDatabase } from './jobs/database.ts'
+import { lockOwner } from './jobs/owner-lock.ts'
+import { Reaper } from './jobs/reaper.ts'
+import { SqliteJobStore } from './jobs/sqlite-store.ts'
+import { createCatalogue } from './models/catalogue.ts'
+import { ModelCache } from './models/model-cache.ts'
+import { FolderPayloadStore } from './payloads/folder-store.ts'
+import { openSigningSecret } from './payloads/signing-secret.ts'
+import { Worker } from './worker/worker.ts'
+
+/** Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again. */
+const LEASE_MS = 45_000
+const REAP_INTERVAL_MS = 15_000
+/** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
+const CRASH_LIMIT = 3
+const FAILURE_LIMIT = 3
+/** How long requests that are under way may take to end when the server stops. */
+const CLOSE_GRACE_MS = 5000
+
+export interface App extends AsyncDisposable {
+  readonly url: string
+  /** The secret of the API key that this start made; null when there was one. */
+  readonly firstKey: string | null
+}
+
+/** Starts everything on one machine. Disposing it stops accepting, gives running jobs back and closes what was opened. */
+export async function startApp(config: Config, logger: Logger): Promise<App> {
+  await using stack = new AsyncDisposableStack()
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  stack.use(await lockOwner(config.dataDir))
+  const database = await openDatabase(config.dataDir)
+  stack.defer(() => database.destroy())
+  const apiKeys = new ApiKeys(database)
+  await apiKeys.setEnvironmentKey(config.apiKey)
+  const firstKey = (await apiKeys.isEmpty()) ? (await apiKeys.create('first')).secret : null
+
+  const jobs = new SqliteJobStore(database)
+  const recovered = await jobs.recover()
+  if (recovered > 0) logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
+  const payloads = await FolderPayloadStore.open(join(config.dataDir, 'payloads'))
+  const signingSecret = await openSigningSecret(config.dataDir)
+  const catalogue = createCatalogue(config.models)
+  const models = new ModelCache({ ...config.hub, catalogue })
+
+  const onError = (error: unknown): void => logger.error({ err: error }, 'expired leases could not be taken back')
+  stack.use(new Reaper({ jobs, intervalMs: REAP_INTERVAL_MS, crashes: CRASH_LIMIT, onError }))
+  const temporaryFolder = join(config.dataDir, 'tmp')
+  await mkdir(temporaryFolder, { recursive: true, mode: 0o700 })
+  const worker = stack.use(
+    new Worker({
+      jobs,
+      payloads,
+      models,
+      logger,
+      slots: config.workers,
+      threads: config.threads,
+      temporaryFolder,
+      served: 'cpuflex',
+      asked: config.gpuFallback ? ['cpuflex', 'gpuflex'] : ['cpuflex'],
+      leaseMs: LEASE_MS,
+      limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
+    }),
+  )
+
+  const api = await buildApi({
+    jobs,
+    payloads,
+    catalogue,
+    models,
+    apiKeys,
+    signingSecret,
+    checkWorker: (signal) => worker.check(signal),
+    settings: { ...config, servesGpuTier: config.gpuFallback },
+    logger,
+  })
+  stack.defer(() => closeApi(api))
+  const url = await api.listen({ host: config.host, port: config.port })
+  const parts = stack.move()
+  return { url, firstKey, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** Stops accepting and lets requests end, but not for ever: an upload that breaks off leaves nothing. */
+async function closeApi(api: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => api.server.closeAllConnections(), CLOSE_GRACE_MS)
+  try {
+    await api.close()
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,47 @@
+import { Command, CommanderError } from 'commander'
+import type { CommandContext } from './commands/context.ts'
+import { addEngineCommand } from './commands/engine.ts'
+import { addKeysCommand } from './commands/keys.ts'
+import { addModelsCommand } from './commands/models.ts'
+import { addServeCommand } from './commands/serve.ts'
+import { addTranscribeCommand } from './commands/transcribe.ts'
+import { ConfigError } from './config.ts'
+import type { Environment } from './config.ts'
+
+/**
+ * Runs a command line.
+ * @param argv as `process.argv`
+ * @returns the exit code: 0; 1 when the command failed; 2 when it was not understood
+ */
+export async function runCommandLine(
+  argv: readonly string[],
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<number> {
+  let exitCode = 0
+  const context: CommandContext = { environment, signal, exitWith: (code) => (exitCode = code) }
+  const program = new Command('sotto')
+    .description('Transcribes audio with Whisper models: an HTTP server with an Async API, and a command line.')
+    .exitOverride()
+    .showHelpAfterError('(run it with --help for what it takes)')
+  addServeCommand(program, context)
+  addTranscribeCommand(program, context)
+  addModelsCommand(program, context)
+  addKeysCommand(program, context)
+  addEngineCommand(program)
+  try {
+    await program.parseAsync(argv)
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (signal.aborted) return 130
+    console.error(`sotto: ${describe(error)}`)
+    return error instanceof ConfigError ? 2 : 1
+  }
+}
+
+/** An error with a code was made for the user; any other is a bug, whose stack says where. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error ? error.message : (error.stack ?? error.message)
+}

@@ -1,0 +1,58 @@
+import { mkdir } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { ApiKeys } from '../api/api-keys.ts'
+import { loadConfig } from '../config.ts'
+import { openDatabase } from '../jobs/database.ts'
+import type { CommandContext } from './context.ts'
+import { addSettings, givenFlags } from './options.ts'
+
+/** The keys of a data folder; a server on the same folder sees each change with its next request. */
+export function addKeysCommand(program: Command, context: CommandContext): void {
+  const keys = program.command('keys').description('Create, list and revoke API keys.')
+
+  const withKeys = async (options: Record<string, unknown>, action: (apiKeys: ApiKeys) => Promise<void>) => {
+    const { dataDir } = loadConfig(context.environment, givenFlags(options))
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await using stack = new AsyncDisposableStack()
+    const database = await openDatabase(dataDir)
+    stack.defer(() => database.destroy())
+    await action(new ApiKeys(database))
+  }
+
+  addSettings(
+    keys
+      .command('create')
+      .description('Make a key and print it, this once.')
+      .argument('[name]', 'what it is for', 'key'),
+    ['dataDir'],
+  ).action(async (name: string, options: Record<string, unknown>) => {
+    await withKeys(options, async (apiKeys) => {
+      const { id, secret } = await apiKeys.create(name)
+      console.error(`Key ${id} (${name}); it is shown this once and kept as a hash:`)
+      console.log(secret)
+    })
+  })
+
+  addSettings(keys.command('list').description('List the keys, without their secrets.'), ['dataDir']).action(
+    async (options: Record<string, unknown>) => {
+      await withKeys(options, async (apiKeys) => {
+        for (const key of await apiKeys.list()) {
+          console.log([key.id, `${key.prefix}…`, key.createdAt.toISOString(), key.name].join('  '))
+        }
+      })
+    },
+  )
+
+  addSettings(keys.command('revoke').description('Make a key invalid.').argument('<id>', 'as list shows it'), [
+    'dataDir',
+  ]).action(async (id: string, options: Record<string, unknown>) => {
+    await withKeys(options, async (apiKeys) => {
+      if (await apiKeys.revoke(id)) {
+        console.error(`Key ${id} is revoked.`)
+      } else {
+        console.error(`sotto: there is no key ${id}; sotto keys list shows those there are.`)
+        context.exitWith(1)
+      }
+    })
+  })
+}

@@ -1,0 +1,152 @@
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, extname, join, resolve } from 'node:path'
+import process from 'node:process'
+import { Option } from 'commander'
+import type { Command } from 'commander'
+import { loadConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import { createCatalogue } from '../models/catalogue.ts'
+import { ModelCache } from '../models/model-cache.ts'
+import { describeParameters, parseWhisperInput } from '../models/whisper-input.ts'
+import type { ParameterDescription } from '../models/whisper-input.ts'
+import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
+import type { TranscriptFormat } from '../transcript/formats.ts'
+import type { Transcript } from '../transcript/result.ts'
+import { EngineProcess } from '../worker/engine-process.ts'
+import type { EngineTask } from '../worker/engine-protocol.ts'
+import { transcribeOptions } from '../worker/transcribe-options.ts'
+import type { CommandContext } from './context.ts'
+import { addSettings, camelCase, givenFlags } from './options.ts'
+import { downloadBar, showProgress } from './progress-bar.ts'
+
+const DEMO_MODEL = 'sotto/whisper-demo'
+const EXTENSIONS: Readonly<Record<TranscriptFormat, string>> = { json: '.json', text: '.txt' }
+
+interface TranscribeFlags extends Readonly<Record<string, unknown>> {
+  readonly model?: string
+  readonly outputFormat: TranscriptFormat
+  readonly outputDir?: string
+}
+
+export function addTranscribeCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('transcribe')
+    .description('Transcribe files, without a server.')
+    .argument('<file...>', 'audio or video, in any format that FFmpeg reads')
+    .option(
+      '--model <model>',
+      `as sotto models list shows it (default: ${DEMO_MODEL}, which knows a few hundred words)`,
+    )
+    .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
+    .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
+  addSettings(command, ['models', 'threads'])
+  for (const parameter of describeParameters()) {
+    const values = parameter.values?.join('|') ?? parameter.type
+    const note = `(default: ${JSON.stringify(parameter.default)})`
+    command.addOption(new Option(`--${flagOf(parameter)} <${values}>`, `${parameter.description} ${note}`))
+  }
+  command.action(async (files: readonly string[], flags: TranscribeFlags) => {
+    await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), context)
+  })
+}
+
+async function transcribeFiles(
+  files: readonly string[],
+  flags: TranscribeFlags,
+  config: Config,
+  { signal, exitWith }: CommandContext,
+): Promise<void> {
+  const catalogue = createCatalogue(config.models)
+  const cache = new ModelCache({ ...config.hub, catalogue })
+  const id = flags.model ?? DEMO_MODEL
+  if (flags.model === undefined) {
+    console.error(`Using ${DEMO_MODEL}, which knows a few hundred words; for real speech: --model openai/whisper-small`)
+  }
+  const model = cache.find(id)
+  const options = transcribeOptions(parseWhisperInput(givenParameters(flags), model))
+  using bar = downloadBar(id)
+  const { folder: modelFolder } = await cache.open(id, { signal, onProgress: bar.update })
+  bar[Symbol.dispose]()
+  if (flags.outputDir !== undefined) await mkdir(flags.outputDir, { recursive: true })
+
+  await using stack = new AsyncDisposableStack()
+  const temporaryFolder = await mkdtemp(join(tmpdir(), 'sotto-'))
+  stack.defer(() => rm(temporaryFolder, { recursive: true, force: true }))
+  const engine = stack.use(new EngineProcess({ threads: config.threads, temporaryFolder }))
+  for (const file of files) {
+    try {
+      const task = { modelFolder, audioPath: resolve(file), options, maxAudioSeconds: null }
+      const transcript = await transcribeFile(file, task, engine, signal)
+      await write(transcript, file, files.length > 1, flags)
+    } catch (error) {
+      signal.throwIfAborted()
+      console.error(`sotto: ${file}: ${error instanceof Error ? error.message : String(error)}`)
+      exitWith(1)
+    }
+  }
+}
+
+async function transcribeFile(
+  file: string,
+  task: EngineTask,
+  engine: EngineProcess,
+  signal: AbortSignal,
+): Promise<Transcript> {
+  const found = await stat(task.audioPath).catch(() => undefined)
+  if (found?.isFile() !== true) throw new Error('there is no such file')
+  using bar = showProgress(
+    process.stderr,
+    `${basename(file)}  {bar} {percentage} %  {done} of {total} s  {eta_formatted} left`,
+  )
+  return await engine.transcribe(task, {
+    signal,
+    onProgress: ({ phase, seconds, totalSeconds }) => {
+      if (phase === 'transcribing' && totalSeconds !== null) bar.update(seconds, totalSeconds)
+    },
+  })
+}
+
+async function write(
+  transcript: Transcript,
+  file: string,
+  isOneOfMany: boolean,
+  flags: TranscribeFlags,
+): Promise<void> {
+  const { outputFormat, outputDir } = flags
+  const content = formatTranscript(transcript, outputFormat)
+  if (outputDir !== undefined) {
+    const path = join(outputDir, `${basename(file, extname(file))}${EXTENSIONS[outputFormat]}`)
+    await writeFile(path, content)
+    console.error(path)
+  } else if (!isOneOfMany) {
+    process.stdout.write(content)
+  } else if (outputFormat === 'json') {
+    // One line each, for programs that read them as they come.
+    console.log(JSON.stringify({ file, ...transcript }))
+  } else {
+    process.stdout.write(`==> ${file} <==\n${content}\n`)
+  }
+}
+
+function flagOf({ name }: ParameterDescription): string {
+  return name.replaceAll('_', '-')
+}
+
+/** Parameters among the flags, with the types that a request has. */
+function givenParameters(flags: TranscribeFlags): Record<string, unknown> {
+  return Object.fromEntries(
+    describeParameters().flatMap((parameter) => {
+      const text = flags[camelCase(flagOf(parameter))]
+      return typeof text === 'string' ? [[parameter.name, valueOf(text, parameter)]] : []
+    }),
+  )
+}
+
+/** What can't be read as the parameter's type stays as it is, and is refused with the parameter's name. */
+function valueOf(text: string, { type, isNullable }: ParameterDescription): unknown {
+  if (isNullable && text === 'null') return null
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (type === 'string' || text.trim() === '' || Number.isNaN(Number(text))) return text
+  return Number(text)
+}

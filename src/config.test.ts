@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { ConfigError, loadConfig, unknownVariables } from './config.ts'
+
+describe('loadConfig', () => {
+  test('has a default for everything', () => {
+    const config = loadConfig({})
+    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, workers: 1, maxUploadBytes: 5_368_709_120 })
+    expect(config.threads).toBeGreaterThanOrEqual(1)
+    expect(config.hub.endpoint).toBe('https://huggingface.co')
+    expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  test('a flag wins over the environment, which wins over the default', () => {
+    const environment = { PORT: '9000', SOTTO_WORKERS: '2' }
+    expect(loadConfig(environment, { port: '9001' })).toMatchObject({ port: 9001, workers: 2 })
+  })
+
+  test('an empty variable counts as absent', () => {
+    expect(loadConfig({ PORT: '', SOTTO_API_KEY: '' })).toMatchObject({ port: 8080, apiKey: null })
+  })
+
+  test.each([
+    ['500M', 500 * 2 ** 20],
+    ['5 GB', 5 * 2 ** 30],
+    ['12', 12],
+    ['1TiB', 2 ** 40],
+  ])('reads %s as bytes', (text, expected) => {
+    expect(loadConfig({ SOTTO_MAX_UPLOAD_BYTES: text }).maxUploadBytes).toBe(expected)
+  })
+
+  test('names every wrong setting with its value and what it takes', () => {
+    const wrong = { PORT: '80a', SOTTO_MAX_UPLOAD_BYTES: '5 apples', SOTTO_PUBLIC_URL: 'sotto.example.com' }
+    expect(() => loadConfig(wrong, { workers: '0' })).toThrow(
+      new ConfigError(
+        [
+          'PORT takes an integer from 0 to 65535; got "80a"',
+          '--workers takes an integer from 1 to 256; got "0"',
+          'SOTTO_PUBLIC_URL takes an http or https URL, such as https://sotto.example.com; got "sotto.example.com"',
+          'SOTTO_MAX_UPLOAD_BYTES takes a number of bytes, such as 1073741824, 500M or 5G; got "5 apples"',
+        ].join('\n'),
+      ),
+    )
+  })
+
+  test('does not show a secret that is wrong', () => {
+    expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).toThrow(/SOTTO_API_KEY takes 16 to 256.*hidden/)
+    expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).not.toThrow(/short secret/)
+  })
+})
+
+test('finds variables that are misspelt', () => {
+  expect(unknownVariables({ SOTTO_WORKER: '2', SOTTO_WORKERS: '2', HOME: '/' })).toEqual(['SOTTO_WORKER'])
+})

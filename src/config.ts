@@ -1,0 +1,315 @@
+import { availableParallelism, homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+export interface Config {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+  readonly dataDir: string
+  /** Engine processes, each running one job at a time. */
+  readonly workers: number
+  /** Threads of each engine process. */
+  readonly threads: number
+  /** What the URLs that the API returns start with; null: what the request came in by. */
+  readonly publicUrl: URL | null
+  /** Addresses and CIDR ranges whose `X-Forwarded-*` headers count. */
+  readonly trustedProxies: readonly string[]
+  /** Replaces the key that the first start makes. */
+  readonly apiKey: string | null
+  readonly maxUploadBytes: number
+  readonly uploadUrlTtlSeconds: number
+  readonly pollUrlTtlSeconds: number
+  /** How long a client of the synchronous API waits at most. */
+  readonly syncTimeoutMs: number
+  /** Whether a `gpuflex` job may run on a CPU when there is no GPU. */
+  readonly gpuFallback: boolean
+  /** Hub repositories beyond the catalogue's, `org/name` or `org/name@revision`. */
+  readonly models: readonly string[]
+  readonly hub: {
+    readonly endpoint: string
+    readonly token: string | null
+    readonly home: string
+    readonly offline: boolean
+  }
+  readonly logLevel: LogLevel
+}
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** A setting's value is wrong. The message names each such setting, what it got (unless it is secret) and what it takes. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly code = 'config.invalid'
+  readonly retryable = false
+}
+
+export interface Setting<T> {
+  readonly env: string
+  /** Name of the flag, without the dashes; null for what is better kept out of a command line. */
+  readonly flag: string | null
+  /** What the value looks like, for the help. */
+  readonly takes: string
+  readonly help: string
+  /** Throws an error whose message says what the value has to be. */
+  readonly parse: (text: string) => T
+  readonly fallback: () => T
+}
+
+const text = (value: string): string => value
+
+function integer(minimum: number, maximum: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number < minimum || number > maximum) {
+      throw new Error(`an integer from ${minimum} to ${maximum}`)
+    }
+    return number
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
+
+function bytes(value: string): number {
+  const [, digits, unit] = /^(\d+) ?([kmgt]?)(?:i?b)?$/i.exec(value) ?? []
+  const size = Number(digits) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN)
+  if (!Number.isSafeInteger(size) || size < 1) throw new Error('a number of bytes, such as 1073741824, 500M or 5G')
+  return size
+}
+
+function onOff(value: string): boolean {
+  if (/^(on|true|1|yes)$/i.test(value)) return true
+  if (/^(off|false|0|no)$/i.test(value)) return false
+  throw new Error('on or off')
+}
+
+function httpUrl(value: string): URL {
+  const url = URL.parse(value)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new Error('an http or https URL, such as https://sotto.example.com')
+  }
+  return url
+}
+
+function list(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+function logLevel(value: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === value)
+  if (level === undefined) throw new Error(`one of ${LOG_LEVELS.join(', ')}`)
+  return level
+}
+
+function apiKey(value: string): string {
+  if (!/^[\w.~+/=-]{16,256}$/.test(value)) {
+    throw new Error('16 to 256 characters from letters, digits and - . _ ~ + / =')
+  }
+  return value
+}
+
+/** Every setting: its environment variable, its flag, its default. `docs/configuration.md` is held against this table. */
+export const SETTINGS = {
+  host: {
+    env: 'HOST',
+    flag: 'host',
+    takes: 'address',
+    help: 'address to listen on',
+    parse: text,
+    fallback: () => '127.0.0.1',
+  },
+  port: {
+    env: 'PORT',
+    flag: 'port',
+    takes: 'number',
+    help: 'port to listen on, 0 for any free one',
+    parse: integer(0, 65_535),
+    fallback: () => 8080,
+  },
+  dataDir: {
+    env: 'SOTTO_DATA_DIR',
+    flag: 'data-dir',
+    takes: 'folder',
+    help: 'where database, recordings and results lie',
+    parse: (value: string) => resolve(value),
+    fallback: () => resolve('data'),
+  },
+  workers: {
+    env: 'SOTTO_WORKERS',
+    flag: 'workers',
+    takes: 'number',
+    help: 'jobs that run at the same time, each in a process of its own',
+    parse: integer(1, 256),
+    fallback: () => 1,
+  },
+  threads: {
+    env: 'SOTTO_THREADS',
+    flag: 'threads',
+    takes: 'number',
+    help: 'threads of each worker; by default the cores are shared out',
+    parse: integer(1, 1024),
+    fallback: (): number | null => null,
+  },
+  publicUrl: {
+    env: 'SOTTO_PUBLIC_URL',
+    flag: 'public-url',
+    takes: 'url',
+    help: 'what the URLs that the API returns start with; by default what the request came in by',
+    parse: httpUrl,
+    fallback: (): URL | null => null,
+  },
+  trustedProxies: {
+    env: 'SOTTO_TRUSTED_PROXIES',
+    flag: 'trusted-proxies',
+    takes: 'list',
+    help: 'addresses or CIDR ranges, separated by commas, whose X-Forwarded-* headers count',
+    parse: list,
+    fallback: (): readonly string[] => [],
+  },
+  apiKey: {
+    env: 'SOTTO_API_KEY',
+    flag: null,
+    takes: 'key',
+    help: 'an API key, instead of the one that the first start makes',
+    parse: apiKey,
+    fallback: (): string | null => null,
+  },
+  maxUploadBytes: {
+    env: 'SOTTO_MAX_UPLOAD_BYTES',
+    flag: 'max-upload-bytes',
+    takes: 'bytes',
+    help: 'largest recording that may be uploaded',
+    parse: bytes,
+    fallback: () => 5 * 2 ** 30,
+  },
+  uploadUrlTtlSeconds: {
+    env: 'SOTTO_UPLOAD_URL_TTL',
+    flag: 'upload-url-ttl',
+    takes: 'seconds',
+    help: 'how long an upload URL may be used',
+    parse: integer(1, 7 * 86_400),
+    fallback: () => 3600,
+  },
+  pollUrlTtlSeconds: {
+    env: 'SOTTO_POLL_URL_TTL',
+    flag: 'poll-url-ttl',
+    takes: 'seconds',
+    help: 'how long a poll URL may be used without an API key',
+    parse: integer(1, 366 * 86_400),
+    fallback: () => 7 * 86_400,
+  },
+  syncTimeoutMs: {
+    env: 'SOTTO_SYNC_TIMEOUT',
+    flag: 'sync-timeout',
+    takes: 'seconds',
+    help: 'how long a request to the synchronous API may wait for its result',
+    parse: (value: string) => integer(1, 3600)(value) * 1000,
+    fallback: () => 120_000,
+  },
+  gpuFallback: {
+    env: 'SOTTO_GPU_FALLBACK',
+    flag: 'gpu-fallback',
+    takes: 'on|off',
+    help: 'whether gpuflex jobs run on the CPU where there is no GPU; off: they are refused with 503',
+    parse: onOff,
+    fallback: () => true,
+  },
+  models: {
+    env: 'SOTTO_MODELS',
+    flag: 'models',
+    takes: 'list',
+    help: 'further models of the hub to serve, org/name or org/name@revision, separated by commas',
+    parse: list,
+    fallback: (): readonly string[] => [],
+  },
+  hubEndpoint: {
+    env: 'HF_ENDPOINT',
+    flag: null,
+    takes: 'url',
+    help: 'the hub that weights are fetched from',
+    parse: (value: string) => httpUrl(value).href.replace(/\/+$/, ''),
+    fallback: () => 'https://huggingface.co',
+  },
+  hubToken: {
+    env: 'HF_TOKEN',
+    flag: null,
+    takes: 'token',
+    help: "the hub's access token, for gated models",
+    parse: text,
+    fallback: (): string | null => null,
+  },
+  hubHome: {
+    env: 'HF_HOME',
+    flag: null,
+    takes: 'folder',
+    help: 'where fetched weights are kept, shared with other tools that use the hub',
+    parse: (value: string) => resolve(value),
+    fallback: () => join(homedir(), '.cache', 'huggingface'),
+  },
+  hubOffline: {
+    env: 'HF_HUB_OFFLINE',
+    flag: null,
+    takes: 'on|off',
+    help: 'on: never ask the hub',
+    parse: onOff,
+    fallback: () => false,
+  },
+  logLevel: {
+    env: 'SOTTO_LOG_LEVEL',
+    flag: 'log-level',
+    takes: LOG_LEVELS.join('|'),
+    help: 'how much is logged',
+    parse: logLevel,
+    fallback: (): LogLevel => 'info',
+  },
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof SETTINGS
+type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
+
+const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken'])
+
+export type Environment = Readonly<Record<string, string | undefined>>
+/** The flags that were given, by the name of their setting. */
+export type Flags = { readonly [Name in SettingName]?: string }
+
+/**
+ * Flags win over the environment, which wins over the defaults; an empty variable counts as absent.
+ * @throws ConfigError naming every setting that is wrong
+ */
+export function loadConfig(environment: Environment, flags: Flags = {}): Config {
+  const problems: string[] = []
+  const read = (name: SettingName): unknown => {
+    const setting: Setting<unknown> = SETTINGS[name]
+    const flag = flags[name]
+    const value = flag ?? (environment[setting.env] === '' ? undefined : environment[setting.env])
+    if (value === undefined) return setting.fallback()
+    try {
+      return setting.parse(value)
+    } catch (error) {
+      const source = flag === undefined ? setting.env : `--${setting.flag}`
+      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(value)
+      problems.push(`${source} takes ${error instanceof Error ? error.message : setting.takes}; got ${got}`)
+      return setting.fallback()
+    }
+  }
+  const names = Object.keys(SETTINGS) as SettingName[]
+  const values = Object.fromEntries(names.map((name) => [name, read(name)])) as Values
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'))
+
+  const { hubEndpoint, hubToken, hubHome, hubOffline, threads, ...rest } = values
+  return Object.freeze({
+    ...rest,
+    threads: threads ?? Math.max(1, Math.floor(availableParallelism() / rest.workers)),
+    hub: Object.freeze({ endpoint: hubEndpoint, token: hubToken, home: hubHome, offline: hubOffline }),
+  })
+}
+
+/** Variables that look like Sotto's and are none: most likely misspelt. */
+export function unknownVariables(environment: Environment): readonly string[] {
+  const known = new Set<string>(Object.values(SETTINGS).map((setting) => setting.env))
+  return Object.keys(environment).filter((name) => name.startsWith('SOTTO_') && !known.has(name))
+}

@@ -1,0 +1,57 @@
+import { sql } from 'kysely'
+import type { RawBuilder, SqlBool } from 'kysely'
+import type { Database } from './database.ts'
+import type { JobError, JobStatus } from './job.ts'
+import { now } from './sqlite-clock.ts'
+
+/** Why a run ended early: through no fault of the job (`stop`), by a retryable error, or since its process died. */
+export type EndOfRun =
+  | { readonly cause: 'stop' }
+  | { readonly cause: 'error' | 'crash'; readonly limit: number; readonly error: JobError }
+
+export interface GivenBack {
+  readonly id: string
+  readonly status: Extract<JobStatus, 'pending' | 'failed' | 'cancelled'>
+}
+
+/**
+ * Takes the lease from the running jobs that `which` selects, in one UPDATE. Each of them is then `cancelled` if that was
+ * asked for, else `failed` with the error if this was its last allowed failure or crash, else `pending` again.
+ */
+export async function giveBack(
+  database: Database,
+  which: RawBuilder<SqlBool>,
+  end: EndOfRun,
+): Promise<readonly GivenBack[]> {
+  const failed = end.cause === 'error' ? 1 : 0
+  const crashed = end.cause === 'crash' ? 1 : 0
+  const error = end.cause === 'stop' ? null : end.error
+  const exhausted = exhaustedBy(end)
+  const status = sql`case
+    when cancel_requested_at is not null then 'cancelled'
+    when ${exhausted} then 'failed'
+    else 'pending'
+  end`
+  const { rows } = await sql<GivenBack>`
+    update jobs set
+      status = ${status},
+      failures = failures + ${failed},
+      crashes = crashes + ${crashed},
+      error_code = case when ${status} = 'failed' then ${error?.code ?? null} end,
+      error_message = case when ${status} = 'failed' then ${error?.message ?? null} end,
+      started_at = case when ${status} <> 'pending' then started_at end,
+      completed_at = case when ${status} <> 'pending' then ${now} end,
+      lease_token = null,
+      lease_until = null
+    where status = 'processing' and ${which}
+    returning id, status
+  `.execute(database)
+  return rows
+}
+
+/** Right-hand sides of an UPDATE see the row as it was, so the end at hand is to be added. */
+function exhaustedBy(end: EndOfRun): RawBuilder<SqlBool> {
+  if (end.cause === 'stop') return sql<SqlBool>`false`
+  const before = end.cause === 'error' ? sql<number>`failures` : sql<number>`crashes`
+  return sql<SqlBool>`${before} + 1 >= ${end.limit}`
+}

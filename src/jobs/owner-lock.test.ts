@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { describe, expect, test } from 'vitest'
+import { lockOwner } from './owner-lock.ts'
+
+const CHILD = join(import.meta.dirname, 'sqlite-store.child.ts')
+const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-lock-'))
+
+async function otherOwner(folder: string) {
+  const child = spawn(process.execPath, [CHILD, 'own', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const closed = once(child, 'close')
+  await Promise.race([once(child.stdout, 'data'), closed])
+  return { child, closed }
+}
+
+describe('lockOwner', () => {
+  test('keeps another server of this process out, until it is disposed', async () => {
+    await using folder = await temporaryFolder()
+    {
+      await using _ = await lockOwner(folder.path)
+      const error = { code: 'store.in_use', retryable: false, message: expect.stringContaining(folder.path) }
+      await expect(lockOwner(folder.path)).rejects.toMatchObject(error)
+      await expect(lockOwner(folder.path)).rejects.toMatchObject(error)
+    }
+    await using _ = await lockOwner(folder.path)
+  })
+
+  test('keeps a server of another process out, until kill -9', async () => {
+    await using folder = await temporaryFolder()
+    const { child, closed } = await otherOwner(folder.path)
+    await expect(lockOwner(folder.path)).rejects.toMatchObject({ code: 'store.in_use' })
+    child.kill('SIGKILL')
+    await closed
+    await using _ = await lockOwner(folder.path)
+  })
+
+  test('holds against another process after attempts of this one', async () => {
+    await using folder = await temporaryFolder()
+    await using _ = await lockOwner(folder.path)
+    await expect(lockOwner(folder.path)).rejects.toMatchObject({ code: 'store.in_use' })
+    const child = spawn(process.execPath, [CHILD, 'own', folder.path], { stdio: ['ignore', 'inherit', 'pipe'] })
+    const said: string[] = []
+    child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()))
+    await once(child, 'close')
+    expect(child.exitCode).toBe(1)
+    expect(said.join('')).toContain('store.in_use')
+  })
+
+  test('says that a folder is not there', async () => {
+    await using folder = await temporaryFolder()
+    await expect(lockOwner(join(folder.path, 'none'))).rejects.toMatchObject({ code: 'store.unavailable' })
+  })
+})

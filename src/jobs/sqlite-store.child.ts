@@ -1,0 +1,45 @@
+/** What the tests run in a process of its own, to be killed or to compete: `node sqlite-store.child.ts <verb> <folder>`. */
+import { once } from 'node:events'
+import { writeSync } from 'node:fs'
+import process from 'node:process'
+import { openDatabase } from './database.ts'
+import { newJob } from './new-job.fixture.ts'
+import { lockOwner } from './owner-lock.ts'
+import { SqliteJobStore } from './sqlite-store.ts'
+
+const [verb = '', folder = ''] = process.argv.slice(2)
+
+switch (verb) {
+  case 'own': {
+    await using _ = await lockOwner(folder)
+    say('owned')
+    await new Promise(() => setInterval(() => undefined, 60_000))
+    break
+  }
+  case 'open': {
+    await using _ = await openDatabase(folder)
+    break
+  }
+  case 'submit': {
+    await using database = await openDatabase(folder)
+    const store = new SqliteJobStore(database)
+    say('open')
+    for (;;) say((await store.submit(newJob())).id)
+  }
+  case 'claim': {
+    await using database = await openDatabase(folder)
+    const store = new SqliteJobStore(database)
+    say('open')
+    await once(process.stdin, 'data')
+    const next = () => store.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 60_000 })
+    for (let claim; (claim = await next()) !== undefined;) say(claim.job.id)
+    break
+  }
+  default:
+    throw new Error(`there is no verb ${verb}`)
+}
+
+/** Written before the next statement runs. */
+function say(line: string): void {
+  writeSync(1, `${line}\n`)
+}

@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+import { sql } from 'kysely'
+import { describe, expect, test } from 'vitest'
+import { openDatabase } from './database.ts'
+import { newJob } from './new-job.fixture.ts'
+import { SqliteJobStore } from './sqlite-store.ts'
+import { describeJobStore } from './store.contract.ts'
+import type { JobStore } from './store.ts'
+
+const CHILD = join(import.meta.dirname, 'sqlite-store.child.ts')
+
+describeJobStore('SQLite', async () => {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-')))
+  const database = stack.use(await openDatabase(folder.path))
+  const opened = stack.move()
+  const connect = async (): Promise<JobStore> => new SqliteJobStore(opened.use(await openDatabase(folder.path)))
+  return {
+    store: new SqliteJobStore(database),
+    database,
+    connect,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+})
+
+function start(verb: 'submit' | 'claim', folder: string) {
+  const child = spawn(process.execPath, [CHILD, verb, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const said: string[] = []
+  createInterface(child.stdout).on('line', (line) => said.push(line))
+  return { child, said, closed: once(child, 'close') }
+}
+
+describe('SQLite among processes', () => {
+  test('kill -9 at any moment loses no submit that was acknowledged', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-'))
+    const acknowledged: string[] = []
+    for (let round = 1; round <= 3; round++) {
+      const { child, said, closed } = start('submit', folder.path)
+      await expect.poll(() => said.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(40)
+      child.kill('SIGKILL')
+      await closed
+      acknowledged.push(...said.slice(1))
+    }
+    await using database = await openDatabase(folder.path)
+    const rows = await database.selectFrom('jobs').select('id').execute()
+    const kept = new Set(rows.map((row) => row.id))
+    expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
+    // The kill can fall between the commit and its acknowledgement, once a round.
+    expect(rows.length - acknowledged.length).toBeLessThanOrEqual(3)
+    const integrity = await sql`pragma integrity_check`.execute(database)
+    expect(integrity.rows).toEqual([{ integrity_check: 'ok' }])
+  })
+
+  test('several processes that claim take each job once', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-'))
+    await using database = await openDatabase(folder.path)
+    const store = new SqliteJobStore(database)
+    for (let n = 0; n < 300; n++) await store.submit(newJob())
+    await store.admit()
+    const claimers = [1, 2, 3].map(() => start('claim', folder.path))
+    for (const { said } of claimers) await expect.poll(() => said, { timeout: 20_000 }).toEqual(['open'])
+    for (const { child } of claimers) child.stdin.end('go')
+    await Promise.all(claimers.map(({ closed }) => closed))
+    const ids = claimers.flatMap(({ said }) => said.slice(1))
+    expect(ids).toHaveLength(300)
+    expect(new Set(ids).size).toBe(300)
+  })
+})

@@ -1,0 +1,104 @@
+import { copyFile, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+
+const REQUIRED = ['config.json', 'tokenizer.json'] as const
+const OPTIONAL = ['generation_config.json', 'preprocessor_config.json'] as const
+export const WEIGHTS = 'model.safetensors'
+export const SHARD_INDEX = 'model.safetensors.index.json'
+
+const ShardIndex = Type.Object({ weight_map: Type.Record(Type.String(), Type.String({ pattern: '^[\\w.-]+$' })) })
+
+/** How often another process's download is looked after. */
+const LOCK_POLL_MS = 250
+
+/** The files of a repository that the engine reads, besides the shards that an index names. */
+export const ENGINE_FILES: readonly string[] = [...REQUIRED, ...OPTIONAL, WEIGHTS, SHARD_INDEX]
+
+/**
+ * One repository in the hub's cache on disk, in the layout that all of the hub's tools share:
+ * `models--<org>--<name>/{blobs/<hash>, refs/<revision>, snapshots/<commit>/<file>}`, files being links to blobs.
+ */
+export class CachedRepository {
+  readonly #folder: string
+  readonly #lockPath: string
+
+  /** @param home `HF_HOME` */
+  constructor(home: string, repository: string) {
+    const name = `models--${repository.replace('/', '--')}`
+    this.#folder = join(home, 'hub', name)
+    this.#lockPath = join(home, 'hub', '.locks', name, 'sotto.lock')
+  }
+
+  blob(hash: string): string {
+    return join(this.#folder, 'blobs', hash)
+  }
+
+  /** The folder of a revision's files when all that the engine needs are there; no network is asked. */
+  async snapshot(revision: string): Promise<string | undefined> {
+    const ref = await readFile(join(this.#folder, 'refs', revision), 'utf8').catch(() => revision)
+    const commit = ref.trim()
+    if (!/^[0-9a-f]{40}$/.test(commit)) return undefined
+    const folder = this.#snapshotFolder(commit)
+    const weights = await this.shards(folder)
+    const needed = [...REQUIRED, ...(weights ?? [WEIGHTS])]
+    const sizes = await Promise.all(needed.map((file) => stat(join(folder, file)).catch(() => undefined)))
+    return sizes.every((found) => found?.isFile() === true) ? folder : undefined
+  }
+
+  /** Names of the shards; undefined when the weights are in one file. */
+  async shards(snapshot: string): Promise<readonly string[] | undefined> {
+    const text = await readFile(join(snapshot, SHARD_INDEX), 'utf8').catch(() => undefined)
+    if (text === undefined) return undefined
+    const index: unknown = JSON.parse(text)
+    return Check(ShardIndex, index) ? [...new Set(Object.values(index.weight_map))] : undefined
+  }
+
+  async prepare(): Promise<void> {
+    await mkdir(join(this.#folder, 'blobs'), { recursive: true })
+  }
+
+  /** Puts a blob under its name into a snapshot; says the snapshot's folder. */
+  async link(commit: string, file: string, hash: string): Promise<string> {
+    const folder = this.#snapshotFolder(commit)
+    const path = join(folder, file)
+    await mkdir(dirname(path), { recursive: true })
+    await rm(path, { force: true })
+    // Where links are not allowed, as on Windows without the right to make them, a copy does the same.
+    await symlink(relative(dirname(path), this.blob(hash)), path).catch(() => copyFile(this.blob(hash), path))
+    return folder
+  }
+
+  /** Notes which commit a revision stood for. */
+  async setRef(revision: string, commit: string): Promise<void> {
+    const path = join(this.#folder, 'refs', revision)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(`${path}.new`, commit)
+    await rename(`${path}.new`, path)
+  }
+
+  /**
+   * Waits until no other process downloads this repository. The lock is the operating system's, on a SQLite file, so that it
+   * goes with its process however that ends.
+   */
+  async lock(signal: AbortSignal): Promise<Disposable> {
+    await mkdir(dirname(this.#lockPath), { recursive: true })
+    for (;;) {
+      const lock = new DatabaseSync(this.#lockPath, { timeout: 0 })
+      try {
+        lock.exec('BEGIN EXCLUSIVE')
+        return { [Symbol.dispose]: () => lock.close() }
+      } catch {
+        lock.close()
+        await delay(LOCK_POLL_MS, undefined, { signal })
+      }
+    }
+  }
+
+  #snapshotFolder(commit: string): string {
+    return join(this.#folder, 'snapshots', commit)
+  }
+}

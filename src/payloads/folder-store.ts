@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { makeFolder, syncFolder } from './durable-folder.ts'
+import { PayloadError } from './errors.ts'
+import { checkKey } from './payload-key.ts'
+import { receive } from './receive.ts'
+import type { LocalPayload, PayloadKey, PayloadStore, WriteOptions } from './store.ts'
+
+/** Payloads as files of a folder that belongs to this process alone: `objects/<key>`, and `tmp/` for what is being written. */
+export class FolderPayloadStore implements PayloadStore {
+  readonly #objects: string
+  /** On the same file system as the objects, so that a rename is atomic. */
+  readonly #temporary: string
+
+  private constructor(folder: string) {
+    this.#objects = join(folder, 'objects')
+    this.#temporary = join(folder, 'tmp')
+  }
+
+  /**
+   * Makes the folder when it is not there, and removes what a killed process left unfinished.
+   * @throws PayloadError `payload.unavailable`
+   */
+  static async open(folder: string): Promise<FolderPayloadStore> {
+    const store = new FolderPayloadStore(resolve(folder))
+    await available(async () => {
+      await rm(store.#temporary, { recursive: true, force: true })
+      await rm(join(store.#objects, CHECKS), { recursive: true, force: true })
+      await makeFolder(store.#temporary)
+      await makeFolder(store.#objects)
+    })
+    return store
+  }
+
+  async write(key: PayloadKey, body: Readable, options: WriteOptions = {}): Promise<{ readonly bytes: number }> {
+    const path = this.#path(key)
+    const temporary = join(this.#temporary, randomUUID())
+    try {
+      const bytes = await writeFile(temporary, body, options)
+      await options.beforeCommit?.()
+      await available(() => place(temporary, path))
+      return { bytes }
+    } catch (error) {
+      // What can't be removed now goes at the next start; the first error says more.
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async size(key: PayloadKey): Promise<number | undefined> {
+    const path = this.#path(key)
+    return await available(async () => {
+      const found = await stat(path).catch(absent)
+      return found?.isFile() === true ? found.size : undefined
+    })
+  }
+
+  async read(key: PayloadKey): Promise<Readable> {
+    const { path } = await this.openLocal(key)
+    const file = await available(() => open(path).catch(absent))
+    if (file === undefined) throw missing()
+    return file.createReadStream()
+  }
+
+  async openLocal(key: PayloadKey, signal?: AbortSignal): Promise<LocalPayload> {
+    signal?.throwIfAborted()
+    if ((await this.size(key)) === undefined) throw missing()
+    return { path: this.#path(key), [Symbol.asyncDispose]: async () => undefined }
+  }
+
+  async remove(key: PayloadKey): Promise<void> {
+    const path = this.#path(key)
+    await available(async () => {
+      await unlink(path).catch(absent)
+      await syncFolder(await pruned(dirname(path), this.#objects)).catch(absent)
+    })
+  }
+
+  async check(signal?: AbortSignal): Promise<void> {
+    const key = `${CHECKS}/${randomUUID()}`
+    await this.write(key, Readable.from([Buffer.from(key)]), signal === undefined ? {} : { signal })
+    try {
+      const found = await text(await this.read(key))
+      if (found !== key) throw new PayloadError('payload.unavailable', 'The payload store returned other bytes.')
+    } finally {
+      await this.remove(key)
+    }
+  }
+
+  #path(key: PayloadKey): string {
+    checkKey(key)
+    return join(this.#objects, key)
+  }
+}
+
+const CHECKS = 'checks'
+
+/** Writes the whole body, durable, into a new file. */
+async function writeFile(path: string, body: Readable, options: WriteOptions): Promise<number> {
+  const file = await available(() => open(path, 'wx', 0o600))
+  try {
+    // A foreign error in here can only be the file's.
+    return await available(async () => {
+      const bytes = await receive(body, file, options)
+      await file.sync()
+      return bytes
+    }, options.signal)
+  } finally {
+    await close(file)
+  }
+}
+
+async function close(file: FileHandle): Promise<void> {
+  await available(() => file.close())
+}
+
+/** Renames a file to its place. A folder that a removal prunes meanwhile is made again. */
+async function place(temporary: string, path: string): Promise<void> {
+  const folder = dirname(path)
+  for (let tries = 3; ; tries--) {
+    try {
+      await makeFolder(folder)
+      await rename(temporary, path)
+      break
+    } catch (error) {
+      if (tries === 1) throw error
+      absent(error)
+    }
+  }
+  await syncFolder(folder)
+}
+
+/** Removes a folder and those above it below `root` as far as they are empty; says which one is the lowest that stays. */
+async function pruned(folder: string, root: string): Promise<string> {
+  let lowest = folder
+  while (lowest !== root) {
+    try {
+      await rmdir(lowest)
+    } catch {
+      break
+    }
+    lowest = dirname(lowest)
+  }
+  return lowest
+}
+
+function missing(): PayloadError {
+  return new PayloadError('payload.missing', 'The payload is not there, or not there any more.')
+}
+
+/** Gives errors of the file system as `PayloadError`s; a reason to abort stays what it is. */
+async function available<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await action()
+  } catch (cause) {
+    if (cause instanceof PayloadError || cause instanceof TypeError) throw cause
+    if (signal?.aborted === true && cause === signal.reason) throw cause
+    throw new PayloadError('payload.unavailable', `The payload store failed: ${meaningOf(cause)}.`, { cause })
+  }
+}
+
+function meaningOf(error: unknown): string {
+  switch (systemCode(error)) {
+    case 'ENOSPC':
+      return 'its disk is full'
+    case 'EDQUOT':
+      return 'its disk quota is used up'
+    case 'EIO':
+      return 'its disk reports an input or output error'
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'its folder cannot be written'
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'too many files are open'
+    default:
+      return 'it does not answer'
+  }
+}
+
+function absent(error: unknown): undefined {
+  const code = systemCode(error)
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+  throw error
+}
+
+function systemCode(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,17 @@
+import { PayloadError } from './errors.ts'
+import type { PayloadKey } from './store.ts'
+
+/** The longest name that the usual file systems take, in bytes; a key is ASCII. */
+const MAX_PART_LENGTH = 255
+const MAX_KEY_LENGTH = 1024
+
+/** @throws PayloadError `payload.invalid_key` unless the key is as `PayloadKey` says */
+export function checkKey(key: PayloadKey): void {
+  const isValid =
+    key.length <= MAX_KEY_LENGTH &&
+    key
+      .split('/')
+      .every((part) => /^[\w.-]+$/.test(part) && part.length <= MAX_PART_LENGTH && part !== '.' && part !== '..')
+  if (isValid) return
+  throw new PayloadError('payload.invalid_key', `${JSON.stringify(key.slice(0, 100))} is not the key of a payload.`)
+}

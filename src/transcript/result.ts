@@ -1,0 +1,25 @@
+import Type from 'typebox'
+import type { Static } from 'typebox'
+
+const SegmentSchema = Type.Object({
+  id: Type.Integer({ description: 'Position in the transcript, from 0.' }),
+  seek: Type.Integer({ description: 'Where its window begins, in frames of 10 ms.' }),
+  start: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
+  end: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
+  text: Type.String(),
+  tokens: Type.Array(Type.Integer(), { description: 'Token ids, timestamps included.' }),
+  temperature: Type.Number({ description: 'Temperature that the window was decoded at.' }),
+  avg_logprob: Type.Number({ description: 'Mean log-probability of the tokens of the window.' }),
+  compression_ratio: Type.Number({ description: "Bytes of the window's text over its zlib-compressed bytes." }),
+  no_speech_prob: Type.Number({ description: 'Probability that the window holds no speech.' }),
+})
+
+/** A transcript, with the names of the reference implementation's `transcribe()`. */
+export const TranscriptSchema = Type.Object({
+  text: Type.String({ description: 'The whole transcript.' }),
+  language: Type.String({ description: 'Language code, given or detected.', examples: ['en'] }),
+  duration: Type.Number({ description: 'Seconds of audio.' }),
+  segments: Type.Array(SegmentSchema),
+})
+
+export type Transcript = Static<typeof TranscriptSchema>

@@ -1,0 +1,163 @@
+import { Readable } from 'node:stream'
+import type { Logger } from 'pino'
+import type { JobError } from '../jobs/job.ts'
+import type { ClaimedJob, JobStore, Lease } from '../jobs/store.ts'
+import type { ModelCache } from '../models/model-cache.ts'
+import { readWhisperInput } from '../models/whisper-input.ts'
+import type { PayloadStore } from '../payloads/store.ts'
+import type { Transcription } from '../whisper/result.ts'
+import type { EngineProcess } from './engine-process.ts'
+import { transcribeOptions } from './transcribe-options.ts'
+
+/** A lease outlives three missed heartbeats. */
+const HEARTBEATS_PER_LEASE = 4
+
+type StopReason = 'cancelled' | 'stopping' | 'lost'
+
+class Stopped extends Error {
+  readonly reason: StopReason
+  constructor(reason: StopReason) {
+    super(`stopped: ${reason}`)
+    this.reason = reason
+  }
+}
+
+export interface JobRunOptions {
+  readonly jobs: JobStore
+  readonly payloads: PayloadStore
+  readonly models: ModelCache
+  readonly logger: Logger
+  readonly leaseMs: number
+  /** Retryable errors, and crashes of the engine, that a job may have before it fails. */
+  readonly limits: { readonly failures: number; readonly crashes: number }
+}
+
+/** One claimed job, from its lease to its settling. */
+export class JobRun {
+  readonly #options: JobRunOptions
+  readonly #engine: EngineProcess
+  readonly #claimed: ClaimedJob
+  readonly #abort = new AbortController()
+  readonly #logger: Logger
+
+  constructor(options: JobRunOptions, engine: EngineProcess, claimed: ClaimedJob) {
+    this.#options = options
+    this.#engine = engine
+    this.#claimed = claimed
+    const { job, lease } = claimed
+    this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
+  }
+
+  /** Never throws: what can't be settled now is the reaper's when the lease has run out. */
+  async run(stop: AbortSignal): Promise<void> {
+    const startedMs = performance.now()
+    try {
+      using _ = this.#watch(stop)
+      // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
+      await this.#heartbeat()
+      const transcription = await this.#transcribe()
+      await this.#succeed(transcription)
+      const seconds = (performance.now() - startedMs) / 1000
+      this.#logger.info({ audioSeconds: transcription.duration, seconds }, 'job succeeded')
+    } catch (error) {
+      try {
+        await this.#settle(error)
+      } catch (cause) {
+        this.#logger.error({ err: cause }, 'the job could not be settled; its lease will run out')
+      }
+    }
+  }
+
+  /** Aborts the run when the worker stops, the job is cancelled or the lease is lost. */
+  #watch(stop: AbortSignal): Disposable {
+    const { jobs, leaseMs } = this.#options
+    const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
+    if (stop.aborted) onStop()
+    stop.addEventListener('abort', onStop, { once: true })
+    const cancellation = jobs.on('cancelRequested', (id) => {
+      if (id === this.#claimed.job.id) this.#abort.abort(new Stopped('cancelled'))
+    })
+    const timer = setInterval(() => {
+      this.#heartbeat().catch((error: unknown) => this.#logger.warn({ err: error }, 'a heartbeat failed'))
+    }, leaseMs / HEARTBEATS_PER_LEASE)
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(timer)
+        cancellation[Symbol.dispose]()
+        stop.removeEventListener('abort', onStop)
+      },
+    }
+  }
+
+  async #heartbeat(): Promise<void> {
+    const state = await this.#options.jobs.heartbeat(this.#claimed.lease, this.#options.leaseMs)
+    if (state === 'cancel') this.#abort.abort(new Stopped('cancelled'))
+    if (state === 'lost') this.#abort.abort(new Stopped('lost'))
+  }
+
+  async #transcribe(): Promise<Transcription> {
+    const { job } = this.#claimed
+    const { signal } = this.#abort
+    signal.throwIfAborted()
+    const options = transcribeOptions(readWhisperInput(job.input))
+    const { folder } = await this.#options.models.open(job.model, { signal })
+    await using recording = await this.#options.payloads.openLocal(job.payloadKey, signal)
+    return await this.#engine.transcribe(
+      { modelFolder: folder, audioPath: recording.path, options, maxAudioSeconds: job.maxAudioSeconds },
+      { signal },
+    )
+  }
+
+  /** The result is stored before the row says so; a worker that lost its lease takes its result away again. */
+  async #succeed(transcription: Transcription): Promise<void> {
+    const { jobs, payloads } = this.#options
+    const { lease } = this.#claimed
+    const resultKey = `results/${lease.jobId}/${lease.attempt}.json`
+    await payloads.write(resultKey, Readable.from([Buffer.from(JSON.stringify(transcription))]))
+    if (!(await jobs.succeed(lease, resultKey))) {
+      await payloads.remove(resultKey)
+      throw new Stopped('lost')
+    }
+  }
+
+  async #settle(error: unknown): Promise<void> {
+    const { jobs } = this.#options
+    const { lease } = this.#claimed
+    if (error instanceof Stopped) {
+      this.#logger.info({ reason: error.reason }, 'job stopped')
+      await settleStopped(jobs, lease, error.reason)
+      return
+    }
+    const { code, message, retryable } = describe(error)
+    if (!retryable) {
+      this.#logger.info({ code }, 'job failed')
+      await jobs.fail(lease, { code, message })
+      return
+    }
+    const cause = code === 'engine.crashed' ? 'crash' : 'error'
+    const became = await jobs.retry(lease, cause, { code, message }, this.#options.limits)
+    this.#logger.error({ err: error, code, became }, 'job broke off')
+  }
+}
+
+async function settleStopped(jobs: JobStore, lease: Lease, reason: StopReason): Promise<void> {
+  switch (reason) {
+    case 'cancelled':
+      await jobs.settleCancelled(lease)
+      return
+    case 'stopping':
+      await jobs.release(lease)
+      return
+    case 'lost':
+  }
+}
+
+/** Each room's errors carry a code, a message for the user and whether another try may help; any other error is a bug of ours. */
+function describe(error: unknown): JobError & { readonly retryable: boolean } {
+  if (error instanceof Error && 'code' in error && 'retryable' in error) {
+    const { code, retryable, message } = error
+    if (typeof code === 'string' && typeof retryable === 'boolean') return { code, message, retryable }
+  }
+  const message = 'The server failed on this job. Its log says why.'
+  return { code: 'server.failed', message, retryable: true }
+}

@@ -1,0 +1,56 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Client } from '../support/client.ts'
+import type { JobBody } from '../support/client.ts'
+import { fixture } from '../support/clips.ts'
+import { Server, temporaryFolder } from '../support/server.ts'
+
+let stack: AsyncDisposableStack
+let client: Client
+let dataDir: string
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  dataDir = stack.use(await temporaryFolder()).path
+  const server = stack.use(await Server.start({ dataDir }))
+  client = new Client(server.url, server.newKey ?? '')
+})
+
+afterAll(() => stack.disposeAsync())
+
+const cancel = (id: string): Promise<JobBody> => client.json(200, `/v1/async/requests/${id}/cancel`, { method: 'POST' })
+
+test('a running job is cancelled within 2 s, and the next one runs', async () => {
+  const url = await client.upload(fixture('en-one-minute.m4a'))
+  const { id } = await client.submit(url)
+  await client.waitFor(id, (job) => job.status === 'processing')
+  const startedMs = performance.now()
+  await cancel(id)
+  const job = await client.finish(id)
+  expect(job.status).toBe('cancelled')
+  expect(performance.now() - startedMs).toBeLessThan(2000)
+  expect((await client.transcribe(fixture('en-short.wav'))).status).toBe('success')
+})
+
+test('a job that waits is cancelled at once, and again without harm', async () => {
+  const url = await client.upload(fixture('en-one-minute.m4a'))
+  const running = await client.submit(url)
+  const waiting = await client.submit(url)
+  const cancelled = await cancel(waiting.id)
+  expect(cancelled).toMatchObject({ id: waiting.id, status: 'cancelled', startedAt: null })
+  expect(await cancel(waiting.id)).toEqual(cancelled)
+  await cancel(running.id)
+  await client.finish(running.id)
+})
+
+test('a finished job cannot be cancelled, but removed, with its recording and its result', async () => {
+  const job = await client.transcribe(fixture('en-short.wav'))
+  await client.json(409, `/v1/async/requests/${job.id}/cancel`, { method: 'POST' })
+  const before = await readdir(join(dataDir, 'payloads', 'uploads'))
+  const response = await client.fetch(`/v1/async/requests/${job.id}`, { method: 'DELETE' })
+  expect(response.status).toBe(204)
+  expect((await client.fetch(`/v1/async/requests/${job.id}`)).status).toBe(404)
+  expect(await readdir(join(dataDir, 'payloads', 'uploads'))).toHaveLength(before.length - 1)
+  expect(await readdir(join(dataDir, 'payloads', 'results')).catch(() => [])).not.toContain(job.id)
+})

@@ -1,0 +1,85 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Client } from '../support/client.ts'
+import { fixture } from '../support/clips.ts'
+import { Server, temporaryFolder } from '../support/server.ts'
+
+const CLIP = fixture('en-one-minute.m4a')
+const KEY = 'a-key-that-every-start-is-given'
+const environment = { SOTTO_API_KEY: KEY }
+
+async function start(dataDir: string): Promise<{ server: Server; client: Client }> {
+  const server = await Server.start({ dataDir, environment })
+  return { server, client: new Client(server.url, KEY) }
+}
+
+describe('kill -9 of the server', () => {
+  test('after the PUT was acknowledged: the upload can be submitted to the next server', async () => {
+    await using folder = await temporaryFolder()
+    const first = await start(folder.path)
+    const url = await first.client.upload(CLIP)
+    await first.server.end('SIGKILL')
+
+    const second = await start(folder.path)
+    await using _ = second.server
+    const { id } = await second.client.submit(url)
+    expect((await second.client.finish(id)).status).toBe('success')
+  })
+
+  test('right after submits were acknowledged: the next server runs them all', async () => {
+    await using folder = await temporaryFolder()
+    const first = await start(folder.path)
+    const url = await first.client.upload(fixture('en-short.wav'))
+    const jobs = await Promise.all([1, 2, 3, 4, 5].map(() => first.client.submit(url)))
+    await first.server.end('SIGKILL')
+
+    const second = await start(folder.path)
+    await using _ = second.server
+    const finished = await Promise.all(jobs.map(({ id }) => second.client.finish(id)))
+    expect(finished.map((job) => job.status)).toEqual(Array(5).fill('success'))
+  })
+
+  test('again and again while a job runs: it is done in the end, with the text of an undisturbed run', async () => {
+    await using folder = await temporaryFolder()
+    let { server, client } = await start(folder.path)
+    const url = await client.upload(CLIP)
+    const undisturbed = await client.finish((await client.submit(url)).id)
+    const { id } = await client.submit(url)
+    for (let kill = 0; kill < 5; kill++) {
+      await client.waitFor(id, (job) => job.status === 'processing')
+      await server.end('SIGKILL')
+      ;({ server, client } = await start(folder.path))
+    }
+    await using _ = server
+    const job = await client.finish(id)
+    expect(job.status).toBe('success')
+    expect(job.result).toEqual(undisturbed.result)
+  })
+
+  test('with a result stored: the result is there after the next start, and nothing is left over', async () => {
+    await using folder = await temporaryFolder()
+    const first = await start(folder.path)
+    const job = await first.client.transcribe(fixture('en-short.wav'))
+    await first.server.end('SIGKILL')
+
+    const second = await start(folder.path)
+    await using _ = second.server
+    expect(await second.client.poll(job.id)).toEqual(job)
+    expect(await readdir(join(folder.path, 'payloads', 'tmp'))).toEqual([])
+  })
+})
+
+describe('SIGTERM', () => {
+  test('gives the running job back to the queue and ends with 0; the next start carries on', async () => {
+    await using folder = await temporaryFolder()
+    const first = await start(folder.path)
+    const { id } = await first.client.submit(await first.client.upload(CLIP))
+    await first.client.waitFor(id, (job) => job.status === 'processing')
+    expect(await first.server.end('SIGTERM')).toBe(0)
+
+    const second = await start(folder.path)
+    await using _ = second.server
+    expect((await second.client.finish(id)).status).toBe('success')
+  })
+})

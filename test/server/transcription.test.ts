@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Client } from '../support/client.ts'
+import { clips } from '../support/clips.ts'
+import { Server, temporaryFolder } from '../support/server.ts'
+import { wordErrors, words } from '../support/word-error-rate.ts'
+
+/** The model card's rates for greedy decoding, in percent. */
+const MODEL_CARD = { english: 5.0, other: 4.7 }
+/** The five-minute clip is the longest one that the suite takes the time for. */
+const LONGEST_SECONDS = 400
+
+let stack: AsyncDisposableStack
+let client: Client
+
+beforeAll(async () => {
+  stack = new AsyncDisposableStack()
+  const folder = stack.use(await temporaryFolder())
+  const server = stack.use(await Server.start({ dataDir: folder.path }))
+  client = new Client(server.url, server.newKey ?? '')
+})
+
+afterAll(() => stack.disposeAsync())
+
+describe('every clip goes through the Async API', () => {
+  const all = clips(LONGEST_SECONDS)
+  const errors = new Map<string, { errors: number; words: number }>()
+
+  test.each(all)('$name', { timeout: 180_000 }, async (clip) => {
+    const job = await client.transcribe(clip.path, { input: { language: clip.language } })
+    expect(job).toMatchObject({ status: 'success', servedTier: 'cpuflex' })
+    expect(job.result?.duration).toBeCloseTo(clip.durationSeconds, 1)
+    const reference = words(clip.text)
+    errors.set(clip.name, { errors: wordErrors(reference, words(job.result?.text ?? '')), words: reference.length })
+  })
+
+  test.each([
+    ['English', MODEL_CARD.english, (language: string) => language === 'en'],
+    ['Spanish and German', MODEL_CARD.other, (language: string) => language !== 'en'],
+  ])('word error rate of %s is within 2 points of the model card', (_, card, isOf) => {
+    const counted = all.filter((clip) => isOf(clip.language)).map((clip) => errors.get(clip.name))
+    const sum = (of: 'errors' | 'words'): number => counted.reduce((total, clip) => total + (clip?.[of] ?? Number.NaN), 0)
+    expect((100 * sum('errors')) / sum('words')).toBeLessThanOrEqual(card + 2)
+  })
+
+  test('silence and noise have no words', () => {
+    expect(errors.get('silence')).toEqual({ errors: 0, words: 0 })
+    expect(errors.get('noise')).toEqual({ errors: 0, words: 0 })
+  })
+})

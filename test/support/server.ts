@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+
+export const PROJECT = resolve(import.meta.dirname, '../..')
+const PROGRAM = join(PROJECT, 'bin/sotto.js')
+
+/** What a test's process inherits, less whatever would change Sotto's settings. */
+function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(SOTTO_|HF_|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name))
+  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', ...extra }
+}
+
+export interface ServerOptions {
+  readonly dataDir: string
+  readonly arguments?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+/** The real program, `sotto serve`, in a process of its own on a free port. Disposing it kills it. */
+export class Server implements AsyncDisposable {
+  readonly url: string
+  /** The key that the first start made; undefined on later starts. */
+  readonly newKey: string | undefined
+  readonly #child: ChildProcess
+  readonly #output: string[]
+
+  private constructor(child: ChildProcess, url: string, newKey: string | undefined, output: string[]) {
+    this.#child = child
+    this.url = url
+    this.newKey = newKey
+    this.#output = output
+  }
+
+  static async start(options: ServerOptions): Promise<Server> {
+    const args = ['serve', '--port', '0', '--data-dir', options.dataDir, ...(options.arguments ?? [])]
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      cwd: options.dataDir,
+      env: cleanEnvironment(options.environment ?? {}),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const output: string[] = []
+    child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()))
+    const { promise, resolve: started, reject } = Promise.withResolvers<{ url: string; key: string | undefined }>()
+    let key: string | undefined
+    createInterface(child.stdout).on('line', (line) => {
+      output.push(`${line}\n`)
+      key ??= /\bsotto_[\w-]{20,}/.exec(line)?.[0]
+      const url = /listens on (http:\/\/\S+)/.exec(line)?.[1]
+      if (url !== undefined) started({ url, key })
+    })
+    child.on('exit', (code, signal) => {
+      reject(new Error(`sotto serve ended with ${signal ?? code} before it listened:\n${output.join('')}`))
+    })
+    const { url, key: newKey } = await promise
+    return new Server(child, url, newKey, output)
+  }
+
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the server does not run')
+    return this.#child.pid
+  }
+
+  /** All that it printed so far, to stdout and stderr. */
+  get output(): string {
+    return this.#output.join('')
+  }
+
+  /** Sends a signal and waits for the end; says the exit code. */
+  async end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | null> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode
+    const exited = once(this.#child, 'exit')
+    this.#child.kill(signal)
+    await exited
+    return this.#child.exitCode
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL')
+  }
+}
+
+/** A folder that goes when the test is over. */
+export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'sotto-test-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) }
+}
+
+export interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs `sotto` with these arguments to its end. */
+export async function sotto(
+  args: readonly string[],
+  options: { readonly cwd: string; readonly environment?: Readonly<Record<string, string>> },
+): Promise<Finished> {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    cwd: options.cwd,
+    env: cleanEnvironment(options.environment ?? {}),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const collect = async (stream: NodeJS.ReadableStream): Promise<string> => {
+    let text = ''
+    for await (const chunk of stream) text += String(chunk)
+    return text
+  }
+  const [stdout, stderr] = await Promise.all([collect(child.stdout), collect(child.stderr), once(child, 'close')])
+  return { code: child.exitCode, stdout, stderr }
+}
