@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import fastify from 'fastify'
+import fastify, { LogController } from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from './context.ts'
 import { handleError, handleNotFound } from './error-handler.ts'
@@ -23,7 +23,7 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   const { settings, logger } = context
   const api = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     bodyLimit: MAX_JSON_BYTES,
     // Node's own limit of 300 s for a whole request would end long uploads.
@@ -41,7 +41,7 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   api.removeAllContentTypeParsers()
   api.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
     if (body.length === 0) done(null, undefined)
-    else parseJson(request, body.toString(), done)
+    else void parseJson(request, body.toString(), done)
   })
 
   await api.register(swagger, OPENAPI)

@@ -9,8 +9,8 @@ import type { ClaimedJob } from './store.ts'
 
 /**
  * Takes the next pending job in one UPDATE, so that no two claimers get the same one: SQLite has one writer at a time, and
- * the subselect runs as a part of the write. It reads the first entry of each tier in the index `jobs_pending`: 0.03 ms with 200,000 jobs waiting. Rejected: a look-up per tier,
- * joined by `union all`, which was no faster.
+ * the subselect runs as a part of the write. It reads the first entries of each tier in the index `jobs_pending`: 0.01 ms of
+ * a claim's 0.28 ms, with 200,000 jobs waiting. Rejected: a look-up per tier, joined by `union all`, which took as long.
  */
 export async function claim(
   database: Database,

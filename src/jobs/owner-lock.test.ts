@@ -10,11 +10,16 @@ import { lockOwner } from './owner-lock.ts'
 const CHILD = join(import.meta.dirname, 'sqlite-store.child.ts')
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-lock-'))
 
+/** A process that owns the folder, or has ended with an exit code since it could not. */
 async function otherOwner(folder: string) {
-  const child = spawn(process.execPath, [CHILD, 'own', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [CHILD, 'own', folder], { stdio: ['ignore', 'pipe', 'ignore'] })
   const closed = once(child, 'close')
   await Promise.race([once(child.stdout, 'data'), closed])
-  return { child, closed }
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await closed
+  }
+  return { kill, exitCode: child.exitCode, [Symbol.asyncDispose]: kill }
 }
 
 describe('lockOwner', () => {
@@ -31,10 +36,9 @@ describe('lockOwner', () => {
 
   test('keeps a server of another process out, until kill -9', async () => {
     await using folder = await temporaryFolder()
-    const { child, closed } = await otherOwner(folder.path)
+    await using other = await otherOwner(folder.path)
     await expect(lockOwner(folder.path)).rejects.toMatchObject({ code: 'store.in_use' })
-    child.kill('SIGKILL')
-    await closed
+    await other.kill()
     await using _ = await lockOwner(folder.path)
   })
 
@@ -42,12 +46,8 @@ describe('lockOwner', () => {
     await using folder = await temporaryFolder()
     await using _ = await lockOwner(folder.path)
     await expect(lockOwner(folder.path)).rejects.toMatchObject({ code: 'store.in_use' })
-    const child = spawn(process.execPath, [CHILD, 'own', folder.path], { stdio: ['ignore', 'inherit', 'pipe'] })
-    const said: string[] = []
-    child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString()))
-    await once(child, 'close')
-    expect(child.exitCode).toBe(1)
-    expect(said.join('')).toContain('store.in_use')
+    await using other = await otherOwner(folder.path)
+    expect(other.exitCode).toBe(1)
   })
 
   test('says that a folder is not there', async () => {

@@ -33,7 +33,12 @@ function start(verb: 'submit' | 'claim', folder: string) {
   const child = spawn(process.execPath, [CHILD, verb, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   const said: string[] = []
   createInterface(child.stdout).on('line', (line) => said.push(line))
-  return { child, said, closed: once(child, 'close') }
+  const closed = once(child, 'close')
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await closed
+  }
+  return { child, said, closed, kill, [Symbol.asyncDispose]: kill }
 }
 
 describe('SQLite among processes', () => {
@@ -41,10 +46,10 @@ describe('SQLite among processes', () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-'))
     const acknowledged: string[] = []
     for (let round = 1; round <= 3; round++) {
-      const { child, said, closed } = start('submit', folder.path)
+      await using submitter = start('submit', folder.path)
+      const { said } = submitter
       await expect.poll(() => said.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(40)
-      child.kill('SIGKILL')
-      await closed
+      await submitter.kill()
       acknowledged.push(...said.slice(1))
     }
     await using database = await openDatabase(folder.path)
@@ -63,7 +68,8 @@ describe('SQLite among processes', () => {
     const store = new SqliteJobStore(database)
     for (let n = 0; n < 300; n++) await store.submit(newJob())
     await store.admit()
-    const claimers = [1, 2, 3].map(() => start('claim', folder.path))
+    await using stack = new AsyncDisposableStack()
+    const claimers = [1, 2, 3].map(() => stack.use(start('claim', folder.path)))
     for (const { said } of claimers) await expect.poll(() => said, { timeout: 20_000 }).toEqual(['open'])
     for (const { child } of claimers) child.stdin.end('go')
     await Promise.all(claimers.map(({ closed }) => closed))

@@ -49,13 +49,17 @@ describe('a folder of payloads', () => {
     await using folder = await temporaryFolder()
     const child = spawn(process.execPath, [CHILD, folder.path, 'Infinity'], { stdio: ['ignore', 'ignore', 'inherit'] })
     const closed = once(child, 'close')
+    const kill = async (): Promise<void> => {
+      child.kill('SIGKILL')
+      await closed
+    }
+    await using _ = { [Symbol.asyncDispose]: kill }
     const written = async (): Promise<number> => {
       const [name] = await readdir(join(folder.path, 'tmp')).catch(() => [])
       return name === undefined ? 0 : (await stat(join(folder.path, 'tmp', name))).size
     }
     await expect.poll(written, { timeout: 20_000, interval: 5 }).toBeGreaterThan(1_000_000)
-    child.kill('SIGKILL')
-    await closed
+    await kill()
     const store = await FolderPayloadStore.open(folder.path)
     expect(await store.size('uploads/large.wav')).toBeUndefined()
     expect((await contents(folder.path)).sort()).toEqual(['objects', 'tmp'])

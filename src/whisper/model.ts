@@ -61,7 +61,7 @@ export class WhisperModel implements AsyncDisposable {
     const { nMels } = this.dimensions
     const input = new Tensor('float32', mel, [1, nMels, mel.length / nMels])
     const { encoded, ...cross } = await this.#encoder.run({ mel: input })
-    return { encoded: floats(encoded), cross: cross as Record<string, Tensor> }
+    return { encoded: floats(encoded), cross }
   }
 
   /** Begins sequences over an encoded window. */
@@ -118,7 +118,7 @@ export class DecoderState {
       ...this.#window.cross,
     })
     const { logits, ...caches } = outputs
-    this.#past = Object.fromEntries(Object.entries(caches).map(([name, tensor]) => [`past_${name}`, tensor as Tensor]))
+    this.#past = Object.fromEntries(Object.entries(caches).map(([name, tensor]) => [`past_${name}`, tensor]))
     this.#length += t
     if (this.#length > this.#dimensions.nTextCtx) throw new RangeError(`more than ${this.#dimensions.nTextCtx} tokens`)
     return floats(logits)

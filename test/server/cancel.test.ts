@@ -47,10 +47,10 @@ test('a job that waits is cancelled at once, and again without harm', async () =
 test('a finished job cannot be cancelled, but removed, with its recording and its result', async () => {
   const job = await client.transcribe(fixture('en-short.wav'))
   await client.json(409, `/v1/async/requests/${job.id}/cancel`, { method: 'POST' })
-  const before = await readdir(join(dataDir, 'payloads', 'uploads'))
+  const before = await readdir(join(dataDir, 'payloads/objects/uploads'))
   const response = await client.fetch(`/v1/async/requests/${job.id}`, { method: 'DELETE' })
   expect(response.status).toBe(204)
   expect((await client.fetch(`/v1/async/requests/${job.id}`)).status).toBe(404)
-  expect(await readdir(join(dataDir, 'payloads', 'uploads'))).toHaveLength(before.length - 1)
-  expect(await readdir(join(dataDir, 'payloads', 'results')).catch(() => [])).not.toContain(job.id)
+  expect(await readdir(join(dataDir, 'payloads/objects/uploads'))).toHaveLength(before.length - 1)
+  expect(await readdir(join(dataDir, 'payloads/objects/results')).catch(() => [])).not.toContain(job.id)
 })

@@ -38,7 +38,8 @@ describe('every clip goes through the Async API', () => {
     ['Spanish and German', MODEL_CARD.other, (language: string) => language !== 'en'],
   ])('word error rate of %s is within 2 points of the model card', (_, card, isOf) => {
     const counted = all.filter((clip) => isOf(clip.language)).map((clip) => errors.get(clip.name))
-    const sum = (of: 'errors' | 'words'): number => counted.reduce((total, clip) => total + (clip?.[of] ?? Number.NaN), 0)
+    const sum = (of: 'errors' | 'words'): number =>
+      counted.reduce((total, clip) => total + (clip?.[of] ?? Number.NaN), 0)
     expect((100 * sum('errors')) / sum('words')).toBeLessThanOrEqual(card + 2)
   })
 

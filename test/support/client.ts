@@ -57,7 +57,7 @@ export class Client {
 
   async upload(file: string): Promise<string> {
     const url = await this.uploadUrl(extname(file).slice(1))
-    const response = await fetch(url, { method: 'PUT', body: createReadStream(file), duplex: 'half' } as RequestInit)
+    const response = await fetch(url, { method: 'PUT', body: createReadStream(file), duplex: 'half' })
     const text = await response.text()
     if (response.status !== 200) throw new Error(`PUT: ${response.status}: ${text}`)
     return url

@@ -12,7 +12,9 @@ const PROGRAM = join(PROJECT, 'bin/sotto.js')
 
 /** What a test's process inherits, less whatever would change Sotto's settings. */
 function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(SOTTO_|HF_|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name))
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(SOTTO_|HF_|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
+  )
   return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', ...extra }
 }
 

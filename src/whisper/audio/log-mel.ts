@@ -78,7 +78,7 @@ export class LogMelStream {
   /** Puts the reflection before the beginning, once there is enough to reflect. */
   #start(): boolean {
     if (this.#length <= PADDING) return false
-    const reflection = this.#pending.slice(1, PADDING + 1).reverse()
+    const reflection = this.#pending.subarray(1, PADDING + 1).toReversed()
     this.#append(new Int16Array(PADDING))
     this.#pending.copyWithin(PADDING, 0, this.#length - PADDING)
     this.#pending.set(reflection)

@@ -57,7 +57,7 @@ export async function readSafetensors(path: string): Promise<ReadonlyMap<string,
         data_offsets: [begin, end],
       },
     ]) => {
-      const length = shape.reduce((product, size) => product * size, BYTES[dtype])
+      const length = shape.reduce((product, extent) => product * extent, BYTES[dtype])
       if (end - begin !== length || dataAt + end > size) {
         throw invalid(name, `tensor ${tensor} does not lie within the file, which may be cut off`)
       }
