@@ -7,6 +7,7 @@ import { addServeCommand } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
 import { ConfigError } from './config.ts'
 import type { Environment } from './config.ts'
+import { version } from './version.ts'
 
 /**
  * Runs a command line.
@@ -22,6 +23,7 @@ export async function runCommandLine(
   const context: CommandContext = { environment, signal, exitWith: (code) => (exitCode = code) }
   const program = new Command('sotto')
     .description('Transcribes audio with Whisper models: an HTTP server with an Async API, and a command line.')
+    .version(version)
     .exitOverride()
     .showHelpAfterError('(run it with --help for what it takes)')
   addServeCommand(program, context)

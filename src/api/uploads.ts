@@ -10,6 +10,11 @@ import { errors } from './schemas.ts'
 export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, payloads, settings } = context
   return (api, _options, done) => {
+    // A header that is no media type at all would be refused before any parser is asked.
+    api.addHook('onRequest', (request, _reply, next) => {
+      request.headers['content-type'] = 'application/octet-stream'
+      next()
+    })
     api.removeAllContentTypeParsers()
     api.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
 

@@ -126,7 +126,6 @@ export function describeParameters(): readonly ParameterDescription[] {
   return NAMES.map((name) => {
     const schema = facts(WhisperInputSchema.properties[name])
     const { isNullable, plain } = withoutNull(schema)
-    const values = plain.anyOf?.flatMap((option) => (typeof option.const === 'string' ? [option.const] : []))
     const minimum = plain.minimum ?? plain.exclusiveMinimum
     return {
       name,
@@ -136,7 +135,7 @@ export function describeParameters(): readonly ParameterDescription[] {
       description: schema.description ?? '',
       ...(minimum === undefined ? {} : { minimum }),
       ...(plain.maximum === undefined ? {} : { maximum: plain.maximum }),
-      ...(values === undefined ? {} : { values }),
+      ...(plain.enum === undefined ? {} : { values: plain.enum }),
     }
   })
 }
@@ -144,7 +143,8 @@ export function describeParameters(): readonly ParameterDescription[] {
 /** What of JSON Schema the parameters' schemas use. */
 interface SchemaFacts {
   readonly type?: 'string' | 'number' | 'integer' | 'boolean'
-  readonly anyOf?: readonly (SchemaFacts & { readonly const?: unknown })[]
+  readonly anyOf?: readonly SchemaFacts[]
+  readonly enum?: readonly string[]
   readonly default?: unknown
   readonly description?: string
   readonly minimum?: number
@@ -169,7 +169,7 @@ const ARTICLES = { string: 'a string', number: 'a number', integer: 'an integer'
 function takes(name: ParameterName): string {
   const { isNullable, plain } = withoutNull(facts(WhisperInputSchema.properties[name]))
   const { minimum, exclusiveMinimum, maximum, maxLength, pattern } = plain
-  const values = plain.anyOf?.map((option) => JSON.stringify(option.const)).join(' or ')
+  const values = plain.enum?.map((value) => JSON.stringify(value)).join(' or ')
   const range =
     minimum !== undefined
       ? ` from ${minimum} to ${maximum}`

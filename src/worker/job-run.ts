@@ -2,12 +2,14 @@ import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import type { JobError } from '../jobs/job.ts'
 import type { ClaimedJob, JobStore, Lease } from '../jobs/store.ts'
-import type { ModelCache } from '../models/model-cache.ts'
+import type { DownloadProgress, ModelCache } from '../models/model-cache.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { transcribeOptions } from './transcribe-options.ts'
+
+const DOWNLOAD_LOG_MS = 2000
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
@@ -100,7 +102,7 @@ export class JobRun {
     const { signal } = this.#abort
     signal.throwIfAborted()
     const options = transcribeOptions(readWhisperInput(job.input))
-    const { folder } = await this.#options.models.open(job.model, { signal })
+    const { folder } = await this.#options.models.open(job.model, { signal, onProgress: logDownload(this.#logger) })
     await using recording = await this.#options.payloads.openLocal(job.payloadKey, signal)
     return await this.#engine.transcribe(
       { modelFolder: folder, audioPath: recording.path, options, maxAudioSeconds: job.maxAudioSeconds },
@@ -137,6 +139,17 @@ export class JobRun {
     const cause = code === 'engine.crashed' ? 'crash' : 'error'
     const became = await jobs.retry(lease, cause, { code, message }, this.#options.limits)
     this.#logger.error({ err: error, code, became }, 'job broke off')
+  }
+}
+
+/** Weights may take minutes, in which the log shall not be silent. */
+function logDownload(logger: Logger): (progress: DownloadProgress) => void {
+  let nextMs = 0
+  return ({ receivedBytes, totalBytes }) => {
+    if (performance.now() < nextMs) return
+    nextMs = performance.now() + DOWNLOAD_LOG_MS
+    const percent = Math.floor((100 * receivedBytes) / totalBytes)
+    logger.info(`fetching weights: ${percent} % of ${Math.ceil(totalBytes / 1e6)} MB`)
   }
 }
 

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { createCatalogue } from './catalogue.ts'
+import { describeParameters, parseWhisperInput } from './whisper-input.ts'
+
+const catalogue = createCatalogue(['acme/whisper-base.en'])
+const large = catalogue.find('openai/whisper-large')!
+const english = catalogue.find('acme/whisper-base.en')!
+
+const DEFAULTS = {
+  task: 'transcribe',
+  language: null,
+  temperature: 0,
+  temperature_increment_on_fallback: 0.2,
+  compression_ratio_threshold: 2.4,
+  logprob_threshold: -1,
+  no_speech_threshold: 0.6,
+  condition_on_previous_text: true,
+  initial_prompt: null,
+  suppress_tokens: '-1',
+  beam_size: null,
+  patience: null,
+  best_of: null,
+  length_penalty: null,
+}
+
+test('without parameters the reference’s defaults hold', () => {
+  expect(parseWhisperInput({}, large)).toEqual(DEFAULTS)
+})
+
+test('the retired service’s sample client is understood', () => {
+  const sample = { ...DEFAULTS, language: 'en', patience: 1, beam_size: 5, best_of: 5 }
+  expect(parseWhisperInput(sample, large)).toEqual(sample)
+})
+
+test.each([['en'], ['EN'], ['English']])('takes the language as %s', (language) => {
+  expect(parseWhisperInput({ language }, large).language).toBe('en')
+})
+
+describe('refuses, naming the field, what it got and what it takes', () => {
+  test.each([
+    [{ beam_size: 'five' }, 'input.beam_size must be an integer from 1 to 20, or null; got "five".'],
+    [{ beam_size: 2.5 }, 'input.beam_size must be an integer from 1 to 20, or null; got 2.5.'],
+    [{ temperature: -1 }, 'input.temperature must be a number from 0 to 1; got -1.'],
+    [{ temperature: null }, 'input.temperature must be a number from 0 to 1; got null.'],
+    [{ task: 'summarise' }, 'input.task must be "transcribe" or "translate"; got "summarise".'],
+    [{ length_penalty: 1.5 }, 'input.length_penalty must be a number from 0 to 1, or null; got 1.5.'],
+    [{ no_speech_threshold: 2 }, 'input.no_speech_threshold must be a number from 0 to 1, or null; got 2.'],
+    [{ condition_on_previous_text: 'yes' }, 'input.condition_on_previous_text must be true or false; got "yes".'],
+    [{ language: 'klingon' }, 'got "klingon"'],
+    [{ suppress_tokens: 'a,b' }, 'token ids separated by commas'],
+    [{ patience: 1 }, 'input.patience needs input.beam_size'],
+    [{ vad: true }, 'input.vad is not a parameter of this model; it takes task, language'],
+    [[], 'input must be an object of model parameters; got [].'],
+    ['en', 'input must be an object of model parameters; got "en".'],
+    [{ initial_prompt: 'x'.repeat(10_001) }, 'at most 10000 characters'],
+  ])('%j', (input, message) => {
+    expect(() => parseWhisperInput(input, large)).toThrow(message)
+    expect(() => parseWhisperInput(input, large)).toThrow(expect.objectContaining({ code: 'input.invalid' }))
+  })
+
+  test('a value of any length is shown by its beginning', () => {
+    expect(() => parseWhisperInput({ language: 'x'.repeat(5000) }, large)).toThrow(/^.{50,300}$/s)
+  })
+
+  test('other languages and translation for a model that knows English only', () => {
+    expect(parseWhisperInput({ language: 'en' }, english).language).toBe('en')
+    expect(() => parseWhisperInput({ language: 'de' }, english)).toThrow('knows English only; got language "de"')
+    expect(() => parseWhisperInput({ task: 'translate' }, english)).toThrow('knows English only; got task "translate"')
+  })
+})
+
+describe('what would be ignored is refused as not supported yet', () => {
+  test.each([
+    [{ temperature: 0.4 }],
+    [{ temperature_increment_on_fallback: 0.1 }],
+    [{ compression_ratio_threshold: 2 }],
+    [{ beam_size: 3 }],
+    [{ beam_size: 5, patience: 2 }],
+    [{ best_of: 3 }],
+    [{ length_penalty: 0.5 }],
+  ])('%j', (input) => {
+    expect(() => parseWhisperInput(input, large)).toThrow(expect.objectContaining({ code: 'input.unsupported' }))
+    expect(() => parseWhisperInput(input, large)).toThrow('not supported yet')
+  })
+})
+
+test('describes each parameter with its default and range', () => {
+  const parameters = describeParameters()
+  expect(Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.default]))).toEqual(DEFAULTS)
+  expect(parameters.find(({ name }) => name === 'beam_size')).toMatchObject({
+    type: 'integer',
+    isNullable: true,
+    minimum: 1,
+    maximum: 20,
+  })
+  expect(parameters.find(({ name }) => name === 'task')?.values).toEqual(['transcribe', 'translate'])
+})

@@ -1,0 +1,125 @@
+import { copyFile, readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { fixture } from '../support/clips.ts'
+import { Hub } from '../support/hub.ts'
+import { PROJECT, sotto, temporaryFolder } from '../support/server.ts'
+
+const CLIP = fixture('en-two-voices.mp3')
+
+describe('sotto transcribe', () => {
+  test('prints the text of a file, and nothing else', async () => {
+    await using folder = await temporaryFolder()
+    const { code, stdout, stderr } = await sotto(['transcribe', CLIP, '--model', 'sotto/whisper-demo'], {
+      cwd: folder.path,
+    })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout.split('\n')).toContain('The hospital is near the park.')
+    expect(await readdir(folder.path)).toEqual([])
+  })
+
+  test('as JSON with parameters', async () => {
+    await using folder = await temporaryFolder()
+    const args = [
+      'transcribe',
+      CLIP,
+      '--output-format',
+      'json',
+      '--language',
+      'English',
+      '--no-speech-threshold',
+      'null',
+    ]
+    const { code, stdout, stderr } = await sotto(args, { cwd: folder.path })
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ language: 'en', duration: expect.closeTo(10.66, 1) })
+    expect(stderr).toContain('sotto/whisper-demo, which knows a few hundred words')
+  })
+
+  test('several files into a folder; one that fails does not keep the others', async () => {
+    await using folder = await temporaryFolder()
+    await copyFile(CLIP, join(folder.path, 'one.mp3'))
+    await copyFile(fixture('video-without-sound.mp4'), join(folder.path, 'silent.mp4'))
+    const args = ['transcribe', 'silent.mp4', 'missing.mp3', 'one.mp3', '--output-dir', 'out']
+    const { code, stderr } = await sotto(args, { cwd: folder.path })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/silent\.mp4: .*no audio stream/)
+    expect(stderr).toMatch(/missing\.mp3: there is no such file/)
+    expect(await readFile(join(folder.path, 'out/one.txt'), 'utf8')).toContain('The hospital is near the park.')
+  })
+
+  test('refuses a parameter that is wrong, with its name', async () => {
+    await using folder = await temporaryFolder()
+    const { code, stderr } = await sotto(['transcribe', CLIP, '--beam-size', 'five'], { cwd: folder.path })
+    expect(code).toBe(1)
+    expect(stderr).toContain('input.beam_size must be an integer from 1 to 20, or null; got "five".')
+  })
+})
+
+describe('sotto models', () => {
+  test('list shows which weights are here', async () => {
+    await using folder = await temporaryFolder()
+    const { stdout } = await sotto(['models', 'list'], { cwd: folder.path, environment: { HF_HOME: folder.path } })
+    expect(stdout).toMatch(/^sotto\/whisper-demo +4 MB {2}here$/m)
+    expect(stdout).toMatch(/^openai\/whisper-tiny +151 MB {2}fetched at first use$/m)
+  })
+
+  test('pull fetches them, and says where they are', async () => {
+    await using folder = await temporaryFolder()
+    await using hub = await Hub.start({ 'openai/whisper-tiny': join(PROJECT, 'models/whisper-demo') })
+    const environment = { HF_ENDPOINT: hub.url, HF_HOME: folder.path, HF_HUB_OFFLINE: '0' }
+    const pulled = await sotto(['models', 'pull', 'openai/whisper-tiny'], { cwd: folder.path, environment })
+    expect(pulled).toMatchObject({ code: 0, stderr: '' })
+    expect(await readdir(pulled.stdout.trim())).toContain('model.safetensors')
+    const offline = { HF_HOME: folder.path }
+    expect((await sotto(['models', 'list'], { cwd: folder.path, environment: offline })).stdout).toMatch(
+      /whisper-tiny .* here/,
+    )
+    const transcript = await sotto(['transcribe', CLIP, '--model', 'openai/whisper-tiny'], {
+      cwd: folder.path,
+      environment: offline,
+    })
+    expect(transcript.stdout).toContain('The hospital is near the park.')
+  })
+
+  test('pull of a model that there is not', async () => {
+    await using folder = await temporaryFolder()
+    const { code, stderr } = await sotto(['models', 'pull', 'openai/whisper-huge'], { cwd: folder.path })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/no model openai\/whisper-huge.*Known are sotto\/whisper-demo/s)
+  })
+})
+
+describe('sotto', () => {
+  test('--help lists the commands, and those that are not for people stay out', async () => {
+    await using folder = await temporaryFolder()
+    const { code, stdout } = await sotto(['--help'], { cwd: folder.path })
+    expect(code).toBe(0)
+    for (const command of ['serve', 'transcribe', 'models', 'keys'])
+      expect(stdout).toMatch(new RegExp(`^ +${command}\\b`, 'm'))
+    expect(stdout).not.toMatch(/^ +engine\b/m)
+  })
+
+  test('serve --help lists the settings with their variables', async () => {
+    await using folder = await temporaryFolder()
+    const { stdout } = await sotto(['serve', '--help'], { cwd: folder.path })
+    for (const text of ['--port', '--data-dir', '--workers', 'SOTTO_MAX_UPLOAD_BYTES']) expect(stdout).toContain(text)
+  })
+
+  test('--version', async () => {
+    await using folder = await temporaryFolder()
+    expect((await sotto(['--version'], { cwd: folder.path })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+
+  test.each([
+    [['serve', '--port', 'eighty'], /--port takes an integer from 0 to 65535; got "eighty"/],
+    [['serve', '--nonsense'], /unknown option/],
+    [['dance'], /unknown command/],
+    [[], /Usage/],
+  ])('%j is not understood: 2', async (args, message) => {
+    await using folder = await temporaryFolder()
+    const { code, stderr } = await sotto(args, { cwd: folder.path })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(message)
+  })
+})
