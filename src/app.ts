@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -52,7 +52,8 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const onError = (error: unknown): void => logger.error({ err: error }, 'expired leases could not be taken back')
   stack.use(new Reaper({ jobs, intervalMs: REAP_INTERVAL_MS, crashes: CRASH_LIMIT, onError }))
   const temporaryFolder = join(config.dataDir, 'tmp')
-  await mkdir(temporaryFolder, { recursive: true, mode: 0o700 })
+  await rm(temporaryFolder, { recursive: true, force: true })
+  await mkdir(temporaryFolder, { mode: 0o700 })
   const worker = stack.use(
     new Worker({
       jobs,

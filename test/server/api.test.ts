@@ -53,8 +53,11 @@ async function errorOf(response: Promise<Response>, status: number): Promise<str
 
 const submit = (body: unknown, path = MODEL, as = client): Promise<Response> =>
   as.fetch(path, { method: 'POST', ...jsonBody(body) })
-const put = (url: string, body: BodyInit, headers: Record<string, string> = {}): Promise<Response> =>
-  fetch(url, { method: 'PUT', body, headers })
+const put = (
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<Response> => fetch(url, { method: 'PUT', body, headers })
 
 describe('the contract’s shapes', () => {
   test('upload URL, PUT, submit and poll', async () => {
@@ -396,9 +399,9 @@ describe('URLs that are returned', () => {
 
 describe('the synchronous API', () => {
   const SYNC = '/v1/ent/tiyarofs/1/sotto/whisper-demo'
-  const post = (body: BodyInit, type: string): Promise<Response> =>
+  const post = (body: string | Uint8Array<ArrayBuffer>, type: string): Promise<Response> =>
     client.fetch(SYNC, { method: 'POST', body, headers: { 'content-type': type } })
-  const bytes = async (name: string): Promise<Buffer> =>
+  const bytes = async (name: string): Promise<Buffer<ArrayBuffer>> =>
     await import('node:fs/promises').then((fs) => fs.readFile(fixture(name)))
 
   test('answers raw bytes, base64 and an upload URL alike, and leaves nothing of them', async () => {

@@ -56,7 +56,7 @@ export function optionsOf({ options }: GoldenRun): TranscribeOptions | undefined
   if (Object.keys(options).some((name) => !HONOURED.has(name))) return undefined
   const { language = null, task = 'transcribe', initial_prompt: initialPrompt = null } = options
   const { no_speech_threshold: noSpeechThreshold = 0.6, logprob_threshold: logprobThreshold = -1 } = options
-  const list = String(options['suppress_tokens'] ?? '-1')
+  const list = (options['suppress_tokens'] ?? '-1') as string
   return {
     task: task as TranscribeOptions['task'],
     language: language as string | null,

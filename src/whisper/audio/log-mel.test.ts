@@ -36,7 +36,7 @@ describe.each([80, 128])('%d mel filters', (bands) => {
       const rising = weights.slice(0, peak + 1)
       const falling = weights.slice(peak)
       expect(rising).toEqual(rising.toSorted())
-      expect(falling).toEqual(falling.toSorted().reverse())
+      expect(falling).toEqual(falling.toSorted().toReversed())
     }
     const begins = filters.map(({ firstBin }) => firstBin)
     expect(begins).toEqual(begins.toSorted((one, other) => one - other))

@@ -1,0 +1,16 @@
+import process from 'node:process'
+
+/** Each benchmark is a file beside this one that exports `run`. */
+const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<void> }>>> = {
+  hour: () => import('./hour.ts'),
+}
+
+const [name = '', ...args] = process.argv.slice(2)
+const load = BENCHMARKS[name]
+if (load === undefined) {
+  console.error(`Name a benchmark: ${Object.keys(BENCHMARKS).join(', ')}`)
+  process.exitCode = 2
+} else {
+  const { run } = await load()
+  await run(args)
+}
