@@ -30,6 +30,12 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
 export const UI: FastifySwaggerUiOptions = {
   routePrefix: '/docs',
   staticCSP: true,
-  uiConfig: { docExpansion: 'list', defaultModelsExpandDepth: 0, displayRequestDuration: true, validatorUrl: null },
+  uiConfig: {
+    layout: 'BaseLayout',
+    docExpansion: 'list',
+    defaultModelsExpandDepth: 0,
+    displayRequestDuration: true,
+    validatorUrl: null,
+  },
   theme: { title: 'Sotto API' },
 }

@@ -36,15 +36,6 @@ export class EngineProcess implements AsyncDisposable {
     this.#temporaryFolder = options.temporaryFolder
   }
 
-  /** Process id, for those who measure its memory; undefined while it does not run. */
-  get pid(): number | undefined {
-    return this.#child?.pid
-  }
-
-  get busy(): boolean {
-    return this.#running !== undefined
-  }
-
   /**
    * @throws EngineProcessError `engine.crashed` when the process dies, or with the code of what the engine reports
    * @throws the signal's reason when it is aborted, at once or within a second
@@ -81,7 +72,7 @@ export class EngineProcess implements AsyncDisposable {
 
   /** Resolves when the process answers. A process that runs a task may be inside a native call, so it is not asked. */
   async ping(signal: AbortSignal): Promise<void> {
-    if (this.busy) return
+    if (this.#running !== undefined) return
     signal.throwIfAborted()
     const child = this.#start()
     const id = ++this.#lastPing
@@ -131,8 +122,6 @@ export class EngineProcess implements AsyncDisposable {
 
   #receive(reply: EngineReply): void {
     switch (reply.type) {
-      case 'ready':
-        return
       case 'pong':
         this.#pings.get(reply.id)?.()
         return

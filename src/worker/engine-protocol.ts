@@ -28,7 +28,6 @@ export type EngineRequest =
 
 /** From the engine process to its worker. */
 export type EngineReply =
-  | { readonly type: 'ready' }
   | { readonly type: 'pong'; readonly id: number }
   | { readonly type: 'progress'; readonly progress: EngineProgress }
   | { readonly type: 'done'; readonly transcription: Transcription }

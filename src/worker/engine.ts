@@ -36,7 +36,6 @@ export function runEngine(options: { readonly threads: number; readonly temporar
   })
   // The worker is gone, perhaps by a kill -9: nobody waits for what runs here.
   process.on('disconnect', () => process.exit(0))
-  reply({ type: 'ready' })
 }
 
 class Engine {

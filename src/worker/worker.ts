@@ -36,11 +36,6 @@ export class Worker implements AsyncDisposable {
     this.#loops = this.#engines.map((engine) => this.#loop(engine))
   }
 
-  /** The engine processes that run now. */
-  get pids(): readonly number[] {
-    return this.#engines.map((engine) => engine.pid).filter((pid) => pid !== undefined)
-  }
-
   /** Fails unless an engine process answers. */
   async check(signal: AbortSignal): Promise<void> {
     this.#stop.signal.throwIfAborted()

@@ -439,6 +439,19 @@ describe('the synchronous API', () => {
     expect(await errorOf(post(body, 'application/json'), 400)).toMatch(message)
   })
 
+  test('a client that goes away cancels its job, and nothing of it stays', async () => {
+    const before = await uploads()
+    const running = await client.submit(await client.upload(fixture('es-long.mp3')))
+    const gone = new AbortController()
+    const init = { method: 'POST', body: await bytes('silence.wav'), headers: { 'content-type': 'audio/wav' } }
+    const call = client.fetch(SYNC, { ...init, signal: gone.signal })
+    await expect.poll(async () => (await uploads()).length, { timeout: 5000 }).toBe(before.length + 2)
+    gone.abort()
+    await expect(call).rejects.toThrow('aborted')
+    await client.finish(running.id)
+    await expect.poll(async () => (await uploads()).length, { timeout: 5000 }).toBe(before.length + 1)
+  })
+
   test('bytes that are no audio: 422', async () => {
     expect(await errorOf(post('hello', 'audio/wav'), 422)).toMatch(/not audio or video/)
   })

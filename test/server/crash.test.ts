@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import process from 'node:process'
 import { describe, expect, test } from 'vitest'
 import { Client } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
@@ -67,6 +68,54 @@ describe('kill -9 of the server', () => {
     await using _ = second.server
     expect(await second.client.poll(job.id)).toEqual(job)
     expect(await readdir(join(folder.path, 'payloads', 'tmp'))).toEqual([])
+  })
+})
+
+describe('kill -9 of the engine process', () => {
+  test('in the middle of a job: it runs again in a new one, and the API never notices', async () => {
+    await using folder = await temporaryFolder()
+    const { server, client } = await start(folder.path)
+    await using _ = server
+    const { id } = await client.submit(await client.upload(CLIP))
+    await client.waitFor(id, (job) => job.status === 'processing')
+    const killed = await server.engine()
+    process.kill(killed, 'SIGKILL')
+    expect(await (await fetch(`${server.url}/healthz`)).json()).toEqual({ status: 'ok' })
+    expect((await client.finish(id)).status).toBe('success')
+    expect(await server.engine()).not.toBe(killed)
+  })
+
+  test('again and again: the job fails and says so, and the next one runs', async () => {
+    await using folder = await temporaryFolder()
+    const { server, client } = await start(folder.path)
+    await using _ = server
+    const { id } = await client.submit(await client.upload(CLIP))
+    const killed = new Set<number>()
+    while ((await client.poll(id)).status !== 'failed') {
+      const engine = await server.engine().catch(() => undefined)
+      if (engine === undefined || killed.has(engine)) continue
+      killed.add(engine)
+      process.kill(engine, 'SIGKILL')
+    }
+    expect((await client.poll(id)).error).toMatchObject({ code: 'engine.crashed' })
+    expect((await client.transcribe(fixture('en-short.wav'))).status).toBe('success')
+  })
+
+  test('goes with the server, however that ends', async () => {
+    await using folder = await temporaryFolder()
+    const { server, client } = await start(folder.path)
+    await client.transcribe(fixture('en-short.wav'))
+    const engine = await server.engine()
+    await server.end('SIGKILL')
+    const isGone = (): boolean => {
+      try {
+        process.kill(engine, 0)
+        return false
+      } catch {
+        return true
+      }
+    }
+    await expect.poll(isGone, { timeout: 5000 }).toBe(true)
   })
 })
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
@@ -66,6 +66,14 @@ export class Server implements AsyncDisposable {
   get pid(): number {
     if (this.#child.pid === undefined) throw new Error('the server does not run')
     return this.#child.pid
+  }
+
+  /** Process id of an engine process of its; waits for nothing. */
+  async engine(): Promise<number> {
+    const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
+    const [engine] = children.trim().split(' ').map(Number)
+    if (engine === undefined || Number.isNaN(engine) || engine === 0) throw new Error('no engine process runs')
+    return engine
   }
 
   /** All that it printed so far, to stdout and stderr. */
