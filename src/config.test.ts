@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, loadConfig, unknownVariables } from './config.ts'
+import { ConfigError, SETTINGS, loadConfig, unknownVariables } from './config.ts'
 
 describe('loadConfig', () => {
   test('has a default for everything', () => {
@@ -42,6 +43,14 @@ describe('loadConfig', () => {
     )
   })
 
+  test.each(['proxy', '10.0.0.0/33', '10.0.0.1/a', '::1/129'])('takes no %s for a proxy', (value) => {
+    expect(() => loadConfig({ SOTTO_TRUSTED_PROXIES: value })).toThrow(
+      'SOTTO_TRUSTED_PROXIES takes addresses or CIDR ranges',
+    )
+    const known = ['10.0.0.1', '::1', '192.168.0.0/16', 'fd00::/8']
+    expect(loadConfig({ SOTTO_TRUSTED_PROXIES: known.join(' , ') }).trustedProxies).toEqual(known)
+  })
+
   test('does not show a secret that is wrong', () => {
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).toThrow(/SOTTO_API_KEY takes 16 to 256.*hidden/)
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).not.toThrow(/short secret/)
@@ -50,4 +59,11 @@ describe('loadConfig', () => {
 
 test('finds variables that are misspelt', () => {
   expect(unknownVariables({ SOTTO_WORKER: '2', SOTTO_WORKERS: '2', HOME: '/' })).toEqual(['SOTTO_WORKER'])
+})
+
+test('the documentation names every setting with its flag', async () => {
+  const page = await readFile(new URL('../docs/configuration.md', import.meta.url), 'utf8')
+  for (const { env, flag } of Object.values(SETTINGS)) {
+    expect(page).toContain(`| \`${env}\` | ${flag === null ? '' : `\`--${flag}\``}`)
+  }
 })

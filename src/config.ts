@@ -1,5 +1,6 @@
 import { availableParallelism, homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { addresses, apiKey, bytes, httpUrl, integer, list, onOff, oneOf, text } from './setting-values.ts'
 
 export interface Config {
   readonly host: string
@@ -54,61 +55,6 @@ export interface Setting<T> {
   /** Throws an error whose message says what the value has to be. */
   readonly parse: (text: string) => T
   readonly fallback: () => T
-}
-
-const text = (value: string): string => value
-
-function integer(minimum: number, maximum: number): (value: string) => number {
-  return (value) => {
-    const number = Number(value)
-    if (!/^\d+$/.test(value) || number < minimum || number > maximum) {
-      throw new Error(`an integer from ${minimum} to ${maximum}`)
-    }
-    return number
-  }
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
-
-function bytes(value: string): number {
-  const [, digits, unit] = /^(\d+) ?([kmgt]?)(?:i?b)?$/i.exec(value) ?? []
-  const size = Number(digits) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN)
-  if (!Number.isSafeInteger(size) || size < 1) throw new Error('a number of bytes, such as 1073741824, 500M or 5G')
-  return size
-}
-
-function onOff(value: string): boolean {
-  if (/^(on|true|1|yes)$/i.test(value)) return true
-  if (/^(off|false|0|no)$/i.test(value)) return false
-  throw new Error('on or off')
-}
-
-function httpUrl(value: string): URL {
-  const url = URL.parse(value)
-  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new Error('an http or https URL, such as https://sotto.example.com')
-  }
-  return url
-}
-
-function list(value: string): readonly string[] {
-  return value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-}
-
-function logLevel(value: string): LogLevel {
-  const level = LOG_LEVELS.find((known) => known === value)
-  if (level === undefined) throw new Error(`one of ${LOG_LEVELS.join(', ')}`)
-  return level
-}
-
-function apiKey(value: string): string {
-  if (!/^[\w.~+/=-]{16,256}$/.test(value)) {
-    throw new Error('16 to 256 characters from letters, digits and - . _ ~ + / =')
-  }
-  return value
 }
 
 /** Every setting: its environment variable, its flag, its default. `docs/configuration.md` is held against this table. */
@@ -166,7 +112,7 @@ export const SETTINGS = {
     flag: 'trusted-proxies',
     takes: 'list',
     help: 'addresses or CIDR ranges, separated by commas, whose X-Forwarded-* headers count',
-    parse: list,
+    parse: addresses,
     fallback: (): readonly string[] => [],
   },
   apiKey: {
@@ -262,7 +208,7 @@ export const SETTINGS = {
     flag: 'log-level',
     takes: LOG_LEVELS.join('|'),
     help: 'how much is logged',
-    parse: logLevel,
+    parse: oneOf(LOG_LEVELS),
     fallback: (): LogLevel => 'info',
   },
 } as const satisfies Record<string, Setting<unknown>>

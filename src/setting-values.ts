@@ -1,0 +1,74 @@
+import { isIP } from 'node:net'
+
+// What settings take. Each turns text into a value, or throws an error whose message says what the text has to be.
+
+export const text = (value: string): string => value
+
+export function integer(minimum: number, maximum: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number < minimum || number > maximum) {
+      throw new Error(`an integer from ${minimum} to ${maximum}`)
+    }
+    return number
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
+
+export function bytes(value: string): number {
+  const [, digits, unit] = /^(\d+) ?([kmgt]?)(?:i?b)?$/i.exec(value) ?? []
+  const size = Number(digits) * (UNITS[unit?.toLowerCase() ?? ''] ?? Number.NaN)
+  if (!Number.isSafeInteger(size) || size < 1) throw new Error('a number of bytes, such as 1073741824, 500M or 5G')
+  return size
+}
+
+export function onOff(value: string): boolean {
+  if (/^(on|true|1|yes)$/i.test(value)) return true
+  if (/^(off|false|0|no)$/i.test(value)) return false
+  throw new Error('on or off')
+}
+
+export function httpUrl(value: string): URL {
+  const url = URL.parse(value)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new Error('an http or https URL, such as https://sotto.example.com')
+  }
+  return url
+}
+
+export function list(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+export function oneOf<Value extends string>(values: readonly Value[]): (value: string) => Value {
+  return (value) => {
+    const found = values.find((known) => known === value)
+    if (found === undefined) throw new Error(`one of ${values.join(', ')}`)
+    return found
+  }
+}
+
+/** Addresses and CIDR ranges. */
+export function addresses(value: string): readonly string[] {
+  const items = list(value)
+  for (const item of items) {
+    const [address = '', prefix, ...rest] = item.split('/')
+    const bits = isIP(address) === 6 ? 128 : 32
+    const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
+    if (isIP(address) === 0 || !isPrefix || rest.length > 0) {
+      throw new Error('addresses or CIDR ranges separated by commas, such as 10.0.0.1,192.168.0.0/16')
+    }
+  }
+  return items
+}
+
+export function apiKey(value: string): string {
+  if (!/^[\w.~+/=-]{16,256}$/.test(value)) {
+    throw new Error('16 to 256 characters from letters, digits and - . _ ~ + / =')
+  }
+  return value
+}
