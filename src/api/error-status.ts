@@ -1,7 +1,6 @@
 /** The HTTP status for each code of the other rooms' errors; what is not here is a fault of the server. */
 const STATUS: Readonly<Record<string, number>> = {
   'input.invalid': 400,
-  'input.unsupported': 400,
   'model.unknown': 404,
   'model.unreachable': 503,
   'model.forbidden': 503,

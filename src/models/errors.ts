@@ -22,14 +22,9 @@ export class ModelError extends Error {
   }
 }
 
-/** A parameter of a request that can't be used: `input.invalid`, or `input.unsupported` for what is to come. */
+/** A parameter of a request that can't be used. */
 export class InputError extends Error {
   override readonly name = 'InputError'
-  readonly code: 'input.invalid' | 'input.unsupported'
+  readonly code = 'input.invalid'
   readonly retryable = false
-
-  constructor(code: InputError['code'], message: string) {
-    super(message)
-    this.code = code
-  }
 }

@@ -69,21 +69,6 @@ describe('refuses, naming the field, what it got and what it takes', () => {
   })
 })
 
-describe('what would be ignored is refused as not supported yet', () => {
-  test.each([
-    [{ temperature: 0.4 }],
-    [{ temperature_increment_on_fallback: 0.1 }],
-    [{ compression_ratio_threshold: 2 }],
-    [{ beam_size: 3 }],
-    [{ beam_size: 5, patience: 2 }],
-    [{ best_of: 3 }],
-    [{ length_penalty: 0.5 }],
-  ])('%j', (input) => {
-    expect(() => parseWhisperInput(input, large)).toThrow(expect.objectContaining({ code: 'input.unsupported' }))
-    expect(() => parseWhisperInput(input, large)).toThrow('not supported yet')
-  })
-})
-
 test('describes each parameter with its default and range', () => {
   const parameters = describeParameters()
   expect(Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.default]))).toEqual(DEFAULTS)

@@ -4,7 +4,6 @@ import { Check, Default } from 'typebox/value'
 import type { ModelDescription } from './catalogue.ts'
 import { InputError } from './errors.ts'
 import { languageCode } from './languages.ts'
-import { requireSupported } from './not-yet-supported.ts'
 
 const nullable = <Schema extends Type.TSchema>(schema: Schema, options: Type.TSchemaOptions) =>
   Type.Union([schema, Type.Null()], options)
@@ -100,7 +99,6 @@ export function parseWhisperInput(value: unknown, model: ModelDescription): Whis
   const complete: unknown = Default(WhisperInputSchema, structuredClone(given))
   const input = readWhisperInput(complete)
   requireConsistent(input)
-  requireSupported(input)
   return { ...input, language: checkedLanguage(input, model) }
 }
 
@@ -205,7 +203,7 @@ function checkedLanguage(input: WhisperInput, model: ModelDescription): string |
 }
 
 function invalid(message: string): InputError {
-  return new InputError('input.invalid', `${message}.`)
+  return new InputError(`${message}.`)
 }
 
 /** Enough of a value to find it again. */

@@ -80,7 +80,7 @@ export class DecoderState {
   readonly #session: InferenceSession
   readonly #dimensions: Dimensions
   readonly #window: EncodedWindow
-  readonly #count: number
+  #count: number
   #past: Readonly<Record<string, Tensor>>
   #length = 0
 
@@ -95,6 +95,14 @@ export class DecoderState {
   /** Tokens read so far, by each sequence. */
   get length(): number {
     return this.#length
+  }
+
+  /** Goes on with other sequences: each takes over what its parent, by index, has read. */
+  rearrange(parents: readonly number[]): void {
+    const isSame = parents.length === this.#count && parents.every((parent, index) => parent === index)
+    if (isSame) return
+    this.#past = Object.fromEntries(Object.entries(this.#past).map(([name, past]) => [name, gather(past, parents)]))
+    this.#count = parents.length
   }
 
   /**
@@ -155,6 +163,17 @@ function causalMask(t: number, past: number): Tensor {
   const mask = new Float32Array(t * all)
   for (let row = 0; row < t; row++) mask.fill(Number.NEGATIVE_INFINITY, row * all + past + row + 1, (row + 1) * all)
   return new Tensor('float32', mask, [t, all])
+}
+
+/** Rows of the first axis. */
+function gather(tensor: Tensor, rows: readonly number[]): Tensor {
+  const [count = 1, ...shape] = tensor.dims
+  const data = floats(tensor)
+  const length = data.length / count
+  const gathered = new Float32Array(rows.length * length)
+  for (const [index, row] of rows.entries())
+    gathered.set(data.subarray(row * length, (row + 1) * length), index * length)
+  return new Tensor('float32', gathered, [rows.length, ...shape])
 }
 
 function integers(values: readonly number[], shape: readonly number[]): Tensor {

@@ -8,12 +8,29 @@ import { detectLanguage } from './decoding/detect-language.ts'
 import { WhisperModel } from './model.ts'
 import type { Segment } from './result.ts'
 import { transcribe } from './transcribe.ts'
+import type { TranscribeOptions } from './transcribe.ts'
 
 /**
  * FFmpeg 8 trims the encoder's padding from the end of this file, which FFmpeg 5, that the reference was recorded with, does
  * not: the last window differs by 18 ms of silence, and its scores by up to 0.005. Tokens and times are the same.
  */
 const LOOSER_SCORES: ReadonlySet<string> = new Set(['en-one-minute'])
+
+const DEFAULTS: TranscribeOptions = {
+  task: 'transcribe',
+  language: null,
+  temperatures: [0],
+  compressionRatioThreshold: 2.4,
+  logprobThreshold: -1,
+  noSpeechThreshold: 0.6,
+  conditionOnPreviousText: true,
+  initialPrompt: null,
+  suppressTokens: [-1],
+  beamSize: null,
+  patience: null,
+  bestOf: null,
+  lengthPenalty: null,
+}
 
 let model: WhisperModel
 
@@ -81,17 +98,10 @@ test('progress goes up to the end of the recording', async () => {
   const [clip] = goldenClips().filter(({ name }) => name === 'es-long')
   await using features = await open(clip?.path ?? '')
   const seconds: number[] = []
-  const options = {
-    task: 'transcribe',
-    language: 'es',
-    initialPrompt: null,
-    noSpeechThreshold: 0.6,
-    logprobThreshold: -1,
-  } as const
   await transcribe(
     model,
     features,
-    { ...options, conditionOnPreviousText: true, suppressTokens: [-1] },
+    { ...DEFAULTS, language: 'es' },
     { onProgress: (progress) => seconds.push(progress.seconds) },
   )
   expect(seconds.length).toBeGreaterThan(1)
@@ -103,17 +113,10 @@ test('an abort ends it between two steps', async () => {
   const [clip] = goldenClips().filter(({ name }) => name === 'es-long')
   await using features = await open(clip?.path ?? '')
   const controller = new AbortController()
-  const options = {
-    task: 'transcribe',
-    language: 'es',
-    initialPrompt: null,
-    noSpeechThreshold: 0.6,
-    logprobThreshold: -1,
-  } as const
   const transcription = transcribe(
     model,
     features,
-    { ...options, conditionOnPreviousText: true, suppressTokens: [-1] },
+    { ...DEFAULTS, language: 'es' },
     { signal: controller.signal, onProgress: () => controller.abort(new Error('enough')) },
   )
   await expect(transcription).rejects.toThrow('enough')
@@ -122,12 +125,6 @@ test('an abort ends it between two steps', async () => {
 test('a language that the checkpoint does not know is refused', async () => {
   const [clip] = goldenClips().filter(({ name }) => name === 'en-short')
   await using features = await open(clip?.path ?? '')
-  const options = { task: 'transcribe', initialPrompt: null, noSpeechThreshold: null, logprobThreshold: null } as const
-  const transcription = transcribe(model, features, {
-    ...options,
-    language: 'yue',
-    conditionOnPreviousText: true,
-    suppressTokens: [],
-  })
+  const transcription = transcribe(model, features, { ...DEFAULTS, language: 'yue' })
   await expect(transcription).rejects.toMatchObject({ code: 'checkpoint.unsupported' })
 })

@@ -5,13 +5,15 @@ import { decode } from './decoding/decode.ts'
 import type { DecodingResult } from './decoding/decode.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { EngineError } from './errors.ts'
-import type { WhisperModel } from './model.ts'
+import type { EncodedWindow, WhisperModel } from './model.ts'
 import type { Segment, Transcription } from './result.ts'
 import { segmentWindow } from './segments.ts'
 import type { TokenSpan } from './segments.ts'
 import type { Task } from './tokenizer/tokenizer.ts'
 
 const FRAMES_PER_SECOND = SAMPLE_RATE / HOP_LENGTH
+/** What was decoded above this temperature does not prompt the next window. */
+const PROMPT_RESET_TEMPERATURE = 0.5
 
 /** What the engine honours of the reference's parameters. */
 export interface TranscribeOptions {
@@ -20,7 +22,10 @@ export interface TranscribeOptions {
   readonly language: string | null
   /** Probability of silence above which a window is skipped; null: none is. */
   readonly noSpeechThreshold: number | null
-  /** A window with an average log-probability above this is not silence; null: the probability of silence alone decides. */
+  /**
+   * A window whose average log-probability is below this has failed, and one above it is no silence; null: off, and the probability
+   * of silence alone decides.
+   */
   readonly logprobThreshold: number | null
   /** Whether the text so far prompts the next window. */
   readonly conditionOnPreviousText: boolean
@@ -28,6 +33,14 @@ export interface TranscribeOptions {
   readonly initialPrompt: string | null
   /** Token ids, −1 for the non-speech symbols; empty: none. */
   readonly suppressTokens: readonly number[]
+  /** Tried one after the other until a window does not fail; at least one. */
+  readonly temperatures: readonly number[]
+  /** A window whose text compresses better than this has failed; null: off. */
+  readonly compressionRatioThreshold: number | null
+  readonly beamSize: number | null
+  readonly patience: number | null
+  readonly bestOf: number | null
+  readonly lengthPenalty: number | null
 }
 
 export interface TranscribeControl {
@@ -36,7 +49,7 @@ export interface TranscribeControl {
 }
 
 /**
- * Transcribes a recording of any length, window by window: the reference's `transcribe()`, greedily at temperature 0.
+ * Transcribes a recording of any length, window by window: the reference's `transcribe()`.
  * @throws EngineError `checkpoint.unsupported` when the checkpoint does not know the language or the task
  * @throws the signal's reason
  */
@@ -65,9 +78,13 @@ export async function transcribe(
     signal?.throwIfAborted()
     const frames = Math.min(WINDOW_FRAMES, features.contentFrames - seek)
     const window = await model.encode(await features.window(seek, frames))
-    const { task, suppressTokens } = options
-    const prompt = allTokens.slice(promptFrom)
-    const result = await decode(model, window, { task, language, prompt, suppressTokens }, signal)
+    const result = await decodeWithFallback(
+      model,
+      window,
+      { language, prompt: allTokens.slice(promptFrom) },
+      options,
+      signal,
+    )
     if (isSilence(result, options)) {
       seek += frames
     } else {
@@ -77,7 +94,8 @@ export async function transcribe(
         segments.push(segment)
         allTokens.push(...segment.tokens)
       }
-      if (!options.conditionOnPreviousText) promptFrom = allTokens.length
+      if (!options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE)
+        promptFrom = allTokens.length
       seek += advance
     }
     onProgress?.({
@@ -91,6 +109,31 @@ export async function transcribe(
     duration: features.durationSeconds,
     segments,
   }
+}
+
+/** Decodes at one temperature after the other until the window does not fail; the last one's result stands. */
+async function decodeWithFallback(
+  model: WhisperModel,
+  window: EncodedWindow,
+  context: { readonly language: string; readonly prompt: readonly number[] },
+  options: TranscribeOptions,
+  signal: AbortSignal | undefined,
+): Promise<DecodingResult> {
+  const [first = 0, ...others] = options.temperatures
+  let result = await decode(model, window, { ...options, ...context, temperature: first }, signal)
+  for (const temperature of others) {
+    if (!hasFailed(result, options)) break
+    result = await decode(model, window, { ...options, ...context, temperature }, signal)
+  }
+  return result
+}
+
+/** Too repetitive or too improbable, unless it is silence. */
+function hasFailed(result: DecodingResult, options: TranscribeOptions): boolean {
+  const { compressionRatioThreshold, logprobThreshold, noSpeechThreshold } = options
+  const isImprobable = logprobThreshold !== null && result.avgLogprob < logprobThreshold
+  if (isImprobable && noSpeechThreshold !== null && result.noSpeechProb > noSpeechThreshold) return false
+  return isImprobable || (compressionRatioThreshold !== null && result.compressionRatio > compressionRatioThreshold)
 }
 
 async function detect(model: WhisperModel, features: AudioFeatures): Promise<string> {
@@ -130,7 +173,7 @@ function segmentOf(
     end,
     text: isEmpty ? '' : text,
     tokens: isEmpty ? [] : [...span.tokens],
-    temperature: 0,
+    temperature: result.temperature,
     avg_logprob: result.avgLogprob,
     compression_ratio: result.compressionRatio,
     no_speech_prob: result.noSpeechProb,

@@ -271,7 +271,7 @@ describe('submit refuses', () => {
   test.each([
     [{ beam_size: 'five' }, /input\.beam_size must be an integer from 1 to 20, or null; got "five"/],
     [{ vad: true }, /input\.vad is not a parameter/],
-    [{ temperature: 0.5 }, /input\.temperature = 0\.5 is not supported yet/],
+    [{ patience: 2 }, /input\.patience needs input\.beam_size/],
     ['en', /input must be an object/],
   ])('input %j: 400', async (input, expected) => {
     expect(await errorOf(submit({ URL: url, input }), 400)).toMatch(expected)

@@ -49,6 +49,7 @@ export function goldenTensor(file: string): Float32Array {
 const HONOURED = new Set([
   ...['language', 'task', 'temperature', 'condition_on_previous_text', 'initial_prompt', 'suppress_tokens'],
   ...['no_speech_threshold', 'logprob_threshold', 'compression_ratio_threshold'],
+  ...['beam_size', 'patience', 'length_penalty'],
 ])
 
 /** The engine's options for a run; undefined when it has one that the engine does not honour. */
@@ -64,6 +65,12 @@ export function optionsOf({ options }: GoldenRun): TranscribeOptions | undefined
     noSpeechThreshold: noSpeechThreshold as number | null,
     logprobThreshold: logprobThreshold as number | null,
     conditionOnPreviousText: (options['condition_on_previous_text'] ?? true) as boolean,
+    temperatures: options['temperature'] as readonly number[],
+    compressionRatioThreshold: (options['compression_ratio_threshold'] ?? 2.4) as number | null,
+    beamSize: (options['beam_size'] ?? null) as number | null,
+    patience: (options['patience'] ?? null) as number | null,
+    bestOf: null,
+    lengthPenalty: (options['length_penalty'] ?? null) as number | null,
     suppressTokens: list === '' ? [] : list.split(',').map(Number),
   }
 }

@@ -1,10 +1,13 @@
-import type { DecoderState, EncodedWindow, WhisperModel } from '../model.ts'
+import type { EncodedWindow, WhisperModel } from '../model.ts'
 import type { Task, Tokenizer } from '../tokenizer/tokenizer.ts'
+import { BeamSearchDecoder } from './beam-search.ts'
 import { compressionRatio } from './compression-ratio.ts'
-import { EMPTY_SEQUENCE, extendGreedily } from './greedy.ts'
 import { logSumExp } from './log-softmax.ts'
 import { ApplyTimestampRules, SuppressBlank, SuppressTokens } from './logit-filters.ts'
 import type { LogitFilter } from './logit-filters.ts'
+import { bestSequence } from './ranker.ts'
+import { SamplingDecoder, seededRandom } from './sampling.ts'
+import type { TokenDecoder } from './sequence.ts'
 import { suppressedTokens } from './suppressed-tokens.ts'
 
 /** How one window is decoded; names and meaning are the reference's (`DecodingOptions`). */
@@ -16,6 +19,14 @@ export interface DecodingOptions {
   readonly prompt: readonly number[]
   /** Token ids, −1 for the non-speech symbols; empty: none, not even the special tokens. */
   readonly suppressTokens: readonly number[]
+  readonly temperature: number
+  /** Beams at temperature 0; null: greedy. */
+  readonly beamSize: number | null
+  /** Of the beam search; null: 1. */
+  readonly patience: number | null
+  /** Samples above temperature 0; null: one. */
+  readonly bestOf: number | null
+  readonly lengthPenalty: number | null
 }
 
 export interface DecodingResult {
@@ -25,11 +36,14 @@ export interface DecodingResult {
   readonly avgLogprob: number
   readonly noSpeechProb: number
   readonly compressionRatio: number
+  readonly temperature: number
 }
 
 /** The first timestamp is at most this late. */
 const MAX_INITIAL_TIMESTAMP_SECONDS = 1
 const WINDOW_SECONDS = 30
+/** The same recording gives the same transcript, also when a crash has it decoded again. */
+const SEED = 0
 
 /** Decodes one encoded window: the reference's `DecodingTask`. */
 export async function decode(
@@ -43,36 +57,49 @@ export async function decode(
   const initialTokens = initialTokensOf(tokenizer, nTextCtx, options)
   const sotIndex = initialTokens.indexOf(tokenizer.sot)
   const filters = filtersOf(model, options)
+  const decoder = decoderOf(tokenizer, options)
   const state = model.sequences(window, 1)
 
   const first = await state.read(initialTokens, [sotIndex, initialTokens.length - 1])
   const noSpeechProb = probability(first.subarray(0, nVocab), tokenizer.noSpeech)
-  const step = (logits: Float32Array, sequence: typeof EMPTY_SEQUENCE): typeof EMPTY_SEQUENCE => {
-    for (const filter of filters) filter.apply(logits, sequence.sampled)
-    return extendGreedily(sequence, logits, tokenizer.eot)
-  }
-  let sequence = step(first.subarray(nVocab), EMPTY_SEQUENCE)
+  // The sequences have the prompt in common: it is read once.
+  state.rearrange(Array<number>(decoder.count).fill(0))
+  let rows: Float32Array[] = Array.from({ length: decoder.count }, () => first.slice(nVocab))
   const sampleLength = Math.floor(nTextCtx / 2)
-  for (let sampled = 1; sampled < sampleLength && canGoOn(sequence, state, nTextCtx); sampled++) {
+  for (let sampled = 1; ; sampled++) {
+    for (const [index, { sampled: tokens }] of decoder.sequences.entries()) {
+      for (const filter of filters) filter.apply(rows[index]!, tokens)
+    }
+    const step = decoder.update(rows)
+    if (step.isComplete || sampled === sampleLength || state.length >= nTextCtx) break
     signal?.throwIfAborted()
-    const token = sequence.sampled.at(-1)
-    if (token === undefined) break
-    sequence = step(await state.read([token], [0]), sequence)
+    state.rearrange(step.parents)
+    rows = split(await state.read(step.tokens, [0]), nVocab)
   }
 
-  const text = tokenizer.decode(sequence.sampled).trim()
+  const best = bestSequence(decoder.finalize(), options.lengthPenalty)
+  const text = tokenizer.decode(best.sampled).trim()
   return {
-    tokens: sequence.sampled,
+    tokens: best.sampled,
     text,
-    avgLogprob: sequence.sumLogprob / (sequence.sampled.length + 1),
+    avgLogprob: best.sumLogprob / (best.sampled.length + 1),
     noSpeechProb,
     compressionRatio: compressionRatio(text),
+    temperature: options.temperature,
   }
 }
 
-/** The state has read all but the last sampled token, which must still fit. */
-function canGoOn(sequence: typeof EMPTY_SEQUENCE, state: DecoderState, nTextCtx: number): boolean {
-  return !sequence.isComplete && state.length + 1 <= nTextCtx
+/** Beams and patience are for temperature 0, samples for those above. */
+function decoderOf({ eot }: Tokenizer, options: DecodingOptions): TokenDecoder {
+  const { temperature, beamSize, patience, bestOf } = options
+  if (temperature === 0 && beamSize !== null)
+    return new BeamSearchDecoder({ beams: beamSize, patience: patience ?? 1, eot })
+  const count = temperature === 0 ? 1 : (bestOf ?? 1)
+  return new SamplingDecoder({ count, temperature, eot, random: seededRandom(SEED) })
+}
+
+function split(logits: Float32Array, nVocab: number): Float32Array[] {
+  return Array.from({ length: logits.length / nVocab }, (_, row) => logits.subarray(row * nVocab, (row + 1) * nVocab))
 }
 
 /** The text so far, at most half the context of it, then what asks for the task. */

@@ -1,0 +1,102 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { BeamSearchDecoder, topTokens } from './beam-search.ts'
+import { bestSequence } from './ranker.ts'
+import type { Sequence } from './sequence.ts'
+
+const EOT = 0
+const VOCABULARY = 5
+
+/** A model that knows the log-probabilities of the next token from the tokens so far, and nothing else. */
+type Model = (sampled: readonly number[]) => Float32Array
+
+/** Small enough for sines that differ. */
+function hash(sampled: readonly number[]): number {
+  return sampled.reduce((sum, token) => (31 * sum + token) % 9973, 1)
+}
+
+function modelOf(seed: number): Model {
+  return (sampled) => {
+    const scores = Array.from({ length: VOCABULARY }, (_, token) => 3 * Math.sin(seed + 7 * token + 13 * hash(sampled)))
+    const total = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0))
+    return Float32Array.from(scores, (score) => score - total)
+  }
+}
+
+/** The definition, with lists of all proposals sorted anew at each step. */
+function slowBeamSearch(model: Model, beams: number, maxFinished: number, steps: number): readonly Sequence[] {
+  let live: Sequence[] = [{ sampled: [], sumLogprob: 0 }]
+  const finished: Sequence[] = []
+  for (let step = 0; step < steps && finished.length < maxFinished; step++) {
+    const proposals = live.flatMap((beam) => {
+      const row = model(beam.sampled)
+      const best = [...row.keys()].toSorted((one, other) => row[other]! - row[one]!).slice(0, beams + 1)
+      return best.map((token) => ({ token, sampled: beam.sampled, sumLogprob: beam.sumLogprob + row[token]! }))
+    })
+    const sorted = proposals.toSorted((one, other) => other.sumLogprob - one.sumLogprob)
+    const going = sorted.filter(({ token }) => token !== EOT).slice(0, beams)
+    const last = going.at(-1)?.sumLogprob ?? Number.NEGATIVE_INFINITY
+    const ended = sorted.filter(({ token, sumLogprob }) => token === EOT && sumLogprob > last)
+    for (const { sampled, sumLogprob } of ended)
+      if (finished.length < maxFinished) finished.push({ sampled, sumLogprob })
+    live = going.map(({ token, sampled, sumLogprob }) => ({ sampled: [...sampled, token], sumLogprob }))
+  }
+  for (const beam of live) if (finished.length < beams) finished.push(beam)
+  return finished
+}
+
+function search(model: Model, decoder: BeamSearchDecoder, steps: number): readonly Sequence[] {
+  for (let step = 0; step < steps; step++) {
+    if (decoder.update(decoder.sequences.map(({ sampled }) => model(sampled))).isComplete) break
+  }
+  return decoder.finalize()
+}
+
+test('finds what the definition finds, with any number of beams and any patience', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 1e6 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom(1, 2, 3),
+      (seed, beams, patience) => {
+        const model = modelOf(seed)
+        const found = search(model, new BeamSearchDecoder({ beams, patience, eot: EOT }), 12)
+        const expected = slowBeamSearch(model, beams, beams * patience, 12)
+        expect(found.map(({ sampled }) => sampled)).toEqual(expected.map(({ sampled }) => sampled))
+        found.forEach(({ sumLogprob }, index) => expect(sumLogprob).toBeCloseTo(expected[index]!.sumLogprob, 4))
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('each beam goes on from its parent', () => {
+  const decoder = new BeamSearchDecoder({ beams: 3, patience: 1, eot: EOT })
+  const model = modelOf(5)
+  for (let step = 0; step < 4; step++) {
+    const before = decoder.sequences
+    const { tokens, parents } = decoder.update(before.map(({ sampled }) => model(sampled)))
+    for (const [index, { sampled }] of decoder.sequences.entries()) {
+      expect(sampled).toEqual([...before[parents[index]!]!.sampled, tokens[index]])
+    }
+  }
+})
+
+test('the top tokens are those that sorting finds, the lower id among equals', () => {
+  const logits = fc.array(fc.integer({ min: -5, max: 5 }), { minLength: 8, maxLength: 40 })
+  fc.assert(
+    fc.property(logits, fc.integer({ min: 1, max: 8 }), (values, count) => {
+      const sorted = [...values.keys()].toSorted((one, other) => values[other]! - values[one]!)
+      expect(topTokens(Float32Array.from(values), count)).toEqual(sorted.slice(0, count))
+    }),
+  )
+})
+
+test('the ranker takes the highest score, with and without a length penalty', () => {
+  const short = { sampled: [1, 2], sumLogprob: -2 }
+  const long = { sampled: [1, 2, 3, 4, 5, 6, 7, 8], sumLogprob: -4 }
+  expect(bestSequence([short, long], null)).toBe(long)
+  expect(bestSequence([short, long], 0)).toBe(short)
+  expect(bestSequence([long, short], 1)).toBe(short)
+  expect(bestSequence([short, { ...short }], null)).toBe(short)
+})

@@ -1,0 +1,28 @@
+/** A sequence as it grows. */
+export interface Sequence {
+  /** What was sampled so far, without the prompt and the end of text. */
+  readonly sampled: readonly number[]
+  /** Sum of the log-probabilities of what was sampled, the end of text included. */
+  readonly sumLogprob: number
+}
+
+export const EMPTY_SEQUENCE: Sequence = { sampled: [], sumLogprob: 0 }
+
+/** What a step leads to: the tokens that each sequence reads next, and which sequence each goes on from. */
+export interface Step {
+  readonly tokens: readonly number[]
+  readonly parents: readonly number[]
+  readonly isComplete: boolean
+}
+
+/** Chooses the next tokens of the sequences of one window: the reference's `TokenDecoder`. */
+export interface TokenDecoder {
+  /** Sequences that are decoded side by side. */
+  readonly count: number
+  /** The sequences as they are, for the filters. */
+  readonly sequences: readonly Sequence[]
+  /** @param logits filtered, one [nVocab] a sequence */
+  update(logits: readonly Float32Array[]): Step
+  /** The candidates, with at least one. */
+  finalize(): readonly Sequence[]
+}
