@@ -36,6 +36,15 @@ describe('sotto transcribe', () => {
     expect(stderr).toContain('sotto/whisper-demo, which knows a few hundred words')
   })
 
+  test('a window that fails at every temperature ends at 1.0, with the same text each time', async () => {
+    await using folder = await temporaryFolder()
+    const args = ['transcribe', CLIP, '--output-format', 'json', '--compression-ratio-threshold', '0', '--best-of', '3']
+    const [one, two] = [await sotto(args, { cwd: folder.path }), await sotto(args, { cwd: folder.path })]
+    const { segments } = JSON.parse(one.stdout) as { segments: { temperature: number }[] }
+    expect(new Set(segments.map(({ temperature }) => temperature))).toEqual(new Set([1]))
+    expect(two.stdout).toBe(one.stdout)
+  })
+
   test('several files into a folder; one that fails does not keep the others', async () => {
     await using folder = await temporaryFolder()
     await copyFile(CLIP, join(folder.path, 'one.mp3'))
