@@ -162,7 +162,7 @@ class Spool implements AsyncDisposable {
         done += (await this.#file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
       }
     } catch (cause) {
-      throw new EngineError('engine.disk_full', 'The server’s disk is full.', { cause })
+      throw new EngineError('engine.disk_full', 'The server’s disk is full or can’t be written.', { cause })
     }
     this.#blockFrames = 0
   }
