@@ -17,6 +17,7 @@ const ParameterSchema = Type.Object({
   name: Type.String(),
   type: Type.String(),
   nullable: Type.Boolean(),
+  list: Type.Boolean({ description: 'Whether it takes a list of numbers as well.' }),
   default: Type.Unknown(),
   description: Type.String(),
   minimum: Type.Optional(Type.Number()),
@@ -64,9 +65,10 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     languages: model.languages === null ? null : [...model.languages],
     weightsPresent: await models.isPresent(model.id),
     endpoints: { async: tierUrls('/v1/async/ent', model, request), sync: tierUrls('/v1/ent', model, request) },
-    parameters: describeParameters().map(({ isNullable, values, ...rest }) => ({
+    parameters: describeParameters().map(({ isNullable, isList, values, ...rest }) => ({
       ...rest,
       nullable: isNullable,
+      list: isList,
       ...(values === undefined ? {} : { values: [...values] }),
     })),
   })

@@ -144,9 +144,10 @@ function givenParameters(flags: TranscribeFlags): Record<string, unknown> {
 }
 
 /** What can't be read as the parameter's type stays as it is, and is refused with the parameter's name. */
-function valueOf(text: string, { type, isNullable }: ParameterDescription): unknown {
+function valueOf(text: string, { type, isNullable, isList }: ParameterDescription): unknown {
   if (isNullable && text === 'null') return null
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (isList && type === 'number' && text.includes(',')) return text.split(',').map(Number)
   if (type === 'string' || text.trim() === '' || Number.isNaN(Number(text))) return text
   return Number(text)
 }

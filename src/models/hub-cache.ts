@@ -1,12 +1,15 @@
-import { copyFile, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 
-const REQUIRED = ['config.json', 'tokenizer.json'] as const
+const CONFIG = 'config.json'
 const OPTIONAL = ['generation_config.json', 'preprocessor_config.json'] as const
+const TOKENIZER = 'tokenizer.json'
+/** What older fine-tunes have in its place. */
+const PLAIN_TOKENIZER = ['vocab.json', 'merges.txt'] as const
 export const WEIGHTS = 'model.safetensors'
 export const SHARD_INDEX = 'model.safetensors.index.json'
 
@@ -15,8 +18,21 @@ const ShardIndex = Type.Object({ weight_map: Type.Record(Type.String(), Type.Str
 /** How often another process's download is looked after. */
 const LOCK_POLL_MS = 250
 
-/** The files of a repository that the engine reads, besides the shards that an index names. */
-export const ENGINE_FILES: readonly string[] = [...REQUIRED, ...OPTIONAL, WEIGHTS, SHARD_INDEX]
+/**
+ * The files of a repository that the engine reads, besides the weights.
+ * @returns them, and the name of one that is needed and not there
+ */
+export function engineFiles(names: ReadonlySet<string>): {
+  readonly files: readonly string[]
+  readonly missing?: string
+} {
+  const tokenizer = names.has(TOKENIZER) ? [TOKENIZER] : [...PLAIN_TOKENIZER, 'added_tokens.json']
+  const files = [CONFIG, ...tokenizer, ...OPTIONAL, SHARD_INDEX].filter((name) => names.has(name))
+  const hasTokenizer = names.has(TOKENIZER) || PLAIN_TOKENIZER.every((name) => names.has(name))
+  const hasWeights = names.has(WEIGHTS) || names.has(SHARD_INDEX)
+  const missing = !names.has(CONFIG) ? CONFIG : !hasTokenizer ? TOKENIZER : hasWeights ? undefined : WEIGHTS
+  return missing === undefined ? { files } : { files, missing }
+}
 
 /**
  * One repository in the hub's cache on disk, in the layout that all of the hub's tools share:
@@ -43,10 +59,12 @@ export class CachedRepository {
     const commit = ref.trim()
     if (!/^[0-9a-f]{40}$/.test(commit)) return undefined
     const folder = this.#snapshotFolder(commit)
-    const weights = await this.shards(folder)
-    const needed = [...REQUIRED, ...(weights ?? [WEIGHTS])]
-    const sizes = await Promise.all(needed.map((file) => stat(join(folder, file)).catch(() => undefined)))
-    return sizes.every((found) => found?.isFile() === true) ? folder : undefined
+    const { files, missing } = engineFiles(new Set(await readdir(folder).catch(() => [])))
+    if (missing !== undefined) return undefined
+    const needed = [...files, ...((await this.shards(folder)) ?? [WEIGHTS])]
+    // A link may lead to a blob that is not there yet.
+    const found = await Promise.all(needed.map((file) => stat(join(folder, file)).catch(() => undefined)))
+    return found.every((entry) => entry?.isFile() === true) ? folder : undefined
   }
 
   /** Names of the shards; undefined when the weights are in one file. */

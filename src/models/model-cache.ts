@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Catalogue, ModelDescription } from './catalogue.ts'
 import { downloadFile } from './download.ts'
 import { ModelError } from './errors.ts'
-import { CachedRepository, ENGINE_FILES, SHARD_INDEX, WEIGHTS } from './hub-cache.ts'
+import { CachedRepository, WEIGHTS, engineFiles } from './hub-cache.ts'
 import { HubClient } from './hub-client.ts'
 import type { HubFile, HubOptions } from './hub-client.ts'
 import { SharedTask } from './shared-task.ts'
@@ -96,7 +96,8 @@ export class ModelCache {
   ): Promise<string> {
     const { commit, files } = await this.#hub.revision(model.id, model.revision, signal)
     const byName = new Map(files.map((file) => [file.name, file]))
-    requireUsable(model, byName)
+    const { files: names, missing } = engineFiles(new Set(byName.keys()))
+    if (missing !== undefined) incomplete(model, missing)
     await repository.prepare()
 
     let doneBytes = 0
@@ -116,7 +117,7 @@ export class ModelCache {
       return folder
     }
 
-    const small = ENGINE_FILES.filter((name) => name !== WEIGHTS).flatMap((name) => byName.get(name) ?? [])
+    const small = names.flatMap((name) => byName.get(name) ?? [])
     const folder = await fetchAll(small, sum(small))
     const shardNames = byName.has(WEIGHTS) ? [WEIGHTS] : ((await repository.shards(folder)) ?? [])
     const weights = shardNames.map((name) => byName.get(name) ?? incomplete(model, name))
@@ -140,11 +141,6 @@ export class ModelCache {
       { cause },
     )
   }
-}
-
-function requireUsable(model: ModelDescription, files: ReadonlyMap<string, HubFile>): void {
-  for (const name of ['config.json', 'tokenizer.json']) if (!files.has(name)) incomplete(model, name)
-  if (!files.has(WEIGHTS) && !files.has(SHARD_INDEX)) incomplete(model, WEIGHTS)
 }
 
 function incomplete(model: ModelDescription, file: string): never {

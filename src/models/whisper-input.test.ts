@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createCatalogue } from './catalogue.ts'
-import { describeParameters, parseWhisperInput } from './whisper-input.ts'
+import { describeParameters, parseWhisperInput, readWhisperInput } from './whisper-input.ts'
 
 const catalogue = createCatalogue(['acme/whisper-base.en'])
 const large = catalogue.find('openai/whisper-large')!
@@ -16,11 +16,23 @@ const DEFAULTS = {
   no_speech_threshold: 0.6,
   condition_on_previous_text: true,
   initial_prompt: null,
+  carry_initial_prompt: false,
+  prefix: null,
   suppress_tokens: '-1',
+  suppress_blank: true,
+  without_timestamps: false,
+  max_initial_timestamp: 1,
+  sample_len: null,
   beam_size: null,
   patience: null,
   best_of: null,
   length_penalty: null,
+  seed: 0,
+  clip_timestamps: '0',
+  word_timestamps: false,
+  prepend_punctuations: '"\'“¿([{-',
+  append_punctuations: '"\'.。,，!！?？:：”)]}、',
+  hallucination_silence_threshold: null,
 }
 
 test('without parameters the reference’s defaults hold', () => {
@@ -36,19 +48,66 @@ test.each([['en'], ['EN'], ['English']])('takes the language as %s', (language) 
   expect(parseWhisperInput({ language }, large).language).toBe('en')
 })
 
+test.each([
+  [{ temperature: [0, 0.5, 1] }],
+  [{ temperature: 0.4, patience: 2 }],
+  [{ suppress_tokens: [-1, 11] }],
+  [{ suppress_tokens: '' }],
+  [{ suppress_tokens: ' 1 , -1 ' }],
+  [{ clip_timestamps: [] }],
+  [{ clip_timestamps: '10,45.5,100' }],
+  [{ word_timestamps: true, hallucination_silence_threshold: 2 }],
+  [{ beam_size: 5, best_of: 5, patience: 2 }],
+])('takes %j', (input) => {
+  expect(parseWhisperInput(input, large)).toEqual({ ...DEFAULTS, ...input })
+})
+
+test('an input that was stored before a parameter was known gets its default', () => {
+  const { seed: _, ...older } = DEFAULTS
+  expect(readWhisperInput(older)).toEqual(DEFAULTS)
+})
+
 describe('refuses, naming the field, what it got and what it takes', () => {
   test.each([
     [{ beam_size: 'five' }, 'input.beam_size must be an integer from 1 to 20, or null; got "five".'],
     [{ beam_size: 2.5 }, 'input.beam_size must be an integer from 1 to 20, or null; got 2.5.'],
-    [{ temperature: -1 }, 'input.temperature must be a number from 0 to 1; got -1.'],
-    [{ temperature: null }, 'input.temperature must be a number from 0 to 1; got null.'],
+    [{ temperature: -1 }, 'input.temperature must be a number from 0 to 1, or a list of numbers from 0 to 1; got -1.'],
+    [
+      { temperature: null },
+      'input.temperature must be a number from 0 to 1, or a list of numbers from 0 to 1; got null.',
+    ],
+    [
+      { temperature: [0, 2] },
+      'input.temperature must be a number from 0 to 1, or a list of numbers from 0 to 1; got [0,2].',
+    ],
+    [{ temperature: [] }, 'got [].'],
+    [{ temperature_increment_on_fallback: 1e-9 }, 'from 0.01 to 1, or null; got 1e-9.'],
     [{ task: 'summarise' }, 'input.task must be "transcribe" or "translate"; got "summarise".'],
     [{ length_penalty: 1.5 }, 'input.length_penalty must be a number from 0 to 1, or null; got 1.5.'],
     [{ no_speech_threshold: 2 }, 'input.no_speech_threshold must be a number from 0 to 1, or null; got 2.'],
     [{ condition_on_previous_text: 'yes' }, 'input.condition_on_previous_text must be true or false; got "yes".'],
     [{ language: 'klingon' }, 'got "klingon"'],
-    [{ suppress_tokens: 'a,b' }, 'token ids separated by commas'],
+    [
+      { suppress_tokens: 'a,b' },
+      'a string of token ids separated by commas, such as "-1", or a list of integers from -1',
+    ],
+    [{ suppress_tokens: '-2' }, 'got "-2"'],
+    [{ suppress_tokens: '1,' }, 'got "1,"'],
     [{ patience: 1 }, 'input.patience needs input.beam_size'],
+    [{ patience: 1, temperature: [0.5, 0] }, 'input.patience needs input.beam_size'],
+    [{ sample_len: 0 }, 'input.sample_len must be an integer from 1 to 448, or null; got 0.'],
+    [{ seed: -1 }, 'input.seed must be an integer from 0 to 4294967295; got -1.'],
+    [
+      { clip_timestamps: '1,-2' },
+      'a string of seconds separated by commas, such as "10,45.5", or a list of numbers from 0',
+    ],
+    [
+      { clip_timestamps: [10, 20, 30, 25] },
+      'input.clip_timestamps must give each end after its start; got the end 25 for 30',
+    ],
+    [{ clip_timestamps: '5,5' }, 'got the end 5 for 5'],
+    [{ hallucination_silence_threshold: 2 }, 'needs input.word_timestamps to be true; got 2 and word_timestamps false'],
+    [{ word_timestamps: 'yes' }, 'input.word_timestamps must be true or false; got "yes".'],
     [{ vad: true }, 'input.vad is not a parameter of this model; it takes task, language'],
     [[], 'input must be an object of model parameters; got [].'],
     ['en', 'input must be an object of model parameters; got "en".'],
@@ -78,5 +137,7 @@ test('describes each parameter with its default and range', () => {
     minimum: 1,
     maximum: 20,
   })
+  expect(parameters.find(({ name }) => name === 'temperature')).toMatchObject({ type: 'number', isList: true })
+  expect(parameters.find(({ name }) => name === 'clip_timestamps')).toMatchObject({ type: 'string', isList: true })
   expect(parameters.find(({ name }) => name === 'task')?.values).toEqual(['transcribe', 'translate'])
 })

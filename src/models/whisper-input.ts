@@ -4,9 +4,19 @@ import { Check, Default } from 'typebox/value'
 import type { ModelDescription } from './catalogue.ts'
 import { InputError } from './errors.ts'
 import { languageCode } from './languages.ts'
+import { describeOptions, parameterFacts } from './parameter-schema.ts'
+import type { ParameterFacts } from './parameter-schema.ts'
 
 const nullable = <Schema extends Type.TSchema>(schema: Schema, options: Type.TSchemaOptions) =>
   Type.Union([schema, Type.Null()], options)
+
+const Temperature = Type.Number({ minimum: 0, maximum: 1 })
+const Seconds = Type.Number({ minimum: 0, maximum: 1e7 })
+const TokenId = Type.Integer({ minimum: -1, maximum: 9_999_999 })
+
+/** Numbers separated by commas, or nothing. */
+const numbersText = (number: string, description: string) =>
+  Type.String({ maxLength: 10_000, pattern: `^(\\s*${number}\\s*(,\\s*${number}\\s*)*)?$`, description })
 
 /** The model parameters of a request, with the reference implementation's names, defaults and meaning. */
 export const WhisperInputSchema = Type.Object(
@@ -19,8 +29,12 @@ export const WhisperInputSchema = Type.Object(
       default: null,
       description: 'Code or English name of the spoken language; null: detected over the first 30 s.',
     }),
-    temperature: Type.Number({ minimum: 0, maximum: 1, default: 0, description: 'Temperature that is tried first.' }),
-    temperature_increment_on_fallback: nullable(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), {
+    temperature: Type.Union([Temperature, Type.Array(Temperature, { minItems: 1, maxItems: 20 })], {
+      default: 0,
+      description:
+        'Temperature that is tried first; or a list of all that are tried, in turn, and then no increment is added to them.',
+    }),
+    temperature_increment_on_fallback: nullable(Type.Number({ minimum: 0.01, maximum: 1 }), {
       default: 0.2,
       description: 'A window that failed is decoded again at so much more, up to 1; null: never.',
     }),
@@ -44,13 +58,42 @@ export const WhisperInputSchema = Type.Object(
       default: null,
       description: 'Text that prompts the first window, such as names and terms to expect.',
     }),
-    suppress_tokens: nullable(
-      Type.String({ maxLength: 10_000, pattern: '^(\\s*-?\\d{1,7}\\s*(,\\s*-?\\d{1,7}\\s*)*)?$' }),
+    carry_initial_prompt: Type.Boolean({
+      default: false,
+      description: 'Whether initial_prompt comes first in the prompt of every window.',
+    }),
+    prefix: nullable(Type.String({ maxLength: 1000 }), {
+      default: null,
+      description: 'Text that the transcript of each window goes on from, without being part of it.',
+    }),
+    suppress_tokens: Type.Union(
+      [
+        numbersText('(-1|\\d{1,7})', 'token ids separated by commas, such as "-1"'),
+        Type.Array(TokenId, { maxItems: 10_000 }),
+        Type.Null(),
+      ],
       {
         default: '-1',
-        description: 'Token ids, separated by commas, that are never sampled; -1 stands for the non-speech symbols.',
+        description:
+          'Token ids that are never sampled; -1 stands for the non-speech symbols, an empty string for none.',
       },
     ),
+    suppress_blank: Type.Boolean({
+      default: true,
+      description: 'Whether a window may not begin with a blank or end at once.',
+    }),
+    without_timestamps: Type.Boolean({
+      default: false,
+      description: 'Whether text alone is sampled: one segment a window.',
+    }),
+    max_initial_timestamp: nullable(Type.Number({ minimum: 0, maximum: 30 }), {
+      default: 1,
+      description: 'Seconds into its window at which the first segment begins at the latest; null or 0: any.',
+    }),
+    sample_len: nullable(Type.Integer({ minimum: 1, maximum: 448 }), {
+      default: null,
+      description: 'Tokens that are sampled for a window at most; null: half the context of the model.',
+    }),
     beam_size: nullable(Type.Integer({ minimum: 1, maximum: 20 }), {
       default: null,
       description: 'Beams at temperature 0; null: greedy.',
@@ -66,6 +109,41 @@ export const WhisperInputSchema = Type.Object(
     length_penalty: nullable(Type.Number({ minimum: 0, maximum: 1 }), {
       default: null,
       description: 'Exponent of the length penalty that ranks the candidates; null: plain normalisation by the length.',
+    }),
+    seed: Type.Integer({
+      minimum: 0,
+      maximum: 4_294_967_295,
+      default: 0,
+      description: 'Of the samples at temperatures above 0: the same seed gives the same transcript.',
+    }),
+    clip_timestamps: Type.Union(
+      [
+        numbersText('\\d{1,7}(\\.\\d{1,9})?', 'seconds separated by commas, such as "10,45.5"'),
+        Type.Array(Seconds, { maxItems: 1000 }),
+      ],
+      {
+        default: '0',
+        description: 'Parts to transcribe: start,end,start,end,… in seconds; a last end left out is the recording’s.',
+      },
+    ),
+    word_timestamps: Type.Boolean({
+      default: false,
+      description: 'Whether each word comes with its time and probability.',
+    }),
+    prepend_punctuations: Type.String({
+      maxLength: 200,
+      default: '"\'“¿([{-',
+      description: 'Punctuation that is merged into the word after it; needs word_timestamps.',
+    }),
+    append_punctuations: Type.String({
+      maxLength: 200,
+      default: '"\'.。,，!！?？:：”)]}、',
+      description: 'Punctuation that is merged into the word before it; needs word_timestamps.',
+    }),
+    hallucination_silence_threshold: nullable(Type.Number({ minimum: 0, maximum: 1e7 }), {
+      default: null,
+      description:
+        'Silence of more seconds around words that look made up is skipped; needs word_timestamps; null: off.',
     }),
   },
   { additionalProperties: false, description: 'Parameters of a Whisper model.' },
@@ -94,96 +172,57 @@ export function parseWhisperInput(value: unknown, model: ModelDescription): Whis
   }
   for (const name of NAMES) {
     if (given[name] === undefined || Check(WhisperInputSchema.properties[name], given[name])) continue
-    throw invalid(`input.${name} must be ${takes(name)}; got ${shown(given[name])}`)
+    throw invalid(
+      `input.${name} must be ${describeOptions(WhisperInputSchema.properties[name])}; got ${shown(given[name])}`,
+    )
   }
-  const complete: unknown = Default(WhisperInputSchema, structuredClone(given))
-  const input = readWhisperInput(complete)
+  const input = readWhisperInput(given)
   requireConsistent(input)
   return { ...input, language: checkedLanguage(input, model) }
 }
 
-/** An input that was parsed and stored before. */
+/** An input that was parsed and stored before, perhaps by a version that knew fewer parameters: they get their defaults. */
 export function readWhisperInput(value: unknown): WhisperInput {
-  if (!Check(WhisperInputSchema, value)) throw invalid('the stored input does not fit this version')
-  return value
+  const input: unknown = Default(WhisperInputSchema, structuredClone(value))
+  if (!Check(WhisperInputSchema, input)) throw invalid('the stored input does not fit this version')
+  return input
 }
 
-export interface ParameterDescription {
+export interface ParameterDescription extends ParameterFacts {
   readonly name: ParameterName
-  readonly type: 'string' | 'number' | 'integer' | 'boolean'
-  readonly isNullable: boolean
-  readonly default: unknown
-  readonly description: string
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly values?: readonly string[]
 }
 
 /** The parameters with their types, ranges and defaults, for people and programs that list them. */
 export function describeParameters(): readonly ParameterDescription[] {
   return NAMES.map((name) => {
-    const schema = facts(WhisperInputSchema.properties[name])
-    const { isNullable, plain } = withoutNull(schema)
-    const minimum = plain.minimum ?? plain.exclusiveMinimum
-    return {
-      name,
-      type: plain.type ?? 'string',
-      isNullable,
-      default: schema.default,
-      description: schema.description ?? '',
-      ...(minimum === undefined ? {} : { minimum }),
-      ...(plain.maximum === undefined ? {} : { maximum: plain.maximum }),
-      ...(plain.enum === undefined ? {} : { values: plain.enum }),
-    }
+    return { name, ...parameterFacts(WhisperInputSchema.properties[name]) }
   })
 }
 
-/** What of JSON Schema the parameters' schemas use. */
-interface SchemaFacts {
-  readonly type?: 'string' | 'number' | 'integer' | 'boolean'
-  readonly anyOf?: readonly SchemaFacts[]
-  readonly enum?: readonly string[]
-  readonly default?: unknown
-  readonly description?: string
-  readonly minimum?: number
-  readonly exclusiveMinimum?: number
-  readonly maximum?: number
-  readonly maxLength?: number
-  readonly pattern?: string
-}
-
-function facts(schema: Type.TSchema): SchemaFacts {
-  return schema as SchemaFacts
-}
-
-function withoutNull(schema: SchemaFacts): { readonly isNullable: boolean; readonly plain: SchemaFacts } {
-  const plain = schema.anyOf?.filter((option) => (option.type as string | undefined) !== 'null')
-  const isNullable = plain !== undefined && plain.length < (schema.anyOf?.length ?? 0)
-  return { isNullable, plain: isNullable ? (plain[0] ?? schema) : schema }
-}
-
-const ARTICLES = { string: 'a string', number: 'a number', integer: 'an integer', boolean: 'true or false' } as const
-
-function takes(name: ParameterName): string {
-  const { isNullable, plain } = withoutNull(facts(WhisperInputSchema.properties[name]))
-  const { minimum, exclusiveMinimum, maximum, maxLength, pattern } = plain
-  const values = plain.enum?.map((value) => JSON.stringify(value)).join(' or ')
-  const range =
-    minimum !== undefined
-      ? ` from ${minimum} to ${maximum}`
-      : exclusiveMinimum !== undefined
-        ? ` above ${exclusiveMinimum} and up to ${maximum}`
-        : ''
-  const text = pattern !== undefined ? ' of token ids separated by commas, such as "-1"' : ''
-  const length = maxLength === undefined ? '' : ` of at most ${maxLength} characters`
-  const base = values ?? `${ARTICLES[plain.type ?? 'string']}${text}${range}${length}`
-  return isNullable ? `${base}, or null` : base
-}
-
 function requireConsistent(input: WhisperInput): void {
-  if (input.patience !== null && input.beam_size === null) {
-    throw invalid(`input.patience needs input.beam_size; got patience ${input.patience} alone`)
+  const { patience, beam_size: beams, temperature, hallucination_silence_threshold: silence } = input
+  // Above temperature 0 there are no beams, and the reference drops the patience with them.
+  const isSearched = Array.isArray(temperature) ? temperature.includes(0) : temperature === 0
+  if (patience !== null && beams === null && isSearched) {
+    throw invalid(`input.patience needs input.beam_size; got patience ${patience} alone`)
   }
+  if (silence !== null && !input.word_timestamps) {
+    throw invalid(
+      `input.hallucination_silence_threshold needs input.word_timestamps to be true; got ${silence} and word_timestamps false`,
+    )
+  }
+  const seconds = listOf(input.clip_timestamps)
+  for (let end = 1; end < seconds.length; end += 2) {
+    const start = seconds[end - 1] ?? 0
+    if ((seconds[end] ?? 0) > start) continue
+    throw invalid(`input.clip_timestamps must give each end after its start; got the end ${seconds[end]} for ${start}`)
+  }
+}
+
+/** Numbers as they are given: a list, or a string of them separated by commas. */
+export function listOf(numbers: readonly number[] | string | null): readonly number[] {
+  if (typeof numbers === 'string') return numbers.trim() === '' ? [] : numbers.split(',').map(Number)
+  return numbers ?? []
 }
 
 function checkedLanguage(input: WhisperInput, model: ModelDescription): string | null {

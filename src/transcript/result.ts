@@ -1,6 +1,13 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 
+const WordSchema = Type.Object({
+  word: Type.String({ description: 'With the blank before it and the punctuation around it.' }),
+  start: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
+  end: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
+  probability: Type.Number({ description: 'Mean probability of its tokens.' }),
+})
+
 const SegmentSchema = Type.Object({
   id: Type.Integer({ description: 'Position in the transcript, from 0.' }),
   seek: Type.Integer({ description: 'Where its window begins, in frames of 10 ms.' }),
@@ -12,6 +19,10 @@ const SegmentSchema = Type.Object({
   avg_logprob: Type.Number({ description: 'Mean log-probability of the tokens of the window.' }),
   compression_ratio: Type.Number({ description: "Bytes of the window's text over its zlib-compressed bytes." }),
   no_speech_prob: Type.Number({ description: 'Probability that the window holds no speech.' }),
+  words: Type.Optional(Type.Array(WordSchema, { description: 'When word_timestamps is true.' })),
+  quality: Type.Array(Type.Enum(['repetition', 'low-confidence', 'maybe-silence']), {
+    description: 'Why not to trust the segment: numbers of its window that are beyond the usual thresholds.',
+  }),
 })
 
 /** A transcript, with the names of the reference implementation's `transcribe()`. */

@@ -1,6 +1,6 @@
 /**
- * What can be wrong with a recording, a checkpoint or this machine. The message is for the user of the file; it holds no path of
- * the server and nothing of the transcript.
+ * What can be wrong with a recording, a checkpoint, a parameter that only the checkpoint can judge, or this machine. The message is
+ * for the user of the file; it holds no path of the server and nothing of the transcript.
  */
 export type EngineErrorCode =
   | 'audio.empty'
@@ -9,6 +9,7 @@ export type EngineErrorCode =
   | 'audio.damaged'
   | 'audio.truncated'
   | 'audio.too_long'
+  | 'input.invalid'
   | 'checkpoint.missing_file'
   | 'checkpoint.invalid'
   | 'checkpoint.unsupported'

@@ -81,6 +81,16 @@ describe('a checkpoint that can’t be used', () => {
     expect(error).toMatchObject({ code: 'checkpoint.invalid', message: expect.stringContaining('shape') })
   })
 
+  test('with alignment heads that it does not have', async () => {
+    const error = await damaged('heads', async (copy) => {
+      await writeFile(join(copy, 'generation_config.json'), JSON.stringify({ alignment_heads: [[0, 2]] }))
+    })
+    expect(error).toMatchObject({
+      code: 'checkpoint.invalid',
+      message: 'generation_config.json names the alignment head 0.2; there are 2 layers of 2 heads.',
+    })
+  })
+
   test('of another model', async () => {
     const error = await damaged('bert', async (copy) => {
       const config = JSON.parse(await readFile(join(copy, 'config.json'), 'utf8')) as Record<string, unknown>

@@ -2,7 +2,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
 import { EngineError } from './errors.ts'
-import { buildDecoder } from './graph/decoder.ts'
+import { ALIGNMENT_PREFIX, buildDecoder } from './graph/decoder.ts'
 import { buildEncoder } from './graph/encoder.ts'
 import type { BuiltGraph } from './graph/graph-builder.ts'
 import { Tokenizer } from './tokenizer/tokenizer.ts'
@@ -12,6 +12,13 @@ export interface EncodedWindow {
   /** [nAudioCtx, nState], row-major. */
   readonly encoded: Float32Array
   readonly cross: Readonly<Record<string, Tensor>>
+}
+
+export interface Alignment {
+  /** [logitsAt.length, nVocab], row-major. */
+  readonly logits: Float32Array
+  /** Cross-attention of each alignment head before the softmax, [tokens, nAudioCtx], row-major. */
+  readonly heads: readonly Float32Array[]
 }
 
 /** A checkpoint, loaded and ready to run. */
@@ -69,6 +76,14 @@ export class WhisperModel implements AsyncDisposable {
     return new DecoderState(this.#decoder, this.dimensions, window, count)
   }
 
+  /**
+   * Reads a whole sequence at once, to see where in the audio it looks.
+   * @param logitsAt indices among the tokens
+   */
+  async align(window: EncodedWindow, tokens: readonly number[], logitsAt: readonly number[]): Promise<Alignment> {
+    return await this.sequences(window, 1).align(tokens, logitsAt)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#encoder.release()
     await this.#decoder.release()
@@ -112,9 +127,31 @@ export class DecoderState {
    * @returns logits behind those tokens, [count, logitsAt.length, nVocab], row-major
    */
   async read(tokens: readonly number[], logitsAt: readonly number[]): Promise<Float32Array> {
+    const stepOutputs = this.#session.outputNames.filter((name) => !name.startsWith(ALIGNMENT_PREFIX))
+    const { logits, ...caches } = await this.#run(tokens, logitsAt, stepOutputs)
+    this.#past = Object.fromEntries(Object.entries(caches).map(([name, tensor]) => [`past_${name}`, tensor]))
+    this.#length += tokens.length / this.#count
+    if (this.#length > this.#dimensions.nTextCtx) throw new RangeError(`more than ${this.#dimensions.nTextCtx} tokens`)
+    return floats(logits)
+  }
+
+  /** Reads the next tokens of one sequence, which is not to be gone on with, for `WhisperModel.align`. */
+  async align(tokens: readonly number[], logitsAt: readonly number[]): Promise<Alignment> {
+    const names = this.#session.outputNames.filter((name) => name.startsWith(ALIGNMENT_PREFIX))
+    const { logits, ...byLayer } = await this.#run(tokens, logitsAt, ['logits', ...names])
+    const length = tokens.length * this.#dimensions.nAudioCtx
+    const heads = Object.values(byLayer).flatMap((tensor) => split(floats(tensor), length))
+    return { logits: floats(logits), heads }
+  }
+
+  async #run(
+    tokens: readonly number[],
+    logitsAt: readonly number[],
+    outputs: readonly string[],
+  ): Promise<InferenceSession.ReturnType> {
     const t = tokens.length / this.#count
     const past = this.#length
-    const outputs = await this.#session.run({
+    const feeds = {
       tokens: integers(tokens, [this.#count, t]),
       positions: integers(
         Array.from({ length: t }, (_, index) => past + index),
@@ -124,12 +161,8 @@ export class DecoderState {
       logits_at: integers(logitsAt, [logitsAt.length]),
       ...this.#past,
       ...this.#window.cross,
-    })
-    const { logits, ...caches } = outputs
-    this.#past = Object.fromEntries(Object.entries(caches).map(([name, tensor]) => [`past_${name}`, tensor]))
-    this.#length += t
-    if (this.#length > this.#dimensions.nTextCtx) throw new RangeError(`more than ${this.#dimensions.nTextCtx} tokens`)
-    return floats(logits)
+    }
+    return await this.#session.run(feeds, outputs)
   }
 }
 
@@ -174,6 +207,13 @@ function gather(tensor: Tensor, rows: readonly number[]): Tensor {
   for (const [index, row] of rows.entries())
     gathered.set(data.subarray(row * length, (row + 1) * length), index * length)
   return new Tensor('float32', gathered, [rows.length, ...shape])
+}
+
+/** Consecutive parts of equal length. */
+function split(values: Float32Array, length: number): readonly Float32Array[] {
+  return Array.from({ length: values.length / length }, (_, part) =>
+    values.subarray(part * length, (part + 1) * length),
+  )
 }
 
 function integers(values: readonly number[], shape: readonly number[]): Tensor {

@@ -1,3 +1,16 @@
+import type { QualityFlag } from './quality.ts'
+
+/** A word and when it is said. */
+export interface Word {
+  /** With the blank before it and the punctuation around it. */
+  readonly word: string
+  /** Seconds from the beginning of the recording. */
+  readonly start: number
+  readonly end: number
+  /** Mean probability of its tokens. */
+  readonly probability: number
+}
+
 /** One segment, with the reference's names (`whisper.transcribe()`). */
 export interface Segment {
   readonly id: number
@@ -15,6 +28,10 @@ export interface Segment {
   /** UTF-8 bytes / zlib bytes of the window's text. */
   readonly compression_ratio: number
   readonly no_speech_prob: number
+  /** When they were asked for. */
+  readonly words?: Word[]
+  /** Why not to trust it; empty: no reason is known. */
+  readonly quality: QualityFlag[]
 }
 
 export interface Transcription {

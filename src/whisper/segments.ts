@@ -1,51 +1,74 @@
-/** A run of tokens between two timestamps, in seconds from the window's beginning. */
-export interface TokenSpan {
-  readonly start: number
-  readonly end: number
-  readonly tokens: readonly number[]
-}
+import { WINDOW_FRAMES } from './audio/features.ts'
+import type { DecodingResult } from './decoding/decode.ts'
+import type { WhisperModel } from './model.ts'
+import { qualityOf } from './quality.ts'
+import type { Segment } from './result.ts'
+
+export const FRAMES_PER_SECOND = 100
+
+/** A segment that is not yet part of the transcript. */
+export type DraftSegment = Omit<Segment, 'id'>
 
 export interface WindowSegments {
-  readonly spans: readonly TokenSpan[]
-  /** How far the next window begins behind this one, in frames. */
-  readonly advance: number
-}
-
-export interface WindowShape {
-  /** Frames of content in the window, at most 3,000. */
-  readonly frames: number
-  readonly timestampBegin: number
-  /** Frames for each step of a timestamp: 2. */
-  readonly framesPerTimestamp: number
-  readonly framesPerSecond: number
+  readonly segments: readonly DraftSegment[]
+  /** Where the next window begins, in frames. */
+  readonly next: number
+  /** Whether a single timestamp ends the window: no speech follows it. */
+  readonly endsInSingleTimestamp: boolean
 }
 
 /**
  * Cuts a window's tokens into segments, and says where the next window begins: behind the last finished segment, or behind the
- * whole window when it ends in a single timestamp (no speech follows) or has no finished segment at all.
+ * whole window when it ends in a single timestamp or has no finished segment at all.
+ * @param seek where the window begins, in frames
+ * @param frames of content in the window, at most 3,000
  */
-export function segmentWindow(tokens: readonly number[], shape: WindowShape): WindowSegments {
-  const { frames, timestampBegin, framesPerTimestamp, framesPerSecond } = shape
+export function segmentWindow(
+  model: WhisperModel,
+  result: DecodingResult,
+  seek: number,
+  frames: number,
+): WindowSegments {
+  const { tokens } = result
+  const { timestampBegin } = model.tokenizer
+  const framesPerTimestamp = WINDOW_FRAMES / model.dimensions.nAudioCtx
+  const secondsPerTimestamp = framesPerTimestamp / FRAMES_PER_SECOND
+  const offset = seek / FRAMES_PER_SECOND
   const isTimestamp = (index: number): boolean => (tokens[index] ?? -1) >= timestampBegin
-  const secondsOf = (token: number): number => ((token - timestampBegin) * framesPerTimestamp) / framesPerSecond
-  const endsInSingle = isTimestamp(tokens.length - 1) && tokens.length >= 2 && !isTimestamp(tokens.length - 2)
+  const secondsOf = (token = timestampBegin): number => (token - timestampBegin) * secondsPerTimestamp
+  const draft = (start: number, end: number, slice: readonly number[]): DraftSegment => ({
+    seek,
+    start,
+    end,
+    text: model.tokenizer.decode(slice.filter((token) => token < model.tokenizer.eot)),
+    tokens: [...slice],
+    temperature: result.temperature,
+    avg_logprob: result.avgLogprob,
+    compression_ratio: result.compressionRatio,
+    no_speech_prob: result.noSpeechProb,
+    quality: qualityOf(result),
+  })
 
+  const endsInSingleTimestamp = tokens.length >= 2 && isTimestamp(tokens.length - 1) && !isTimestamp(tokens.length - 2)
   const cuts = tokens.flatMap((_, index) => (index > 0 && isTimestamp(index - 1) && isTimestamp(index) ? [index] : []))
   if (cuts.length === 0) {
     const last = tokens.findLast((token) => token >= timestampBegin)
     const hasEnd = last !== undefined && last !== timestampBegin
-    const end = hasEnd ? secondsOf(last) : frames / framesPerSecond
-    return { spans: [{ start: 0, end, tokens }], advance: frames }
+    const length = hasEnd ? secondsOf(last) : frames / FRAMES_PER_SECOND
+    return { segments: [draft(offset, offset + length, tokens)], next: seek + frames, endsInSingleTimestamp }
   }
-  if (endsInSingle) cuts.push(tokens.length)
-  const spans = cuts.map((end, index) => {
+  if (endsInSingleTimestamp) cuts.push(tokens.length)
+  const segments = cuts.map((end, index) => {
     const slice = tokens.slice(cuts[index - 1] ?? 0, end)
-    return {
-      start: secondsOf(slice[0] ?? timestampBegin),
-      end: secondsOf(slice.at(-1) ?? timestampBegin),
-      tokens: slice,
-    }
+    return draft(offset + secondsOf(slice[0]), offset + secondsOf(slice.at(-1)), slice)
   })
-  const lastTimestamp = spans.at(-1)?.tokens.at(-1) ?? timestampBegin
-  return { spans, advance: endsInSingle ? frames : (lastTimestamp - timestampBegin) * framesPerTimestamp }
+  const lastTimestamp = segments.at(-1)?.tokens.at(-1) ?? timestampBegin
+  const advance = endsInSingleTimestamp ? frames : (lastTimestamp - timestampBegin) * framesPerTimestamp
+  return { segments, next: seek + advance, endsInSingleTimestamp }
+}
+
+/** A segment without length or words keeps its place, without text. */
+export function cleared(segment: DraftSegment): DraftSegment {
+  if (segment.start !== segment.end && segment.text.trim() !== '') return segment
+  return { ...segment, text: '', tokens: [], ...(segment.words === undefined ? {} : { words: [] }) }
 }

@@ -1,47 +1,19 @@
 import { WINDOW_FRAMES } from './audio/features.ts'
 import type { AudioFeatures } from './audio/features.ts'
-import { HOP_LENGTH, SAMPLE_RATE } from './audio/log-mel.ts'
-import { decode } from './decoding/decode.ts'
-import type { DecodingResult } from './decoding/decode.ts'
+import { timeWords } from './alignment/word-timestamps.ts'
+import { clipsOf } from './clips.ts'
+import type { DecodingOptions } from './decoding/decode.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { EngineError } from './errors.ts'
-import type { EncodedWindow, WhisperModel } from './model.ts'
+import { decodeWithFallback, isSilence } from './fallback.ts'
+import type { WhisperModel } from './model.ts'
+import type { TranscribeOptions } from './options.ts'
+import { PromptHistory } from './prompt-history.ts'
 import type { Segment, Transcription } from './result.ts'
-import { segmentWindow } from './segments.ts'
-import type { TokenSpan } from './segments.ts'
-import type { Task } from './tokenizer/tokenizer.ts'
+import { FRAMES_PER_SECOND, cleared, segmentWindow } from './segments.ts'
 
-const FRAMES_PER_SECOND = SAMPLE_RATE / HOP_LENGTH
 /** What was decoded above this temperature does not prompt the next window. */
 const PROMPT_RESET_TEMPERATURE = 0.5
-
-/** What the engine honours of the reference's parameters. */
-export interface TranscribeOptions {
-  readonly task: Task
-  /** Code of the language; null: detected over the first 30 s. */
-  readonly language: string | null
-  /** Probability of silence above which a window is skipped; null: none is. */
-  readonly noSpeechThreshold: number | null
-  /**
-   * A window whose average log-probability is below this has failed, and one above it is no silence; null: off, and the probability
-   * of silence alone decides.
-   */
-  readonly logprobThreshold: number | null
-  /** Whether the text so far prompts the next window. */
-  readonly conditionOnPreviousText: boolean
-  /** Text that prompts the first window; null: none. */
-  readonly initialPrompt: string | null
-  /** Token ids, −1 for the non-speech symbols; empty: none. */
-  readonly suppressTokens: readonly number[]
-  /** Tried one after the other until a window does not fail; at least one. */
-  readonly temperatures: readonly number[]
-  /** A window whose text compresses better than this has failed; null: off. */
-  readonly compressionRatioThreshold: number | null
-  readonly beamSize: number | null
-  readonly patience: number | null
-  readonly bestOf: number | null
-  readonly lengthPenalty: number | null
-}
 
 export interface TranscribeControl {
   readonly signal?: AbortSignal
@@ -50,7 +22,8 @@ export interface TranscribeControl {
 
 /**
  * Transcribes a recording of any length, window by window: the reference's `transcribe()`.
- * @throws EngineError `checkpoint.unsupported` when the checkpoint does not know the language or the task
+ * @throws EngineError `checkpoint.unsupported` when the checkpoint does not know the language or the task; `input.invalid` when it
+ *   does not know a suppressed token, or the prefix leaves no room
  * @throws the signal's reason
  */
 export async function transcribe(
@@ -59,81 +32,69 @@ export async function transcribe(
   options: TranscribeOptions,
   { signal, onProgress }: TranscribeControl = {},
 ): Promise<Transcription> {
-  const { tokenizer } = model
+  const { tokenizer, dimensions } = model
   const language = options.language ?? (await detect(model, features))
-  requireKnown(model, language, options.task)
+  requireKnown(model, language, options)
   const initialPrompt = options.initialPrompt === null ? [] : tokenizer.encode(` ${options.initialPrompt.trim()}`)
-  const shape = {
-    timestampBegin: tokenizer.timestampBegin,
-    framesPerTimestamp: WINDOW_FRAMES / model.dimensions.nAudioCtx,
-    framesPerSecond: FRAMES_PER_SECOND,
-  }
+  const history = new PromptHistory(initialPrompt, {
+    carriesInitial: options.carryInitialPrompt,
+    capacity: Math.floor(dimensions.nTextCtx / 2) - 1,
+  })
+  const decoding = {
+    ...options,
+    language,
+    prefix: options.prefix === null ? [] : tokenizer.encode(` ${options.prefix.trim()}`),
+  } satisfies Partial<DecodingOptions>
 
-  /** Tokens of everything so far, the initial prompt first; from `promptFrom` on they prompt the next window. */
-  const allTokens = [...initialPrompt]
-  let promptFrom = 0
   const segments: Segment[] = []
-  let seek = 0
-  while (seek < features.contentFrames) {
-    signal?.throwIfAborted()
-    const frames = Math.min(WINDOW_FRAMES, features.contentFrames - seek)
-    const window = await model.encode(await features.window(seek, frames))
-    const result = await decodeWithFallback(
-      model,
-      window,
-      { language, prompt: allTokens.slice(promptFrom) },
-      options,
-      signal,
-    )
-    if (isSilence(result, options)) {
-      seek += frames
-    } else {
-      const { spans, advance } = segmentWindow(result.tokens, { ...shape, frames })
-      for (const span of spans) {
-        const segment = segmentOf(model, span, { id: segments.length, seek, result })
-        segments.push(segment)
-        allTokens.push(...segment.tokens)
+  let lastSpeech = 0
+  for (const clip of clipsOf(options.clipTimestamps, features.contentFrames)) {
+    let next = clip.start
+    while (next < clip.end) {
+      signal?.throwIfAborted()
+      const seek = next
+      const frames = Math.min(WINDOW_FRAMES, clip.end - seek)
+      next = seek + frames
+      const window = await model.encode(await features.window(seek, frames))
+      const result = await decodeWithFallback(
+        model,
+        window,
+        { ...decoding, prompt: history.prompt, seek },
+        options,
+        signal,
+      )
+      if (!isSilence(result, options)) {
+        const cut = segmentWindow(model, result, seek, frames)
+        const timed =
+          options.words === null
+            ? { ...cut, lastSpeech, isDropped: false }
+            : await timeWords(cut, {
+                ...{ model, window, language, task: options.task, seek, frames, lastSpeech },
+                ...{ contentFrames: features.contentFrames, options: options.words },
+              })
+        // Nothing that is sampled or timed may keep the same window coming for ever.
+        next = timed.next > seek ? timed.next : seek + frames
+        if (!timed.isDropped) {
+          ;({ lastSpeech } = timed)
+          for (const segment of timed.segments.map(cleared)) {
+            segments.push({ id: segments.length, ...segment })
+            history.append(segment.tokens)
+          }
+          if (!options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE) history.reset()
+        }
       }
-      if (!options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE)
-        promptFrom = allTokens.length
-      seek += advance
+      onProgress?.({
+        seconds: Math.min(next, features.contentFrames) / FRAMES_PER_SECOND,
+        totalSeconds: features.durationSeconds,
+      })
     }
-    onProgress?.({
-      seconds: Math.min(seek, features.contentFrames) / FRAMES_PER_SECOND,
-      totalSeconds: features.durationSeconds,
-    })
   }
   return {
-    text: tokenizer.decode(allTokens.slice(initialPrompt.length)),
+    text: tokenizer.decode(history.transcribed),
     language,
     duration: features.durationSeconds,
     segments,
   }
-}
-
-/** Decodes at one temperature after the other until the window does not fail; the last one's result stands. */
-async function decodeWithFallback(
-  model: WhisperModel,
-  window: EncodedWindow,
-  context: { readonly language: string; readonly prompt: readonly number[] },
-  options: TranscribeOptions,
-  signal: AbortSignal | undefined,
-): Promise<DecodingResult> {
-  const [first = 0, ...others] = options.temperatures
-  let result = await decode(model, window, { ...options, ...context, temperature: first }, signal)
-  for (const temperature of others) {
-    if (!hasFailed(result, options)) break
-    result = await decode(model, window, { ...options, ...context, temperature }, signal)
-  }
-  return result
-}
-
-/** Too repetitive or too improbable, unless it is silence. */
-function hasFailed(result: DecodingResult, options: TranscribeOptions): boolean {
-  const { compressionRatioThreshold, logprobThreshold, noSpeechThreshold } = options
-  const isImprobable = logprobThreshold !== null && result.avgLogprob < logprobThreshold
-  if (isImprobable && noSpeechThreshold !== null && result.noSpeechProb > noSpeechThreshold) return false
-  return isImprobable || (compressionRatioThreshold !== null && result.compressionRatio > compressionRatioThreshold)
 }
 
 async function detect(model: WhisperModel, features: AudioFeatures): Promise<string> {
@@ -142,40 +103,18 @@ async function detect(model: WhisperModel, features: AudioFeatures): Promise<str
   return first?.language ?? 'en'
 }
 
-function requireKnown(model: WhisperModel, language: string, task: Task): void {
+function requireKnown(model: WhisperModel, language: string, { task, suppressTokens }: TranscribeOptions): void {
   const isKnown = model.isMultilingual ? model.tokenizer.languages.has(language) : language === 'en'
   if (!isKnown) throw new EngineError('checkpoint.unsupported', `The model does not know the language ${language}.`)
   if (task === 'translate' && !model.isMultilingual) {
     throw new EngineError('checkpoint.unsupported', 'The model knows English only and can’t translate.')
   }
-}
-
-function isSilence(result: DecodingResult, { noSpeechThreshold, logprobThreshold }: TranscribeOptions): boolean {
-  if (noSpeechThreshold === null || result.noSpeechProb <= noSpeechThreshold) return false
-  return logprobThreshold === null || result.avgLogprob <= logprobThreshold
-}
-
-/** A segment without length or words keeps its place, without text. */
-function segmentOf(
-  { tokenizer }: WhisperModel,
-  span: TokenSpan,
-  { id, seek, result }: { readonly id: number; readonly seek: number; readonly result: DecodingResult },
-): Segment {
-  const offset = seek / FRAMES_PER_SECOND
-  const start = offset + span.start
-  const end = offset + span.end
-  const text = tokenizer.decode(span.tokens.filter((token) => token < tokenizer.eot))
-  const isEmpty = start === end || text.trim() === ''
-  return {
-    id,
-    seek,
-    start,
-    end,
-    text: isEmpty ? '' : text,
-    tokens: isEmpty ? [] : [...span.tokens],
-    temperature: result.temperature,
-    avg_logprob: result.avgLogprob,
-    compression_ratio: result.compressionRatio,
-    no_speech_prob: result.noSpeechProb,
+  const { nVocab } = model.dimensions
+  const strange = suppressTokens.find((token) => token >= nVocab)
+  if (strange !== undefined) {
+    throw new EngineError(
+      'input.invalid',
+      `input.suppress_tokens names the token ${strange}; the model’s tokens go from 0 to ${nVocab - 1}.`,
+    )
   }
 }

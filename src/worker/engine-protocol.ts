@@ -1,4 +1,4 @@
-import type { TranscribeOptions } from '../whisper/transcribe.ts'
+import type { TranscribeOptions } from '../whisper/options.ts'
 import type { Transcription } from '../whisper/result.ts'
 
 /** What the engine process is asked to transcribe. */

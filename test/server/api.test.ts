@@ -272,6 +272,9 @@ describe('submit refuses', () => {
     [{ beam_size: 'five' }, /input\.beam_size must be an integer from 1 to 20, or null; got "five"/],
     [{ vad: true }, /input\.vad is not a parameter/],
     [{ patience: 2 }, /input\.patience needs input\.beam_size/],
+    [{ length_penalty: 1.5 }, /input\.length_penalty must be a number from 0 to 1, or null; got 1\.5/],
+    [{ hallucination_silence_threshold: 1 }, /needs input\.word_timestamps/],
+    [{ clip_timestamps: '9,4' }, /each end after its start; got the end 4 for 9/],
     ['en', /input must be an object/],
   ])('input %j: 400', async (input, expected) => {
     expect(await errorOf(submit({ URL: url, input }), 400)).toMatch(expected)

@@ -21,6 +21,22 @@ beforeAll(async () => {
 
 afterAll(() => stack.disposeAsync())
 
+test('words, clips, lists of temperatures and all else that the engine takes goes through the API', async () => {
+  const clip = clips(60).find(({ name }) => name === 'es-short')
+  const input = { language: 'es', word_timestamps: true, clip_timestamps: '2,5', temperature: [0, 0.4], seed: 7 }
+  const job = await client.transcribe(clip?.path ?? '', { input })
+  const segments = job.result?.segments ?? []
+  const timed = segments.flatMap((segment) => segment.words ?? [])
+  expect(timed.map(({ word }) => word).join('')).toBe(job.result?.text)
+  expect(timed.length).toBeGreaterThan(2)
+  for (const { start, end, probability } of timed) {
+    expect(start).toBeGreaterThanOrEqual(2)
+    expect(end).toBeLessThanOrEqual(5)
+    expect(probability).toBeGreaterThan(0)
+  }
+  expect(segments.map(({ quality }) => quality)).toEqual(segments.map(() => []))
+})
+
 describe('every clip goes through the Async API', () => {
   const all = clips(LONGEST_SECONDS)
   const errors = new Map<string, { errors: number; words: number }>()

@@ -1,7 +1,10 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import type { Transcription } from '../../src/whisper/result.ts'
-import type { TranscribeOptions } from '../../src/whisper/transcribe.ts'
+import type { TranscribeOptions } from '../../src/whisper/options.ts'
+import { transcribeOptions } from '../../src/worker/transcribe-options.ts'
+import { createCatalogue } from '../../src/models/catalogue.ts'
+import { parseWhisperInput } from '../../src/models/whisper-input.ts'
 import { PROJECT } from './server.ts'
 
 const FIXTURES = join(PROJECT, 'test/fixtures/golden')
@@ -20,6 +23,8 @@ export interface GoldenClip {
   readonly languageProbs: Readonly<Record<string, number>>
   readonly runs: readonly GoldenRun[]
 }
+
+const demo = createCatalogue([]).find('sotto/whisper-demo')
 
 export const folder = existsSync(FULL_SET) ? FULL_SET : FIXTURES
 
@@ -46,34 +51,14 @@ export function goldenTensor(file: string): Float32Array {
   return new Float32Array(new Uint8Array(readFileSync(join(FIXTURES, file))).buffer)
 }
 
-const HONOURED = new Set([
-  ...['language', 'task', 'temperature', 'condition_on_previous_text', 'initial_prompt', 'suppress_tokens'],
-  ...['no_speech_threshold', 'logprob_threshold', 'compression_ratio_threshold'],
-  ...['beam_size', 'patience', 'length_penalty'],
-])
-
-/** The engine's options for a run; undefined when it has one that the engine does not honour. */
-export function optionsOf({ options }: GoldenRun): TranscribeOptions | undefined {
-  if (Object.keys(options).some((name) => !HONOURED.has(name))) return undefined
-  const { language = null, task = 'transcribe', initial_prompt: initialPrompt = null } = options
-  const { no_speech_threshold: noSpeechThreshold = 0.6, logprob_threshold: logprobThreshold = -1 } = options
-  const list = (options['suppress_tokens'] ?? '-1') as string
-  return {
-    task: task as TranscribeOptions['task'],
-    language: language as string | null,
-    initialPrompt: initialPrompt as string | null,
-    noSpeechThreshold: noSpeechThreshold as number | null,
-    logprobThreshold: logprobThreshold as number | null,
-    conditionOnPreviousText: (options['condition_on_previous_text'] ?? true) as boolean,
-    temperatures: options['temperature'] as readonly number[],
-    compressionRatioThreshold: (options['compression_ratio_threshold'] ?? 2.4) as number | null,
-    beamSize: (options['beam_size'] ?? null) as number | null,
-    patience: (options['patience'] ?? null) as number | null,
-    bestOf: null,
-    lengthPenalty: (options['length_penalty'] ?? null) as number | null,
-    suppressTokens: list === '' ? [] : list.split(',').map(Number),
-  }
+/** The engine's options for a run, whose own are the reference's. */
+export function optionsOf({ options }: Pick<GoldenRun, 'options'>): TranscribeOptions {
+  if (demo === undefined) throw new Error('the catalogue lacks the demo model')
+  return transcribeOptions(parseWhisperInput(options, demo))
 }
+
+/** The reference's defaults, without the fallback to higher temperatures, which would draw samples. */
+export const DEFAULT_OPTIONS = optionsOf({ options: { temperature: [0] } })
 
 /** The largest absolute difference. */
 export function maxError(got: Float32Array, expected: Float32Array): number {

@@ -1,9 +1,8 @@
-import { readFile, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import Type from 'typebox'
-import type { Static, TSchema } from 'typebox'
-import { Check, Errors } from 'typebox/value'
 import { EngineError } from '../errors.ts'
+import { missingFile, readJsonFile } from '../json-file.ts'
 import { readSafetensors } from './safetensors.ts'
 import type { TensorLocation } from './safetensors.ts'
 
@@ -27,6 +26,7 @@ const Config = Type.Object({
 const GenerationConfig = Type.Object({
   is_multilingual: Type.Optional(Type.Boolean()),
   lang_to_id: Type.Optional(Type.Record(Type.String(), TokenId)),
+  alignment_heads: Type.Optional(Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })]))),
 })
 
 const ShardIndex = Type.Object({ weight_map: Type.Record(Type.String(), Type.String({ pattern: '^[\\w.-]+$' })) })
@@ -50,6 +50,8 @@ export interface Checkpoint {
   readonly folder: string
   readonly dimensions: Dimensions
   readonly isMultilingual: boolean
+  /** For each decoder layer, the heads whose cross-attention follows the audio. */
+  readonly alignmentHeads: readonly (readonly number[])[]
   /** By the checkpoint's names, without the leading `model.`. */
   readonly tensors: ReadonlyMap<string, TensorLocation>
 }
@@ -60,9 +62,10 @@ export interface Checkpoint {
  * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
-  const config = await readJson(folder, 'config.json', Config)
-  if (config === undefined) throw missing('config.json')
-  const generation = await readJson(folder, 'generation_config.json', GenerationConfig)
+  const config = await readJsonFile(folder, 'config.json', Config)
+  if (config === undefined) throw missingFile('config.json')
+  const generation = await readJsonFile(folder, 'generation_config.json', GenerationConfig)
+  const { decoder_layers: layers, decoder_attention_heads: heads } = config
   return Object.freeze({
     folder,
     dimensions: {
@@ -79,45 +82,41 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     // Old fine-tunes lack the generation config; the vocabulary of English-only checkpoints is one token shorter.
     isMultilingual:
       generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || config.vocab_size >= 51_865),
+    alignmentHeads: alignmentHeads(generation?.alignment_heads, layers, heads),
     tensors: await readTensors(folder),
   })
 }
 
+/** Those that the generation config names, else all of the upper half of the layers, as in the reference. */
+function alignmentHeads(
+  named: readonly (readonly [layer: number, head: number])[] | undefined,
+  layers: number,
+  heads: number,
+): readonly (readonly number[])[] {
+  const strange = named?.find(([layer, head]) => layer >= layers || head >= heads)
+  if (strange !== undefined) {
+    throw new EngineError(
+      'checkpoint.invalid',
+      `generation_config.json names the alignment head ${strange.join('.')}; there are ${layers} layers of ${heads} heads.`,
+    )
+  }
+  const all = Array.from({ length: heads }, (_, head) => head)
+  return Array.from({ length: layers }, (_, layer) => {
+    if (named === undefined || named.length === 0) return layer < Math.floor(layers / 2) ? [] : all
+    return named.filter(([of]) => of === layer).map(([, head]) => head)
+  })
+}
+
 async function readTensors(folder: string): Promise<ReadonlyMap<string, TensorLocation>> {
-  const index = await readJson(folder, 'model.safetensors.index.json', ShardIndex)
+  const index = await readJsonFile(folder, 'model.safetensors.index.json', ShardIndex)
   const files = index === undefined ? ['model.safetensors'] : [...new Set(Object.values(index.weight_map))].toSorted()
   const tensors = new Map<string, TensorLocation>()
   for (const file of files) {
     // A hub's cache holds links; ONNX Runtime takes no file that a link leads out of its folder.
     const path = await realpath(join(folder, file)).catch((cause: unknown) => {
-      throw missing(file, cause)
+      throw missingFile(file, cause)
     })
     for (const [name, location] of await readSafetensors(path)) tensors.set(name.replace(/^model\./, ''), location)
   }
   return tensors
-}
-
-async function readJson<Schema extends TSchema>(
-  folder: string,
-  name: string,
-  schema: Schema,
-): Promise<Static<Schema> | undefined> {
-  const text = await readFile(join(folder, name), 'utf8').catch(() => undefined)
-  if (text === undefined) return undefined
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new EngineError('checkpoint.invalid', `${name} is not JSON.`, { cause })
-  }
-  if (Check(schema, json)) return json
-  const [error] = Errors(schema, json)
-  throw new EngineError(
-    'checkpoint.invalid',
-    `${name}: ${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}.`,
-  )
-}
-
-function missing(file: string, cause?: unknown): EngineError {
-  return new EngineError('checkpoint.missing_file', `The checkpoint has no ${file}.`, { cause })
 }

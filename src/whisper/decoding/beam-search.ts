@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../rounding.ts'
 import { logSumExp } from './log-softmax.ts'
 import { EMPTY_SEQUENCE } from './sequence.ts'
 import type { Sequence, Step, TokenDecoder } from './sequence.ts'
@@ -83,11 +84,4 @@ export function topTokens(logits: Float32Array, count: number): readonly number[
     if (top.length > count) top.pop()
   }
   return top
-}
-
-/** Python's round. */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  if (value - floor !== 0.5) return Math.round(value)
-  return floor % 2 === 0 ? floor : floor + 1
 }

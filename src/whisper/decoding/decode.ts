@@ -1,7 +1,9 @@
 import type { EncodedWindow, WhisperModel } from '../model.ts'
+import { roundHalfEven } from '../rounding.ts'
 import type { Task, Tokenizer } from '../tokenizer/tokenizer.ts'
 import { BeamSearchDecoder } from './beam-search.ts'
 import { compressionRatio } from './compression-ratio.ts'
+import { initialTokensOf, sampleLengthOf } from './initial-tokens.ts'
 import { logSumExp } from './log-softmax.ts'
 import { ApplyTimestampRules, SuppressBlank, SuppressTokens } from './logit-filters.ts'
 import type { LogitFilter } from './logit-filters.ts'
@@ -17,8 +19,17 @@ export interface DecodingOptions {
   readonly language: string
   /** Token ids of the text so far. */
   readonly prompt: readonly number[]
+  /** Token ids that the transcript goes on from; they are not part of it. */
+  readonly prefix: readonly number[]
   /** Token ids, −1 for the non-speech symbols; empty: none, not even the special tokens. */
   readonly suppressTokens: readonly number[]
+  /** Whether it may not begin with a blank or end at once. */
+  readonly suppressBlank: boolean
+  readonly withoutTimestamps: boolean
+  /** Seconds that the first timestamp is at most; null or 0: any. */
+  readonly maxInitialTimestamp: number | null
+  /** Tokens to sample at most; null: half the context. */
+  readonly sampleLength: number | null
   readonly temperature: number
   /** Beams at temperature 0; null: greedy. */
   readonly beamSize: number | null
@@ -27,6 +38,10 @@ export interface DecodingOptions {
   /** Samples above temperature 0; null: one. */
   readonly bestOf: number | null
   readonly lengthPenalty: number | null
+  /** Of the samples above temperature 0, together with `seek`, so that no two windows draw the same numbers. */
+  readonly seed: number
+  /** Where the window begins, in frames. */
+  readonly seek: number
 }
 
 export interface DecodingResult {
@@ -39,13 +54,12 @@ export interface DecodingResult {
   readonly temperature: number
 }
 
-/** The first timestamp is at most this late. */
-const MAX_INITIAL_TIMESTAMP_SECONDS = 1
 const WINDOW_SECONDS = 30
-/** The same recording gives the same transcript, also when a crash has it decoded again. */
-const SEED = 0
 
-/** Decodes one encoded window: the reference's `DecodingTask`. */
+/**
+ * Decodes one encoded window: the reference's `DecodingTask`.
+ * @throws EngineError `input.invalid` when the prefix fills the context
+ */
 export async function decode(
   model: WhisperModel,
   window: EncodedWindow,
@@ -54,6 +68,7 @@ export async function decode(
 ): Promise<DecodingResult> {
   const { tokenizer, dimensions } = model
   const { nTextCtx, nVocab } = dimensions
+  const sampleLength = sampleLengthOf(nTextCtx, options)
   const initialTokens = initialTokensOf(tokenizer, nTextCtx, options)
   const sotIndex = initialTokens.indexOf(tokenizer.sot)
   const filters = filtersOf(model, options)
@@ -65,7 +80,6 @@ export async function decode(
   // The sequences have the prompt in common: it is read once.
   state.rearrange(Array<number>(decoder.count).fill(0))
   let rows: Float32Array[] = Array.from({ length: decoder.count }, () => first.slice(nVocab))
-  const sampleLength = Math.floor(nTextCtx / 2)
   for (let sampled = 1; ; sampled++) {
     for (const [index, { sampled: tokens }] of decoder.sequences.entries()) {
       for (const filter of filters) filter.apply(rows[index]!, tokens)
@@ -91,32 +105,28 @@ export async function decode(
 
 /** Beams and patience are for temperature 0, samples for those above. */
 function decoderOf({ eot }: Tokenizer, options: DecodingOptions): TokenDecoder {
-  const { temperature, beamSize, patience, bestOf } = options
+  const { temperature, beamSize, patience, bestOf, seed, seek } = options
   if (temperature === 0 && beamSize !== null)
     return new BeamSearchDecoder({ beams: beamSize, patience: patience ?? 1, eot })
   const count = temperature === 0 ? 1 : (bestOf ?? 1)
-  return new SamplingDecoder({ count, temperature, eot, random: seededRandom(SEED) })
+  return new SamplingDecoder({ count, temperature, eot, random: seededRandom(seed, seek) })
 }
 
 function split(logits: Float32Array, nVocab: number): Float32Array[] {
   return Array.from({ length: logits.length / nVocab }, (_, row) => logits.subarray(row * nVocab, (row + 1) * nVocab))
 }
 
-/** The text so far, at most half the context of it, then what asks for the task. */
-function initialTokensOf(tokenizer: Tokenizer, nTextCtx: number, options: DecodingOptions): readonly number[] {
-  const sotSequence = tokenizer.sotSequence(options.language, options.task)
-  if (options.prompt.length === 0) return sotSequence
-  return [tokenizer.sotPrev, ...options.prompt.slice(-(Math.floor(nTextCtx / 2) - 1)), ...sotSequence]
-}
-
 function filtersOf({ tokenizer, dimensions }: WhisperModel, options: DecodingOptions): readonly LogitFilter[] {
-  const suppressed = suppressedTokens(tokenizer, options.suppressTokens)
+  const { suppressBlank, suppressTokens, withoutTimestamps, maxInitialTimestamp } = options
+  const filters: LogitFilter[] = []
+  if (suppressBlank) filters.push(new SuppressBlank(tokenizer))
+  const suppressed = suppressedTokens(tokenizer, suppressTokens)
+  if (suppressed !== undefined) filters.push(new SuppressTokens(suppressed))
+  if (withoutTimestamps) return filters
   const secondsPerTimestamp = WINDOW_SECONDS / dimensions.nAudioCtx
-  return [
-    new SuppressBlank(tokenizer),
-    ...(suppressed === undefined ? [] : [new SuppressTokens(suppressed)]),
-    new ApplyTimestampRules(tokenizer, Math.round(MAX_INITIAL_TIMESTAMP_SECONDS / secondsPerTimestamp)),
-  ]
+  const isLimited = maxInitialTimestamp !== null && maxInitialTimestamp !== 0
+  const maxInitialIndex = isLimited ? roundHalfEven(maxInitialTimestamp / secondsPerTimestamp) : null
+  return [...filters, new ApplyTimestampRules(tokenizer, maxInitialIndex)]
 }
 
 function probability(logits: Float32Array, token: number): number {

@@ -43,10 +43,10 @@ export class SuppressTokens implements LogitFilter {
  */
 export class ApplyTimestampRules implements LogitFilter {
   readonly #tokenizer: Tokenizer
-  readonly #maxInitialIndex: number
+  readonly #maxInitialIndex: number | null
 
-  /** @param maxInitialIndex highest first timestamp, in steps of 0.02 s */
-  constructor(tokenizer: Tokenizer, maxInitialIndex: number) {
+  /** @param maxInitialIndex highest first timestamp, in steps of 0.02 s; null: any */
+  constructor(tokenizer: Tokenizer, maxInitialIndex: number | null) {
     this.#tokenizer = tokenizer
     this.#maxInitialIndex = maxInitialIndex
   }
@@ -69,7 +69,7 @@ export class ApplyTimestampRules implements LogitFilter {
     }
     if (sampled.length === 0) {
       logits.fill(FORBIDDEN, 0, timestampBegin)
-      logits.fill(FORBIDDEN, timestampBegin + this.#maxInitialIndex + 1)
+      if (this.#maxInitialIndex !== null) logits.fill(FORBIDDEN, timestampBegin + this.#maxInitialIndex + 1)
     }
 
     const ofTimestamps = logSumExp(logits, timestampBegin, logits.length)

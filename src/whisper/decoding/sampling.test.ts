@@ -7,7 +7,7 @@ const DRAWS = 200_000
 test.each([0.2, 0.6, 1])('samples follow the softmax at temperature %d', (temperature) => {
   const weights = Array.from(LOGITS, (logit) => Math.exp(logit / temperature))
   const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const random = seededRandom(1)
+  const random = seededRandom(1, 0)
   const counts = Array<number>(LOGITS.length).fill(0)
   for (let draw = 0; draw < DRAWS; draw++) counts[sample(LOGITS, temperature, random)]! += 1
   const chiSquared = weights.reduce((sum, weight, token) => {
@@ -19,15 +19,16 @@ test.each([0.2, 0.6, 1])('samples follow the softmax at temperature %d', (temper
   expect(chiSquared).toBeLessThan(18.47)
 })
 
-test('a seed gives the same numbers again, another one others', () => {
-  const numbers = (seed: number) => Array.from({ length: 5 }, seededRandom(seed))
+test('a seed gives the same numbers again, another seed or stream others', () => {
+  const numbers = (seed: number, stream = 0) => Array.from({ length: 5 }, seededRandom(seed, stream))
   expect(numbers(7)).toEqual(numbers(7))
   expect(numbers(7)).not.toEqual(numbers(8))
+  expect(numbers(7)).not.toEqual(numbers(7, 3000))
   for (const number of numbers(7)) expect(number).toBeGreaterThanOrEqual(0)
 })
 
 test('a sequence that has ended stays as it is, while others go on', () => {
-  const decoder = new SamplingDecoder({ count: 2, temperature: 0, eot: 0, random: seededRandom(0) })
+  const decoder = new SamplingDecoder({ count: 2, temperature: 0, eot: 0, random: seededRandom(0, 0) })
   const [ending, going] = [Float32Array.of(5, 1, 1), Float32Array.of(1, 5, 1)]
   expect(decoder.update([ending, going])).toMatchObject({ tokens: [0, 1], isComplete: false })
   const [ended] = decoder.sequences

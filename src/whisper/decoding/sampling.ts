@@ -69,9 +69,12 @@ export function sample(logits: Float32Array, temperature: number, random: Random
   return last
 }
 
-/** Mulberry32 (T. Ettinger, 2017): small, and the same everywhere, so that a seed gives the same text again. */
-export function seededRandom(seed: number): Random {
-  let state = seed >>> 0
+/**
+ * Mulberry32 (T. Ettinger, 2017): small, and the same everywhere, so that a seed gives the same text again.
+ * @param stream number of one of the many sequences of a seed
+ */
+export function seededRandom(seed: number, stream: number): Random {
+  let state = (seed ^ Math.imul(stream, 0x9e37_79b1)) >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)

@@ -3,13 +3,17 @@ import { GraphBuilder } from './graph-builder.ts'
 import type { BuiltGraph } from './graph-builder.ts'
 import { Layers } from './layers.ts'
 
+/** Begins the names of the outputs that word timestamps are made of. */
+export const ALIGNMENT_PREFIX = 'alignment_'
+
 /**
  * The text decoder with its caches, for n sequences over one window.
  *
  * Inputs: `tokens` [n, t]; `positions` [t], theirs in the text; `mask` [t, past + t], what is added to the scores of the
  * self-attention; `logits_at` [k], the indices among the t tokens whose logits are wanted; for each layer `past_key_<n>`
  * [n, heads, headWidth, past] and `past_value_<n>` [n, heads, past, headWidth], and the encoder's `cross_key_<n>` and
- * `cross_value_<n>`. Outputs: `logits` [n, k, nVocab], and `key_<n>` and `value_<n>`, which are the past of the next step.
+ * `cross_value_<n>`. Outputs: `logits` [n, k, nVocab]; `key_<n>` and `value_<n>`, which are the past of the next step; and
+ * `alignment_<n>` [1, alignment heads, n·t, nAudioCtx], the cross-attention's scores, for the layers that have such heads.
  *
  * The sequences share the window's cross-attention, so they are folded into the length of its queries: its keys and values are
  * read once a step, not once a sequence.
@@ -47,11 +51,18 @@ export function buildDecoder(checkpoint: Checkpoint): BuiltGraph {
     graph.output(`key_${layer}`, key, ['n', nTextHead, headWidth, 'all'])
     graph.output(`value_${layer}`, value, ['n', nTextHead, 'all', headWidth])
     const queries = layers.split(layers.queries(normed, `${name}.self_attn`), n)
-    x = layers.add(x, layers.project(layers.attend(queries, key, value, mask), `${name}.self_attn`))
+    const masked = layers.add(layers.scores(queries, key), mask)
+    x = layers.add(x, layers.project(layers.attend(masked, value), `${name}.self_attn`))
 
     const crossNormed = layers.layerNorm(x, `${name}.encoder_attn_layer_norm`)
     const folded = layers.split(layers.queries(crossNormed, `${name}.encoder_attn`), one)
-    x = layers.add(x, layers.project(layers.attend(folded, crossKey, crossValue), `${name}.encoder_attn`))
+    const scores = layers.scores(folded, crossKey)
+    const heads = checkpoint.alignmentHeads[layer] ?? []
+    if (heads.length > 0) {
+      const aligned = graph.node('Gather', [scores, graph.integers(heads)], { axis: 1 })
+      graph.output(`${ALIGNMENT_PREFIX}${layer}`, aligned, [1, heads.length, 'all_queries', nAudioCtx])
+    }
+    x = layers.add(x, layers.project(layers.attend(scores, crossValue), `${name}.encoder_attn`))
     x = layers.add(x, layers.mlp(layers.layerNorm(x, `${name}.final_layer_norm`), name))
   }
 

@@ -36,11 +36,11 @@ export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
   for (let n = 0; n < nAudioLayer; n++) {
     const name = `encoder.layers.${n}`
     const normed = layers.layerNorm(x, `${name}.self_attn_layer_norm`)
-    const attention = layers.attend(
+    const scores = layers.scores(
       layers.split(layers.queries(normed, `${name}.self_attn`), one),
       layers.split(layers.keys(normed, `${name}.self_attn`), one, true),
-      layers.split(layers.values(normed, `${name}.self_attn`), one),
     )
+    const attention = layers.attend(scores, layers.split(layers.values(normed, `${name}.self_attn`), one))
     x = layers.add(x, layers.project(attention, `${name}.self_attn`))
     x = layers.add(x, layers.mlp(layers.layerNorm(x, `${name}.final_layer_norm`), name))
   }

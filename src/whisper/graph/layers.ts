@@ -69,16 +69,22 @@ export class Layers {
   }
 
   /**
-   * softmax(q·k + mask)·v
    * @param q [batch, heads, length, headWidth], scaled
    * @param k [batch, heads, headWidth, keys]
+   * @returns [batch, heads, length, keys]
+   */
+  scores(q: Value, k: Value): Value {
+    return this.graph.node('MatMul', [q, k])
+  }
+
+  /**
+   * softmax(scores)·v
+   * @param scores [batch, heads, length, keys]
    * @param v [batch, heads, keys, headWidth]
    * @returns [batch·length, width]
    */
-  attend(q: Value, k: Value, v: Value, mask?: Value): Value {
-    const scores = this.graph.node('MatMul', [q, k])
-    const masked = mask === undefined ? scores : this.add(scores, mask)
-    const weights = this.graph.node('Softmax', [masked], { axis: -1 })
+  attend(scores: Value, v: Value): Value {
+    const weights = this.graph.node('Softmax', [scores], { axis: -1 })
     return this.merge(this.graph.node('MatMul', [weights, v]))
   }
 

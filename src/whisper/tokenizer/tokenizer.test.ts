@@ -1,3 +1,5 @@
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { goldenJson } from '../../../test/support/golden.ts'
@@ -42,6 +44,31 @@ test.each(golden.split_to_word_tokens)('splits $text into words', ({ text, words
 test.each(Object.entries(golden.sot_sequence))('asks for %s', (which, ids) => {
   const [language = '', task] = which.split('/')
   expect(tokenizer.sotSequence(language, task as Task)).toEqual(ids)
+})
+
+test('reads vocab.json, merges.txt and added_tokens.json where there is no tokenizer.json', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sotto-tokenizer-'))
+  try {
+    for (const name of ['vocab.json', 'merges.txt', 'added_tokens.json']) {
+      await copyFile(join(PROJECT, 'models/whisper-demo', name), join(folder, name))
+    }
+    const other = await Tokenizer.load(folder, { isMultilingual: true })
+    for (const { text, ids, decoded } of golden.vectors) {
+      expect(other.encode(text)).toEqual(ids)
+      expect(other.decode(ids)).toBe(decoded)
+    }
+    expect(other.languages).toEqual(tokenizer.languages)
+    expect(other.timestampBegin).toBe(tokenizer.timestampBegin)
+    expect(other.nonSpeechTokens).toEqual(tokenizer.nonSpeechTokens)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('takes special tokens that a text spells out as text', () => {
+  const ids = tokenizer.encode('<|startoftranscript|>')
+  expect(Math.max(...ids)).toBeLessThan(tokenizer.eot)
+  expect(tokenizer.decode(ids)).toBe('<|startoftranscript|>')
 })
 
 test('knows the special tokens', () => {

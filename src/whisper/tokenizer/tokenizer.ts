@@ -1,16 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers'
-import Type from 'typebox'
-import { Check } from 'typebox/value'
 import { EngineError } from '../errors.ts'
 import { tokenBytes } from './bytes.ts'
 import { nonSpeechTokens } from './non-speech.ts'
-
-const TokenizerFile = Type.Object({
-  added_tokens: Type.Array(Type.Object({ id: Type.Integer({ minimum: 0 }), content: Type.String() })),
-  model: Type.Object({ vocab: Type.Record(Type.String(), Type.Integer({ minimum: 0 })) }),
-})
+import { readVocabulary } from './vocabulary.ts'
+import type { Vocabulary } from './vocabulary.ts'
 
 export type Task = 'transcribe' | 'translate'
 
@@ -38,12 +31,12 @@ export class Tokenizer {
   readonly #encoder: BytePairEncoder
   readonly #bytes: ReadonlyMap<number, Uint8Array>
 
-  private constructor(file: Type.Static<typeof TokenizerFile>, isMultilingual: boolean) {
-    const special = new Map(file.added_tokens.map(({ content, id }) => [content, id]))
+  private constructor(vocabulary: Vocabulary, isMultilingual: boolean) {
+    const { special } = vocabulary
     const idOf = (...names: readonly string[]): number => {
       const id = names.map((name) => special.get(name)).find((found) => found !== undefined)
       if (id === undefined)
-        throw new EngineError('checkpoint.invalid', `tokenizer.json has no token ${names.join(' or ')}.`)
+        throw new EngineError('checkpoint.invalid', `The checkpoint has no token ${names.join(' or ')}.`)
       return id
     }
     this.isMultilingual = isMultilingual
@@ -58,21 +51,17 @@ export class Tokenizer {
     // Checkpoints of before 2023 do not list the timestamps; they follow the last special token.
     this.timestampBegin = special.get('<|0.00|>') ?? this.noTimestamps + 1
     this.languages = new Map(isMultilingual ? languagesOf(special) : [])
-    this.#encoder = new BytePairEncoder(file, {})
-    this.#bytes = bytesById(file)
+    this.#encoder = byteLevelEncoder(vocabulary)
+    this.#bytes = bytesById(vocabulary)
     this.nonSpeechTokens = nonSpeechTokens((text) => this.encode(text))
   }
 
   /** @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid` */
   static async load(folder: string, options: { readonly isMultilingual: boolean }): Promise<Tokenizer> {
-    const text = await readFile(join(folder, 'tokenizer.json'), 'utf8').catch((cause: unknown) => {
-      throw new EngineError('checkpoint.missing_file', 'The checkpoint has no tokenizer.json.', { cause })
-    })
-    const file: unknown = JSON.parse(text)
-    if (!Check(TokenizerFile, file)) throw new EngineError('checkpoint.invalid', 'tokenizer.json is not a tokenizer’s.')
-    return new Tokenizer(file, options.isMultilingual)
+    return new Tokenizer(await readVocabulary(folder), options.isMultilingual)
   }
 
+  /** Special tokens that the text spells out are taken as text. */
   encode(text: string): readonly number[] {
     if (text === '') return []
     return this.#encoder.encode(text, { add_special_tokens: false }).ids
@@ -117,11 +106,19 @@ function languagesOf(special: ReadonlyMap<string, number>): readonly (readonly [
     .toSorted(([, one], [, other]) => one - other)
 }
 
-function bytesById(file: Type.Static<typeof TokenizerFile>): ReadonlyMap<number, Uint8Array> {
-  const special = file.added_tokens.map(({ content, id }) => [id, Buffer.from(content)] as const)
-  const isSpecial = new Set(special.map(([id]) => id))
-  const text = Object.entries(file.model.vocab)
-    .filter(([, id]) => !isSpecial.has(id))
-    .map(([entry, id]) => [id, tokenBytes(entry)] as const)
-  return new Map([...text, ...special.filter(([, content]) => !TIMESTAMP_TOKEN.test(content.toString()))])
+/** GPT-2's encoding, which Whisper's is, whatever else a tokenizer.json asks for. */
+function byteLevelEncoder({ text, merges }: Vocabulary): BytePairEncoder {
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
+  const file = {
+    ...{ version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer: null, post_processor: null },
+    ...{ pre_tokenizer: byteLevel, decoder: byteLevel },
+    model: { type: 'BPE', vocab: Object.fromEntries(text), merges },
+  }
+  return new BytePairEncoder(file, {})
+}
+
+function bytesById({ text, special }: Vocabulary): ReadonlyMap<number, Uint8Array> {
+  const pieces = [...text].map(([entry, id]) => [id, tokenBytes(entry)] as const)
+  const others = [...special].filter(([content]) => !TIMESTAMP_TOKEN.test(content))
+  return new Map([...pieces, ...others.map(([content, id]) => [id, Buffer.from(content)] as const)])
 }

@@ -1,0 +1,38 @@
+import { decode } from './decoding/decode.ts'
+import type { DecodingOptions, DecodingResult } from './decoding/decode.ts'
+import type { EncodedWindow, WhisperModel } from './model.ts'
+import type { TranscribeOptions } from './options.ts'
+
+/** Decodes at one temperature after the other until the window does not fail; the last one's result stands. */
+export async function decodeWithFallback(
+  model: WhisperModel,
+  window: EncodedWindow,
+  decoding: Omit<DecodingOptions, 'temperature'>,
+  options: TranscribeOptions,
+  signal?: AbortSignal,
+): Promise<DecodingResult> {
+  const [first = 0, ...others] = options.temperatures
+  let result = await decode(model, window, { ...decoding, temperature: first }, signal)
+  for (const temperature of others) {
+    if (!hasFailed(result, options)) break
+    result = await decode(model, window, { ...decoding, temperature }, signal)
+  }
+  return result
+}
+
+/** Too repetitive or too improbable, unless it is silence. */
+function hasFailed(result: DecodingResult, options: TranscribeOptions): boolean {
+  const { compressionRatioThreshold, logprobThreshold, noSpeechThreshold } = options
+  const isImprobable = logprobThreshold !== null && result.avgLogprob < logprobThreshold
+  if (isImprobable && noSpeechThreshold !== null && result.noSpeechProb > noSpeechThreshold) return false
+  return isImprobable || (compressionRatioThreshold !== null && result.compressionRatio > compressionRatioThreshold)
+}
+
+/** Whether a window is skipped: a high probability of silence, unless its text is probable all the same. */
+export function isSilence(
+  result: DecodingResult,
+  { noSpeechThreshold, logprobThreshold }: Pick<TranscribeOptions, 'noSpeechThreshold' | 'logprobThreshold'>,
+): boolean {
+  if (noSpeechThreshold === null || result.noSpeechProb <= noSpeechThreshold) return false
+  return logprobThreshold === null || result.avgLogprob <= logprobThreshold
+}
