@@ -21,6 +21,11 @@ import { addSettings, camelCase, givenFlags } from './options.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
 const DEMO_MODEL = 'sotto/whisper-demo'
+/** The reference's command line takes `True`. */
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+])
 const EXTENSIONS: Readonly<Record<TranscriptFormat, string>> = { json: '.json', text: '.txt' }
 
 interface TranscribeFlags extends Readonly<Record<string, unknown>> {
@@ -146,7 +151,7 @@ function givenParameters(flags: TranscribeFlags): Record<string, unknown> {
 /** What can't be read as the parameter's type stays as it is, and is refused with the parameter's name. */
 function valueOf(text: string, { type, isNullable, isList }: ParameterDescription): unknown {
   if (isNullable && text === 'null') return null
-  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (type === 'boolean') return BOOLEANS.get(text.toLowerCase()) ?? text
   if (isList && type === 'number' && text.includes(',')) return text.split(',').map(Number)
   if (type === 'string' || text.trim() === '' || Number.isNaN(Number(text))) return text
   return Number(text)

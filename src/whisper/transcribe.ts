@@ -48,53 +48,58 @@ export async function transcribe(
 
   const segments: Segment[] = []
   let lastSpeech = 0
+
+  /** Adds a window's segments; says where the next one begins. */
+  const transcribeWindow = async (seek: number, frames: number): Promise<number> => {
+    const window = await model.encode(await features.window(seek, frames))
+    const result = await decodeWithFallback(
+      model,
+      window,
+      { ...decoding, prompt: history.prompt, seek },
+      options,
+      signal,
+    )
+    if (isSilence(result, options)) return seek + frames
+    const cut = segmentWindow(model, result, seek, frames)
+    const { contentFrames } = features
+    const { task, words } = options
+    const timed =
+      words === null
+        ? { ...cut, lastSpeech, isDropped: false }
+        : await timeWords(cut, {
+            model,
+            window,
+            language,
+            task,
+            seek,
+            frames,
+            contentFrames,
+            lastSpeech,
+            options: words,
+          })
+    // Nothing that is sampled or timed may keep the same window coming for ever.
+    const next = timed.next > seek ? timed.next : seek + frames
+    if (timed.isDropped) return next
+    ;({ lastSpeech } = timed)
+    for (const segment of timed.segments.map(cleared)) {
+      segments.push({ id: segments.length, ...segment })
+      history.append(segment.tokens)
+    }
+    if (!options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE) history.reset()
+    return next
+  }
+
   for (const clip of clipsOf(options.clipTimestamps, features.contentFrames)) {
-    let next = clip.start
-    while (next < clip.end) {
+    for (let seek = clip.start; seek < clip.end;) {
       signal?.throwIfAborted()
-      const seek = next
-      const frames = Math.min(WINDOW_FRAMES, clip.end - seek)
-      next = seek + frames
-      const window = await model.encode(await features.window(seek, frames))
-      const result = await decodeWithFallback(
-        model,
-        window,
-        { ...decoding, prompt: history.prompt, seek },
-        options,
-        signal,
-      )
-      if (!isSilence(result, options)) {
-        const cut = segmentWindow(model, result, seek, frames)
-        const timed =
-          options.words === null
-            ? { ...cut, lastSpeech, isDropped: false }
-            : await timeWords(cut, {
-                ...{ model, window, language, task: options.task, seek, frames, lastSpeech },
-                ...{ contentFrames: features.contentFrames, options: options.words },
-              })
-        // Nothing that is sampled or timed may keep the same window coming for ever.
-        next = timed.next > seek ? timed.next : seek + frames
-        if (!timed.isDropped) {
-          ;({ lastSpeech } = timed)
-          for (const segment of timed.segments.map(cleared)) {
-            segments.push({ id: segments.length, ...segment })
-            history.append(segment.tokens)
-          }
-          if (!options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE) history.reset()
-        }
-      }
+      seek = await transcribeWindow(seek, Math.min(WINDOW_FRAMES, clip.end - seek))
       onProgress?.({
-        seconds: Math.min(next, features.contentFrames) / FRAMES_PER_SECOND,
+        seconds: Math.min(seek, features.contentFrames) / FRAMES_PER_SECOND,
         totalSeconds: features.durationSeconds,
       })
     }
   }
-  return {
-    text: tokenizer.decode(history.transcribed),
-    language,
-    duration: features.durationSeconds,
-    segments,
-  }
+  return { text: tokenizer.decode(history.transcribed), language, duration: features.durationSeconds, segments }
 }
 
 async function detect(model: WhisperModel, features: AudioFeatures): Promise<string> {

@@ -45,6 +45,17 @@ describe('sotto transcribe', () => {
     expect(two.stdout).toBe(one.stdout)
   })
 
+  test('parameters are given as the reference takes them: words, lists of temperatures, clips', async () => {
+    await using folder = await temporaryFolder()
+    const parameters = ['--word-timestamps', 'True', '--temperature', '0,0.5', '--clip-timestamps', '0,1.5']
+    const args = ['transcribe', CLIP, '--output-format', 'json', '--logprob-threshold', '0', ...parameters]
+    const { stdout } = await sotto(args, { cwd: folder.path })
+    const { segments } = JSON.parse(stdout) as { segments: { temperature: number; words: { end: number }[] }[] }
+    expect(new Set(segments.map(({ temperature }) => temperature))).toEqual(new Set([0.5]))
+    expect(segments.flatMap(({ words }) => words).length).toBeGreaterThan(1)
+    for (const { end } of segments.flatMap(({ words }) => words)) expect(end).toBeLessThanOrEqual(1.5)
+  })
+
   test('several files into a folder; one that fails does not keep the others', async () => {
     await using folder = await temporaryFolder()
     await copyFile(CLIP, join(folder.path, 'one.mp3'))
