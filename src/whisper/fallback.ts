@@ -1,21 +1,22 @@
 import { decode } from './decoding/decode.ts'
 import type { DecodingOptions, DecodingResult } from './decoding/decode.ts'
-import type { EncodedWindow, WhisperModel } from './model.ts'
+import type { Slot } from './inference/slot.ts'
+import type { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
 
 /** Decodes at one temperature after the other until the window does not fail; the last one's result stands. */
 export async function decodeWithFallback(
   model: WhisperModel,
-  window: EncodedWindow,
+  slot: Slot,
   decoding: Omit<DecodingOptions, 'temperature'>,
   options: TranscribeOptions,
   signal?: AbortSignal,
 ): Promise<DecodingResult> {
   const [first = 0, ...others] = options.temperatures
-  let result = await decode(model, window, { ...decoding, temperature: first }, signal)
+  let result = await decode(model, slot, { ...decoding, temperature: first }, signal)
   for (const temperature of others) {
     if (!hasFailed(result, options)) break
-    result = await decode(model, window, { ...decoding, temperature }, signal)
+    result = await decode(model, slot, { ...decoding, temperature }, signal)
   }
   return result
 }

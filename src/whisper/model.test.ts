@@ -17,22 +17,26 @@ describe('numbers of the reference', () => {
   afterAll(() => model[Symbol.asyncDispose]())
 
   test('encoder output', async () => {
-    const { encoded } = await model.encode(goldenTensor('en-short.mel.f32'))
+    using slot = model.slot()
+    const encoded = await slot.encode(goldenTensor('en-short.mel.f32'))
     expect(maxError(encoded, goldenTensor('en-short.encoder.f32'))).toBeLessThan(1e-4)
   })
 
   test('logits, all tokens read at once', async () => {
-    const window = await model.encode(goldenTensor('en-short.mel.f32'))
-    const logits = await model.sequences(window, 1).read(tokens, [...tokens.keys()])
+    using slot = model.slot()
+    await slot.encode(goldenTensor('en-short.mel.f32'))
+    const { logits } = await slot.read(tokens, [...tokens.keys()])
     expect(maxError(logits, goldenTensor('en-short.logits.f32'))).toBeLessThan(1e-3)
   })
 
   test('logits, token by token with the cache, for several sequences over one window', async () => {
     const expected = goldenTensor('en-short.logits.f32')
     const { nVocab } = model.dimensions
-    const state = model.sequences(await model.encode(goldenTensor('en-short.mel.f32')), 3)
+    using slot = model.slot()
+    await slot.encode(goldenTensor('en-short.mel.f32'))
+    slot.rearrange([0, 0, 0])
     for (const [index, token] of tokens.entries()) {
-      const logits = await state.read([token, token, token], [0])
+      const { logits } = await slot.read([token, token, token], [0])
       const row = expected.subarray(index * nVocab, (index + 1) * nVocab)
       for (const sequence of [0, 1, 2]) {
         expect(maxError(logits.subarray(sequence * nVocab, (sequence + 1) * nVocab), row)).toBeLessThan(1e-3)

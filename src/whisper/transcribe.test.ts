@@ -60,11 +60,10 @@ describe.each(goldenClips())('$name, as the reference transcribes it', (clip) =>
 
   test('probabilities of the languages', async () => {
     await using features = await open(clip.path)
+    using slot = model.slot()
+    await slot.encode(await features.firstWindow())
     const found = new Map(
-      (await detectLanguage(model, await model.encode(await features.firstWindow()))).map((language) => [
-        language.language,
-        language.probability,
-      ]),
+      (await detectLanguage(model, slot)).map(({ language, probability }) => [language, probability]),
     )
     for (const [language, probability] of Object.entries(clip.languageProbs)) {
       expect(found.get(language)).toBeCloseTo(probability, 3)

@@ -6,6 +6,7 @@ import type { DecodingOptions } from './decoding/decode.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { EngineError } from './errors.ts'
 import { decodeWithFallback, isSilence } from './fallback.ts'
+import type { Slot } from './inference/slot.ts'
 import type { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
 import { PromptHistory } from './prompt-history.ts'
@@ -33,7 +34,8 @@ export async function transcribe(
   { signal, onProgress }: TranscribeControl = {},
 ): Promise<Transcription> {
   const { tokenizer, dimensions } = model
-  const language = options.language ?? (await detect(model, features))
+  using slot = model.slot()
+  const language = options.language ?? (await detect(model, slot, features))
   requireKnown(model, language, options)
   const initialPrompt = options.initialPrompt === null ? [] : tokenizer.encode(` ${options.initialPrompt.trim()}`)
   const history = new PromptHistory(initialPrompt, {
@@ -51,14 +53,8 @@ export async function transcribe(
 
   /** Adds a window's segments; says where the next one begins. */
   const transcribeWindow = async (seek: number, frames: number): Promise<number> => {
-    const window = await model.encode(await features.window(seek, frames))
-    const result = await decodeWithFallback(
-      model,
-      window,
-      { ...decoding, prompt: history.prompt, seek },
-      options,
-      signal,
-    )
+    await slot.encode(await features.window(seek, frames))
+    const result = await decodeWithFallback(model, slot, { ...decoding, prompt: history.prompt, seek }, options, signal)
     if (isSilence(result, options)) return seek + frames
     const cut = segmentWindow(model, result, seek, frames)
     const { contentFrames } = features
@@ -68,7 +64,7 @@ export async function transcribe(
         ? { ...cut, lastSpeech, isDropped: false }
         : await timeWords(cut, {
             model,
-            window,
+            slot,
             language,
             task,
             seek,
@@ -102,9 +98,10 @@ export async function transcribe(
   return { text: tokenizer.decode(history.transcribed), language, duration: features.durationSeconds, segments }
 }
 
-async function detect(model: WhisperModel, features: AudioFeatures): Promise<string> {
+async function detect(model: WhisperModel, slot: Slot, features: AudioFeatures): Promise<string> {
   if (!model.isMultilingual) return 'en'
-  const [first] = await detectLanguage(model, await model.encode(await features.firstWindow()))
+  await slot.encode(await features.firstWindow())
+  const [first] = await detectLanguage(model, slot)
   return first?.language ?? 'en'
 }
 

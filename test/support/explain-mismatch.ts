@@ -1,5 +1,5 @@
-import { topTokens } from '../../src/whisper/decoding/beam-search.ts'
 import { initialTokensOf } from '../../src/whisper/decoding/initial-tokens.ts'
+import { NextTokens } from '../../src/whisper/decoding/next-tokens.ts'
 import type { AudioFeatures } from '../../src/whisper/audio/features.ts'
 import type { WhisperModel } from '../../src/whisper/model.ts'
 import type { TranscribeOptions } from '../../src/whisper/options.ts'
@@ -49,12 +49,15 @@ export async function explainMismatch(
   const tokens = [...initialTokensOf(tokenizer, dimensions.nTextCtx, decoding), ...sampled.map(({ token }) => token)]
 
   const mel = await features.window(seek, Math.min(3000, features.contentFrames - seek))
-  const engine = await model.sequences(await model.encode(mel), 1).read(tokens, [tokens.length - 1])
+  using slot = model.slot()
+  await slot.encode(mel)
+  const { logits: engine } = await slot.read(tokens, [tokens.length - 1])
   const plain = await context.plain()
   const plainLogits = Float32Array.from(plain.logits(plain.encode(mel), tokens).subarray(-dimensions.nVocab))
   const top = (logits: Float32Array): string =>
-    topTokens(logits, 5)
-      .map((token) => `${inWords(token)} at ${logits[token]!.toFixed(4)}`)
+    new NextTokens(logits, tokenizer.timestampBegin)
+      .top(5)
+      .tokens.map((token) => `${inWords(token)} at ${logits[token]!.toFixed(4)}`)
       .join(', ')
   return `${summary}, in the window at frame ${seek}
 top 5 of the engine: ${top(engine)}

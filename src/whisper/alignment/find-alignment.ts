@@ -1,5 +1,6 @@
 import { WINDOW_FRAMES } from '../audio/features.ts'
-import type { EncodedWindow, WhisperModel } from '../model.ts'
+import type { Slot } from '../inference/slot.ts'
+import type { WhisperModel } from '../model.ts'
 import { FRAMES_PER_SECOND } from '../segments.ts'
 import type { Task } from '../tokenizer/tokenizer.ts'
 import { splitToWords } from '../tokenizer/words.ts'
@@ -19,7 +20,8 @@ export interface WordTiming {
 
 export interface AlignmentContext {
   readonly model: WhisperModel
-  readonly window: EncodedWindow
+  /** Holds the encoded window. */
+  readonly slot: Slot
   readonly language: string
   readonly task: Task
   /** Frames of content in the window. */
@@ -32,7 +34,7 @@ export interface AlignmentContext {
  * @param textTokens of the whole window
  */
 export async function findAlignment(
-  { model, window, language, task, frames }: AlignmentContext,
+  { model, slot, language, task, frames }: AlignmentContext,
   textTokens: readonly number[],
 ): Promise<WordTiming[]> {
   if (textTokens.length === 0) return []
@@ -41,8 +43,7 @@ export async function findAlignment(
   const sot = tokenizer.sotSequence(language, task)
   const tokens = [...sot, tokenizer.noTimestamps, ...textTokens, tokenizer.eot]
   // Whoever predicts a token of the text stands one place before it.
-  const { logits, heads } = await model.align(
-    window,
+  const { logits, heads } = await slot.align(
     tokens,
     textTokens.map((_, index) => sot.length + index),
   )

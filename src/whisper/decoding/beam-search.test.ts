@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BeamSearchDecoder, topTokens } from './beam-search.ts'
+import { BeamSearchDecoder } from './beam-search.ts'
+import { NextTokens } from './next-tokens.ts'
 import { bestSequence } from './ranker.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -47,7 +48,8 @@ function slowBeamSearch(model: Model, beams: number, maxFinished: number, steps:
 
 function search(model: Model, decoder: BeamSearchDecoder, steps: number): readonly Sequence[] {
   for (let step = 0; step < steps; step++) {
-    if (decoder.update(decoder.sequences.map(({ sampled }) => model(sampled))).isComplete) break
+    if (decoder.update(decoder.sequences.map(({ sampled }) => new NextTokens(model(sampled), VOCABULARY))).isComplete)
+      break
   }
   return decoder.finalize()
 }
@@ -75,21 +77,11 @@ test('each beam goes on from its parent', () => {
   const model = modelOf(5)
   for (let step = 0; step < 4; step++) {
     const before = decoder.sequences
-    const { tokens, parents } = decoder.update(before.map(({ sampled }) => model(sampled)))
+    const { tokens, parents } = decoder.update(before.map(({ sampled }) => new NextTokens(model(sampled), VOCABULARY)))
     for (const [index, { sampled }] of decoder.sequences.entries()) {
       expect(sampled).toEqual([...before[parents[index]!]!.sampled, tokens[index]])
     }
   }
-})
-
-test('the top tokens are those that sorting finds, the lower id among equals', () => {
-  const logits = fc.array(fc.integer({ min: -5, max: 5 }), { minLength: 8, maxLength: 40 })
-  fc.assert(
-    fc.property(logits, fc.integer({ min: 1, max: 8 }), (values, count) => {
-      const sorted = [...values.keys()].toSorted((one, other) => values[other]! - values[one]!)
-      expect(topTokens(Float32Array.from(values), count)).toEqual(sorted.slice(0, count))
-    }),
-  )
 })
 
 test('the ranker takes the highest score, with and without a length penalty', () => {

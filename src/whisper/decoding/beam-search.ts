@@ -1,5 +1,5 @@
 import { roundHalfEven } from '../rounding.ts'
-import { logSumExp } from './log-softmax.ts'
+import type { NextTokens } from './next-tokens.ts'
 import { EMPTY_SEQUENCE } from './sequence.ts'
 import type { Sequence, Step, TokenDecoder } from './sequence.ts'
 
@@ -15,73 +15,58 @@ interface Candidate extends Sequence {
  */
 export class BeamSearchDecoder implements TokenDecoder {
   readonly count: number
+  readonly proposals: number
   sequences: readonly Sequence[]
   readonly #eot: number
   readonly #maxFinished: number
-  readonly #finished = new Map<string, Sequence>()
+  readonly #finished: Sequence[] = []
 
   constructor(options: { readonly beams: number; readonly patience: number; readonly eot: number }) {
     this.count = options.beams
+    this.proposals = options.beams + 1
     this.sequences = Array<Sequence>(options.beams).fill(EMPTY_SEQUENCE)
     this.#eot = options.eot
     this.#maxFinished = roundHalfEven(options.beams * options.patience)
   }
 
-  update(logits: readonly Float32Array[]): Step {
+  update(next: readonly NextTokens[]): Step {
     const beams: Candidate[] = []
     const ended: Candidate[] = []
-    for (const candidate of this.#candidates(logits)) {
+    for (const candidate of this.#candidates(next)) {
       if (candidate.token === this.#eot) ended.push(candidate)
       else if (beams.push(candidate) === this.count) break
     }
     for (const { sampled, sumLogprob } of ended) {
-      if (this.#finished.size >= this.#maxFinished) break
-      this.#finished.set(sampled.join(), { sampled, sumLogprob })
+      if (this.#finished.length < this.#maxFinished) this.#finished.push({ sampled, sumLogprob })
     }
     this.sequences = beams
     return {
       tokens: beams.map(({ token }) => token),
       parents: beams.map(({ parent }) => parent),
-      isComplete: this.#finished.size >= this.#maxFinished,
+      isComplete: this.#finished.length >= this.#maxFinished,
     }
   }
 
   /** When too few have ended, the best of the others stand in as if they had. */
   finalize(): readonly Sequence[] {
-    const finished = new Map(this.#finished)
-    for (const sequence of this.sequences.toSorted((one, other) => other.sumLogprob - one.sumLogprob)) {
-      if (finished.size >= this.count) break
-      finished.set(sequence.sampled.join(), sequence)
-    }
-    return [...finished.values()]
+    const missing = Math.max(0, this.count - this.#finished.length)
+    const best = this.sequences.toSorted((one, other) => other.sumLogprob - one.sumLogprob)
+    return [...this.#finished, ...best.slice(0, missing)]
   }
 
   /** The proposals of all beams, one for each sequence, the most probable first; sums in float32, as the reference adds them. */
-  #candidates(logits: readonly Float32Array[]): readonly Candidate[] {
-    const candidates = new Map<string, Candidate>()
+  #candidates(next: readonly NextTokens[]): readonly Candidate[] {
+    const candidates: Candidate[] = []
     for (const [parent, { sampled, sumLogprob }] of this.sequences.entries()) {
-      const row = logits[parent]!
-      const total = logSumExp(row, 0, row.length)
-      for (const token of topTokens(row, this.count + 1)) {
-        const sum = Math.fround(sumLogprob + Math.fround(row[token]! - total))
+      // Beams are the same at the beginning only, and propose the same.
+      if (parent > 0 && sampled === this.sequences[0]?.sampled) continue
+      const { tokens, logprobs } = next[parent]!.top(this.proposals)
+      for (const [index, token] of tokens.entries()) {
+        const sum = Math.fround(sumLogprob + Math.fround(logprobs[index]!))
         const longer = token === this.#eot ? sampled : [...sampled, token]
-        candidates.set(`${sampled.join()},${token}`, { token, parent, sampled: longer, sumLogprob: sum })
+        candidates.push({ token, parent, sampled: longer, sumLogprob: sum })
       }
     }
-    return [...candidates.values()].toSorted((one, other) => other.sumLogprob - one.sumLogprob)
+    return candidates.toSorted((one, other) => other.sumLogprob - one.sumLogprob)
   }
-}
-
-/** The `count` most probable tokens, the most probable first, the lower id among equals. */
-export function topTokens(logits: Float32Array, count: number): readonly number[] {
-  const top: number[] = []
-  for (let token = 0; token < logits.length; token++) {
-    const logit = logits[token]!
-    if (top.length === count && logit <= logits[top[count - 1]!]!) continue
-    let at = top.length
-    while (at > 0 && logits[top[at - 1]!]! < logit) at -= 1
-    top.splice(at, 0, token)
-    if (top.length > count) top.pop()
-  }
-  return top
 }

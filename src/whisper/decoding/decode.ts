@@ -1,12 +1,14 @@
-import type { EncodedWindow, WhisperModel } from '../model.ts'
+import type { Scores, Slot } from '../inference/slot.ts'
+import type { WhisperModel } from '../model.ts'
 import { roundHalfEven } from '../rounding.ts'
 import type { Task, Tokenizer } from '../tokenizer/tokenizer.ts'
 import { BeamSearchDecoder } from './beam-search.ts'
 import { compressionRatio } from './compression-ratio.ts'
 import { initialTokensOf, sampleLengthOf } from './initial-tokens.ts'
 import { logSumExp } from './log-softmax.ts'
-import { ApplyTimestampRules, SuppressBlank, SuppressTokens } from './logit-filters.ts'
+import { ApplyTimestampRules, SuppressBlank } from './logit-filters.ts'
 import type { LogitFilter } from './logit-filters.ts'
+import { NextTokens } from './next-tokens.ts'
 import { bestSequence } from './ranker.ts'
 import { SamplingDecoder, seededRandom } from './sampling.ts'
 import type { TokenDecoder } from './sequence.ts'
@@ -57,12 +59,12 @@ export interface DecodingResult {
 const WINDOW_SECONDS = 30
 
 /**
- * Decodes one encoded window: the reference's `DecodingTask`.
+ * Decodes the window that a slot has encoded: the reference's `DecodingTask`.
  * @throws EngineError `input.invalid` when the prefix fills the context
  */
 export async function decode(
   model: WhisperModel,
-  window: EncodedWindow,
+  slot: Slot,
   options: DecodingOptions,
   signal?: AbortSignal,
 ): Promise<DecodingResult> {
@@ -70,25 +72,31 @@ export async function decode(
   const { nTextCtx, nVocab } = dimensions
   const sampleLength = sampleLengthOf(nTextCtx, options)
   const initialTokens = initialTokensOf(tokenizer, nTextCtx, options)
-  const sotIndex = initialTokens.indexOf(tokenizer.sot)
   const filters = filtersOf(model, options)
   const decoder = decoderOf(tokenizer, options)
-  const state = model.sequences(window, 1)
+  const suppressed = suppressedTokensOf(tokenizer, options)
 
-  const first = await state.read(initialTokens, [sotIndex, initialTokens.length - 1])
-  const noSpeechProb = probability(first.subarray(0, nVocab), tokenizer.noSpeech)
+  slot.restart()
+  // Without the mask: the probability of silence is that of a token which is suppressed.
+  const first = await slot.read(initialTokens, [initialTokens.indexOf(tokenizer.sot), initialTokens.length - 1])
+  const noSpeechProb = probability(first.logits.subarray(0, nVocab), tokenizer.noSpeech)
   // The sequences have the prompt in common: it is read once.
-  state.rearrange(Array<number>(decoder.count).fill(0))
-  let rows: Float32Array[] = Array.from({ length: decoder.count }, () => first.slice(nVocab))
+  slot.rearrange(Array<number>(decoder.count).fill(0))
+  let next = Array.from({ length: decoder.count }, () => {
+    const tokens = new NextTokens(first.logits.slice(nVocab), tokenizer.timestampBegin)
+    tokens.forbid(suppressed)
+    return tokens
+  })
+  const reading = { mask: model.maskOf(suppressed), top: decoder.proposals }
   for (let sampled = 1; ; sampled++) {
     for (const [index, { sampled: tokens }] of decoder.sequences.entries()) {
-      for (const filter of filters) filter.apply(rows[index]!, tokens)
+      for (const filter of filters) filter.apply(next[index]!, tokens)
     }
-    const step = decoder.update(rows)
-    if (step.isComplete || sampled === sampleLength || state.length >= nTextCtx) break
+    const step = decoder.update(next)
+    if (step.isComplete || sampled === sampleLength || slot.length >= nTextCtx) break
     signal?.throwIfAborted()
-    state.rearrange(step.parents)
-    rows = split(await state.read(step.tokens, [0]), nVocab)
+    slot.rearrange(step.parents)
+    next = nextTokensOf(await slot.read(step.tokens, [0], reading), model)
   }
 
   const best = bestSequence(decoder.finalize(), options.lengthPenalty)
@@ -112,16 +120,34 @@ function decoderOf({ eot }: Tokenizer, options: DecodingOptions): TokenDecoder {
   return new SamplingDecoder({ count, temperature, eot, random: seededRandom(seed, seek) })
 }
 
-function split(logits: Float32Array, nVocab: number): Float32Array[] {
-  return Array.from({ length: logits.length / nVocab }, (_, row) => logits.subarray(row * nVocab, (row + 1) * nVocab))
+/** What the decoder says about each sequence. */
+function nextTokensOf(scores: Scores, { dimensions, tokenizer }: WhisperModel): NextTokens[] {
+  const { logits, topTokens, topLogprobs } = scores
+  const count = logits.length / dimensions.nVocab
+  const part = <Values extends { subarray(from: number, to: number): Values; readonly length: number }>(
+    values: Values,
+    row: number,
+  ): Values => values.subarray((row * values.length) / count, ((row + 1) * values.length) / count)
+  return Array.from(
+    { length: count },
+    (_, row) =>
+      new NextTokens(part(logits, row), tokenizer.timestampBegin, {
+        tokens: part(topTokens, row),
+        logprobs: part(topLogprobs, row),
+      }),
+  )
+}
+
+/** What no step may sample. */
+function suppressedTokensOf(tokenizer: Tokenizer, options: DecodingOptions): readonly number[] {
+  const suppressed = suppressedTokens(tokenizer, options.suppressTokens) ?? []
+  return options.withoutTimestamps ? suppressed : [...suppressed, tokenizer.noTimestamps]
 }
 
 function filtersOf({ tokenizer, dimensions }: WhisperModel, options: DecodingOptions): readonly LogitFilter[] {
-  const { suppressBlank, suppressTokens, withoutTimestamps, maxInitialTimestamp } = options
+  const { suppressBlank, withoutTimestamps, maxInitialTimestamp } = options
   const filters: LogitFilter[] = []
   if (suppressBlank) filters.push(new SuppressBlank(tokenizer))
-  const suppressed = suppressedTokens(tokenizer, suppressTokens)
-  if (suppressed !== undefined) filters.push(new SuppressTokens(suppressed))
   if (withoutTimestamps) return filters
   const secondsPerTimestamp = WINDOW_SECONDS / dimensions.nAudioCtx
   const isLimited = maxInitialTimestamp !== null && maxInitialTimestamp !== 0

@@ -1,17 +1,19 @@
-import type { EncodedWindow, WhisperModel } from '../model.ts'
+import type { Slot } from '../inference/slot.ts'
+import type { WhisperModel } from '../model.ts'
 import { logSumExp } from './log-softmax.ts'
 
 /**
- * Probabilities of the languages, by their codes, the most probable first: the decoder's answer to `<|startoftranscript|>` alone,
+ * Probabilities of the languages of a slot's window, by their codes, the most probable first: the decoder's answer to `<|startoftranscript|>` alone,
  * among the language tokens. English alone for a checkpoint that knows no other.
  */
 export async function detectLanguage(
   model: WhisperModel,
-  window: EncodedWindow,
+  slot: Slot,
 ): Promise<readonly { readonly language: string; readonly probability: number }[]> {
   const { languages, sot } = model.tokenizer
   if (languages.size === 0) return [{ language: 'en', probability: 1 }]
-  const logits = await model.sequences(window, 1).read([sot], [0])
+  slot.restart()
+  const { logits } = await slot.read([sot], [0])
   const ofLanguages = Float32Array.from(languages.values(), (token) => logits[token]!)
   const total = logSumExp(ofLanguages, 0, ofLanguages.length)
   return [...languages.keys()]

@@ -13,8 +13,3 @@ export function maximum(logits: Float32Array, begin: number, end: number): numbe
   for (let i = begin; i < end; i++) if (logits[i]! > highest) highest = logits[i]!
   return highest
 }
-
-/** The first index of the highest logit. */
-export function argmax(logits: Float32Array): number {
-  return logits.indexOf(maximum(logits, 0, logits.length))
-}

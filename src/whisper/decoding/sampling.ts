@@ -1,4 +1,4 @@
-import { argmax, logSumExp, maximum } from './log-softmax.ts'
+import type { NextTokens } from './next-tokens.ts'
 import { EMPTY_SEQUENCE } from './sequence.ts'
 import type { Sequence, Step, TokenDecoder } from './sequence.ts'
 
@@ -8,6 +8,7 @@ export type Random = () => number
 /** At temperature 0 the most probable token, the lower id among equals; above it, independent samples. */
 export class SamplingDecoder implements TokenDecoder {
   readonly count: number
+  readonly proposals = 1
   sequences: readonly Sequence[]
   readonly #isDone: boolean[]
   readonly #temperature: number
@@ -28,10 +29,10 @@ export class SamplingDecoder implements TokenDecoder {
     this.#random = options.random
   }
 
-  update(logits: readonly Float32Array[]): Step {
-    const tokens = logits.map((row, index) => (this.#isDone[index] === true ? this.#eot : this.#choose(row)))
+  update(next: readonly NextTokens[]): Step {
+    const tokens = next.map((row, index) => (this.#isDone[index] === true ? this.#eot : this.#choose(row)))
     this.sequences = this.sequences.map((sequence, index) =>
-      this.#extend(sequence, logits[index]!, tokens[index]!, index),
+      this.#isDone[index] === true ? sequence : this.#extend(sequence, next[index]!, tokens[index]!),
     )
     for (const [index, token] of tokens.entries()) if (token === this.#eot) this.#isDone[index] = true
     return { tokens, parents: [...tokens.keys()], isComplete: this.#isDone.every(Boolean) }
@@ -41,32 +42,16 @@ export class SamplingDecoder implements TokenDecoder {
     return this.sequences
   }
 
-  #extend(sequence: Sequence, logits: Float32Array, token: number, index: number): Sequence {
-    if (this.#isDone[index] === true) return sequence
-    const sumLogprob = sequence.sumLogprob + logits[token]! - logSumExp(logits, 0, logits.length)
-    return { sampled: token === this.#eot ? sequence.sampled : [...sequence.sampled, token], sumLogprob }
+  #extend({ sampled, sumLogprob }: Sequence, next: NextTokens, token: number): Sequence {
+    return {
+      sampled: token === this.#eot ? sampled : [...sampled, token],
+      sumLogprob: sumLogprob + next.logprob(token),
+    }
   }
 
-  #choose(logits: Float32Array): number {
-    return this.#temperature === 0 ? argmax(logits) : sample(logits, this.#temperature, this.#random)
+  #choose(next: NextTokens): number {
+    return this.#temperature === 0 ? next.top(1).tokens[0]! : next.sample(this.#temperature, this.#random())
   }
-}
-
-/** A token drawn from softmax(logits / temperature). */
-export function sample(logits: Float32Array, temperature: number, random: Random): number {
-  const highest = maximum(logits, 0, logits.length)
-  let total = 0
-  for (const logit of logits) total += Math.exp((logit - highest) / temperature)
-  let rest = random() * total
-  let last = 0
-  for (let token = 0; token < logits.length; token++) {
-    const weight = Math.exp((logits[token]! - highest) / temperature)
-    if (weight === 0) continue
-    last = token
-    rest -= weight
-    if (rest < 0) return token
-  }
-  return last
 }
 
 /**

@@ -1,3 +1,5 @@
+import type { NextTokens } from './next-tokens.ts'
+
 /** A sequence as it grows. */
 export interface Sequence {
   /** What was sampled so far, without the prompt and the end of text. */
@@ -19,10 +21,12 @@ export interface Step {
 export interface TokenDecoder {
   /** Sequences that are decoded side by side. */
   readonly count: number
+  /** Most probable tokens that it asks for, for each sequence. */
+  readonly proposals: number
   /** The sequences as they are, for the filters. */
   readonly sequences: readonly Sequence[]
-  /** @param logits filtered, one [nVocab] a sequence */
-  update(logits: readonly Float32Array[]): Step
+  /** @param next filtered, for each sequence */
+  update(next: readonly NextTokens[]): Step
   /** The candidates, with at least one. */
   finalize(): readonly Sequence[]
 }

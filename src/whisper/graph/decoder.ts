@@ -7,69 +7,88 @@ import { Layers } from './layers.ts'
 export const ALIGNMENT_PREFIX = 'alignment_'
 
 /**
- * The text decoder with its caches, for n sequences over one window.
+ * The text decoder, for w windows of n rows each: a row is a token that one of the window's sequences reads.
  *
- * Inputs: `tokens` [n, t]; `positions` [t], theirs in the text; `mask` [t, past + t], what is added to the scores of the
- * self-attention; `logits_at` [k], the indices among the t tokens whose logits are wanted; for each layer `past_key_<n>`
- * [n, heads, headWidth, past] and `past_value_<n>` [n, heads, past, headWidth], and the encoder's `cross_key_<n>` and
- * `cross_value_<n>`. Outputs: `logits` [n, k, nVocab]; `key_<n>` and `value_<n>`, which are the past of the next step; and
- * `alignment_<n>` [1, alignment heads, n·t, nAudioCtx], the cross-attention's scores, for the layers that have such heads.
+ * The caches belong to the caller. A window has c cells, each with the keys and values of one token that was read; its sequences
+ * share them, and a mask says which of them a row sees. So beams that change places cost nothing, what they have in common is kept
+ * and read once, and the step gives back nothing but the keys and values of its own rows.
  *
- * The sequences share the window's cross-attention, so they are folded into the length of its queries: its keys and values are
- * read once a step, not once a sequence.
+ * Inputs: `tokens` and `positions` [w·n]; `shape` = [w, n, heads, headWidth]; `cells_and_rows` = [c, n];
+ * `mask_cells` [w, 1, n, c] and `mask_rows` [1, 1, n, n], added to the scores of the self-attention: 0 or −∞;
+ * for each layer `past_key_<n>` and `past_value_<n>` [w, heads, c, headWidth], and the encoder's `cross_key_<n>`
+ * [w, heads, headWidth, nAudioCtx] and `cross_value_<n>` [w, heads, nAudioCtx, headWidth]; `logits_at` [k], the rows whose logits are
+ * wanted; `mask_tokens` [1, nVocab], added to them; `top` = [m].
+ *
+ * Outputs: for each layer `key_<n>` and `value_<n>` [w·n, nState]; `logits` [k, nVocab]; `top_tokens` and `top_logprobs` [k, m], the m
+ * most probable text tokens (those below `<|0.00|>`) and their log-probabilities among the text tokens; `alignment_<n>`
+ * [w, alignment heads, n, nAudioCtx], the cross-attention's scores, for the layers that have such heads.
+ *
+ * The rows of a window lie along the queries' length of its cross-attention, so that its keys and values are read once a step, not
+ * once a sequence.
+ * @param timestampBegin id of `<|0.00|>`
  */
-export function buildDecoder(checkpoint: Checkpoint): BuiltGraph {
+export function buildDecoder(checkpoint: Checkpoint, timestampBegin: number): BuiltGraph {
   const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = checkpoint.dimensions
   const graph = new GraphBuilder(checkpoint.tensors)
   const layers = new Layers(graph, nState, nTextHead)
   const { headWidth } = layers
-  const one = graph.integers([1])
 
-  const tokens = graph.input('tokens', 'I64', ['n', 't'])
-  const positions = graph.input('positions', 'I64', ['t'])
-  const mask = graph.input('mask', 'F32', ['t', 'all'])
-  const logitsAt = graph.input('logits_at', 'I64', ['k'])
-  const n = graph.node('Shape', [tokens], { start: 0, end: 1 })
-  const rows = graph.integers([-1, nState])
+  const tokens = graph.input('tokens', 'I32', ['rows'])
+  const positions = graph.input('positions', 'I32', ['rows'])
+  const shape = graph.input('shape', 'I64', [4])
+  const cellsAndRows = graph.input('cells_and_rows', 'I64', [2])
+  const maskCells = graph.input('mask_cells', 'F32', ['w', 1, 'n', 'c'])
+  const maskRows = graph.input('mask_rows', 'F32', [1, 1, 'n', 'n'])
+  const logitsAt = graph.input('logits_at', 'I32', ['k'])
+  const maskTokens = graph.input('mask_tokens', 'F32', [1, nVocab])
+  const top = graph.input('top', 'I64', [1])
 
   const embedding = graph.weight('decoder.embed_tokens.weight', [nVocab, nState])
   const positional = graph.weight('decoder.embed_positions.weight', [nTextCtx, nState])
-  const embedded = layers.add(graph.node('Gather', [embedding, tokens]), graph.node('Gather', [positional, positions]))
-  let x = graph.node('Reshape', [embedded, rows])
+  let x = layers.add(graph.node('Gather', [embedding, tokens]), graph.node('Gather', [positional, positions]))
   for (let layer = 0; layer < nTextLayer; layer++) {
     const name = `decoder.layers.${layer}`
-    const pastKey = graph.input(`past_key_${layer}`, 'F32', ['n', nTextHead, headWidth, 'past'])
-    const pastValue = graph.input(`past_value_${layer}`, 'F32', ['n', nTextHead, 'past', headWidth])
-    const crossKey = graph.input(`cross_key_${layer}`, 'F32', [1, nTextHead, headWidth, nAudioCtx])
-    const crossValue = graph.input(`cross_value_${layer}`, 'F32', [1, nTextHead, nAudioCtx, headWidth])
+    const pastKey = graph.input(`past_key_${layer}`, 'F32', ['w', nTextHead, 'c', headWidth])
+    const pastValue = graph.input(`past_value_${layer}`, 'F32', ['w', nTextHead, 'c', headWidth])
+    const crossKey = graph.input(`cross_key_${layer}`, 'F32', ['w', nTextHead, headWidth, nAudioCtx])
+    const crossValue = graph.input(`cross_value_${layer}`, 'F32', ['w', nTextHead, nAudioCtx, headWidth])
 
     const normed = layers.layerNorm(x, `${name}.self_attn_layer_norm`)
-    const newKey = layers.split(layers.keys(normed, `${name}.self_attn`), n, true)
-    const newValue = layers.split(layers.values(normed, `${name}.self_attn`), n)
-    const key = graph.node('Concat', [pastKey, newKey], { axis: 3 })
-    const value = graph.node('Concat', [pastValue, newValue], { axis: 2 })
-    graph.output(`key_${layer}`, key, ['n', nTextHead, headWidth, 'all'])
-    graph.output(`value_${layer}`, value, ['n', nTextHead, 'all', headWidth])
-    const queries = layers.split(layers.queries(normed, `${name}.self_attn`), n)
-    const masked = layers.add(layers.scores(queries, key), mask)
-    x = layers.add(x, layers.project(layers.attend(masked, value), `${name}.self_attn`))
+    const key = layers.keys(normed, `${name}.self_attn`)
+    const value = layers.values(normed, `${name}.self_attn`)
+    graph.output(`key_${layer}`, key, ['rows', nState])
+    graph.output(`value_${layer}`, value, ['rows', nState])
+    const queries = layers.split(layers.scaledQueries(normed, `${name}.self_attn`), shape)
+    const ofCells = layers.add(graph.contrib('FusedMatMul', [queries, pastKey], { transB: 1 }), maskCells)
+    const ofRows = layers.add(graph.node('MatMul', [queries, layers.split(key, shape, true)]), maskRows)
+    const weights = graph.node('Softmax', [graph.node('Concat', [ofCells, ofRows], { axis: 3 })], { axis: -1 })
+    const [cellWeights, rowWeights] = graph.pair('Split', [weights, cellsAndRows], { axis: 3 })
+    const attended = layers.add(
+      graph.node('MatMul', [cellWeights, pastValue]),
+      graph.node('MatMul', [rowWeights, layers.split(value, shape)]),
+    )
+    x = layers.add(x, layers.project(layers.merge(attended), `${name}.self_attn`))
 
     const crossNormed = layers.layerNorm(x, `${name}.encoder_attn_layer_norm`)
-    const folded = layers.split(layers.queries(crossNormed, `${name}.encoder_attn`), one)
-    const scores = layers.scores(folded, crossKey)
+    const crossQueries = layers.split(layers.scaledQueries(crossNormed, `${name}.encoder_attn`), shape)
+    const scores = graph.node('MatMul', [crossQueries, crossKey])
     const heads = checkpoint.alignmentHeads[layer] ?? []
     if (heads.length > 0) {
       const aligned = graph.node('Gather', [scores, graph.integers(heads)], { axis: 1 })
-      graph.output(`${ALIGNMENT_PREFIX}${layer}`, aligned, [1, heads.length, 'all_queries', nAudioCtx])
+      graph.output(`${ALIGNMENT_PREFIX}${layer}`, aligned, ['w', heads.length, 'n', nAudioCtx])
     }
-    x = layers.add(x, layers.project(layers.attend(scores, crossValue), `${name}.encoder_attn`))
+    const heard = graph.node('MatMul', [graph.node('Softmax', [scores], { axis: -1 }), crossValue])
+    x = layers.add(x, layers.project(layers.merge(heard), `${name}.encoder_attn`))
     x = layers.add(x, layers.mlp(layers.layerNorm(x, `${name}.final_layer_norm`), name))
   }
 
-  const bySequence = graph.node('Reshape', [x, graph.node('Concat', [n, rows], { axis: 0 })])
-  const wanted = graph.node('Reshape', [graph.node('Gather', [bySequence, logitsAt], { axis: 1 }), rows])
-  const scores = graph.node('Gemm', [layers.layerNorm(wanted, 'decoder.layer_norm'), embedding], { transB: 1 })
-  const logits = graph.node('Reshape', [scores, graph.node('Concat', [n, graph.integers([-1, nVocab])], { axis: 0 })])
-  graph.output('logits', logits, ['n', 'k', nVocab])
+  const wanted = layers.layerNorm(graph.node('Gather', [x, logitsAt]), 'decoder.layer_norm')
+  const logits = layers.add(graph.node('Gemm', [wanted, embedding], { transB: 1 }), maskTokens)
+  graph.output('logits', logits, ['k', nVocab])
+  const zero = graph.integers([0])
+  const text = graph.node('Slice', [logits, zero, graph.integers([timestampBegin]), graph.integers([1])])
+  const [logprobs, ids] = graph.pair('TopK', [graph.node('LogSoftmax', [text], { axis: -1 }), top])
+  graph.output('top_logprobs', logprobs, ['k', 'm'])
+  graph.output('top_tokens', graph.cast(ids, 'I32'), ['k', 'm'], 'I32')
   return graph.build()
 }

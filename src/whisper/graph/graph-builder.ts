@@ -8,14 +8,19 @@ import { EngineError } from '../errors.ts'
 export type Value = string & { readonly __brand: 'Value' }
 
 const { DataType } = proto.onnx.TensorProto
-const TYPES: Readonly<Record<TensorType | 'I64', number>> = {
+const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
   F32: DataType.FLOAT,
   F16: DataType.FLOAT16,
   BF16: DataType.BFLOAT16,
+  I32: DataType.INT32,
   I64: DataType.INT64,
 }
 
+/** Types of the values that go into a graph and come out of it. */
+export type ValueType = 'F32' | 'I32' | 'I64'
+
 export type Attribute = number | string | readonly number[] | { readonly float: number }
+type Attributes = Readonly<Record<string, Attribute>>
 
 /** Opset of 2021, the oldest with LayerNormalization; IR version to go with it. */
 const OPSET = 17
@@ -45,14 +50,14 @@ export class GraphBuilder {
     this.#tensors = tensors
   }
 
-  input(name: string, type: 'F32' | 'I64', shape: readonly (number | string)[]): Value {
+  input(name: string, type: ValueType, shape: readonly (number | string)[]): Value {
     this.#inputs.push(valueInfo(name, TYPES[type], shape))
     return name as Value
   }
 
-  output(name: string, value: Value, shape: readonly (number | string)[]): void {
+  output(name: string, value: Value, shape: readonly (number | string)[], type: ValueType = 'F32'): void {
     this.#nodes.push({ opType: 'Identity', input: [value], output: [name] })
-    this.#outputs.push(valueInfo(name, TYPES.F32, shape))
+    this.#outputs.push(valueInfo(name, TYPES[type], shape))
   }
 
   /**
@@ -98,22 +103,21 @@ export class GraphBuilder {
     return name
   }
 
-  node(opType: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}): Value {
-    const output = this.#name(opType)
-    this.#nodes.push({
-      opType,
-      input: [...inputs],
-      output: [output],
-      attribute: Object.entries(attributes).map(([name, value]) => attributeProto(name, value)),
-    })
-    return output
+  node(opType: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
+    return this.#add('', opType, inputs, attributes, [this.#name(opType)])[0]
   }
 
-  contrib(opType: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}): Value {
-    const output = this.node(opType, inputs, attributes)
-    const node = this.#nodes.at(-1)
-    if (node !== undefined) node.domain = CONTRIB
-    return output
+  cast(value: Value, type: ValueType): Value {
+    return this.node('Cast', [value], { to: TYPES[type] })
+  }
+
+  /** A node with two outputs. */
+  pair(opType: string, inputs: readonly Value[], attributes: Attributes = {}): readonly [Value, Value] {
+    return this.#add('', opType, inputs, attributes, [this.#name(opType), this.#name(opType)])
+  }
+
+  contrib(opType: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
+    return this.#add(CONTRIB, opType, inputs, attributes, [this.#name(opType)])[0]
   }
 
   build(): BuiltGraph {
@@ -138,6 +142,18 @@ export class GraphBuilder {
       },
     }).finish()
     return { model, weightsFolder }
+  }
+
+  #add<const Outputs extends readonly Value[]>(
+    domain: string,
+    opType: string,
+    inputs: readonly Value[],
+    attributes: Attributes,
+    outputs: Outputs,
+  ): Outputs {
+    const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value))
+    this.#nodes.push({ domain, opType, input: [...inputs], output: [...outputs], attribute })
+    return outputs
   }
 
   #name(prefix: string): Value {

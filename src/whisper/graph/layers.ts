@@ -41,10 +41,13 @@ export class Layers {
     return this.linear(inner, `${name}.fc2`, this.width, 4 * this.width)
   }
 
-  /** Rows of one kind: queries come scaled by 1/√headWidth, which the reference splits between queries and keys. */
   queries(rows: Value, name: string): Value {
-    const scale = this.graph.scalar(this.headWidth ** -0.5)
-    return this.graph.node('Mul', [this.linear(rows, `${name}.q_proj`, this.width, this.width), scale])
+    return this.linear(rows, `${name}.q_proj`, this.width, this.width)
+  }
+
+  /** By 1/√headWidth, which the reference splits between queries and keys. */
+  scaledQueries(rows: Value, name: string): Value {
+    return this.graph.node('Mul', [this.queries(rows, name), this.graph.scalar(this.headWidth ** -0.5)])
   }
 
   keys(rows: Value, name: string): Value {
@@ -55,9 +58,11 @@ export class Layers {
     return this.linear(rows, `${name}.v_proj`, this.width, this.width)
   }
 
-  /** [batch·length, width] → [batch, heads, length, headWidth], or with `isTransposed` [batch, heads, headWidth, length]. */
-  split(rows: Value, batch: Value, isTransposed = false): Value {
-    const shape = this.graph.node('Concat', [batch, this.graph.integers([-1, this.heads, this.headWidth])], { axis: 0 })
+  /**
+   * [batch·length, width] → [batch, heads, length, headWidth], or with `isTransposed` [batch, heads, headWidth, length].
+   * @param shape [batch, length, heads, headWidth]
+   */
+  split(rows: Value, shape: Value, isTransposed = false): Value {
     const split = this.graph.node('Reshape', [rows, shape])
     return this.graph.node('Transpose', [split], { perm: isTransposed ? [0, 2, 3, 1] : [0, 2, 1, 3] })
   }
@@ -66,26 +71,6 @@ export class Layers {
   merge(heads: Value): Value {
     const transposed = this.graph.node('Transpose', [heads], { perm: [0, 2, 1, 3] })
     return this.graph.node('Reshape', [transposed, this.graph.integers([-1, this.width])])
-  }
-
-  /**
-   * @param q [batch, heads, length, headWidth], scaled
-   * @param k [batch, heads, headWidth, keys]
-   * @returns [batch, heads, length, keys]
-   */
-  scores(q: Value, k: Value): Value {
-    return this.graph.node('MatMul', [q, k])
-  }
-
-  /**
-   * softmax(scores)·v
-   * @param scores [batch, heads, length, keys]
-   * @param v [batch, heads, keys, headWidth]
-   * @returns [batch·length, width]
-   */
-  attend(scores: Value, v: Value): Value {
-    const weights = this.graph.node('Softmax', [scores], { axis: -1 })
-    return this.merge(this.graph.node('MatMul', [weights, v]))
   }
 
   project(rows: Value, name: string): Value {

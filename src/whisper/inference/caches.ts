@@ -1,0 +1,89 @@
+import type { Dimensions } from '../checkpoint/checkpoint.ts'
+
+/** Cells are added by so many, since a new number of them moves all caches. */
+const CELLS_PER_BLOCK = 64
+
+/** The caches of one decoder layer, for all slots: [slots, heads, …], so that slots that follow each other are one tensor. */
+export interface LayerCaches {
+  /** [slots, heads, cells, headWidth]. */
+  pastKey: Float32Array
+  pastValue: Float32Array
+  /** [slots, heads, headWidth, nAudioCtx]. */
+  readonly crossKey: Float32Array
+  /** [slots, heads, nAudioCtx, headWidth]. */
+  readonly crossValue: Float32Array
+}
+
+/**
+ * Keys and values for as many windows as there are slots. The operating system gives the memory page by page when it is first
+ * written to, so that slots which are never used cost nothing.
+ */
+export class Caches {
+  readonly layers: readonly LayerCaches[]
+  readonly heads: number
+  readonly headWidth: number
+  readonly #slots: number
+  #cells = CELLS_PER_BLOCK
+
+  constructor({ nState, nTextHead, nTextLayer, nAudioCtx }: Dimensions, slots: number) {
+    this.heads = nTextHead
+    this.headWidth = nState / nTextHead
+    this.#slots = slots
+    const past = (): Float32Array => new Float32Array(slots * nState * this.#cells)
+    const cross = (): Float32Array => new Float32Array(slots * nState * nAudioCtx)
+    this.layers = Array.from({ length: nTextLayer }, () => ({
+      pastKey: past(),
+      pastValue: past(),
+      crossKey: cross(),
+      crossValue: cross(),
+    }))
+  }
+
+  /** Cells of each slot. */
+  get cells(): number {
+    return this.#cells
+  }
+
+  grow(): void {
+    const cells = this.#cells + CELLS_PER_BLOCK
+    const [from, to] = [this.#cells * this.headWidth, cells * this.headWidth]
+    const moved = (old: Float32Array): Float32Array => {
+      const larger = new Float32Array(this.#slots * this.heads * to)
+      for (let head = 0; head < this.#slots * this.heads; head++) {
+        larger.set(old.subarray(head * from, (head + 1) * from), head * to)
+      }
+      return larger
+    }
+    for (const layer of this.layers) {
+      layer.pastKey = moved(layer.pastKey)
+      layer.pastValue = moved(layer.pastValue)
+    }
+    this.#cells = cells
+  }
+
+  /**
+   * Keeps the keys or values of rows in cells.
+   * @param rows [cells.length, nState], row-major
+   */
+  write(past: Float32Array, rows: Float32Array, slot: number, cells: readonly number[]): void {
+    const { heads, headWidth } = this
+    let from = 0
+    for (const cell of cells) {
+      for (let head = 0; head < heads; head++) {
+        const to = ((slot * heads + head) * this.#cells + cell) * headWidth
+        for (let i = 0; i < headWidth; i++) past[to + i] = rows[from + i]!
+        from += headWidth
+      }
+    }
+  }
+
+  /** Copies a slot's caches to another one. */
+  move(from: number, to: number): void {
+    for (const { pastKey, pastValue, crossKey, crossValue } of this.layers) {
+      for (const cache of [pastKey, pastValue, crossKey, crossValue]) {
+        const length = cache.length / this.#slots
+        cache.copyWithin(to * length, from * length, (from + 1) * length)
+      }
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import { Cells } from './cells.ts'
+import type { Decoder } from './decoder.ts'
+import type { StepOutputs } from './decoder-step.ts'
+import type { Alignment, ReadOptions, Scores, Slot } from './slot.ts'
+
+export class DecoderSlot implements Slot {
+  readonly cells: Cells
+  /** Where its caches lie; changes when another slot is closed. */
+  index: number
+  readonly #decoder: Decoder
+  #length = 0
+
+  constructor(decoder: Decoder, index: number) {
+    this.#decoder = decoder
+    this.index = index
+    this.cells = new Cells(decoder.caches.cells)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  async encode(mel: Float32Array): Promise<Float32Array> {
+    this.restart()
+    return await this.#decoder.encode(mel, this)
+  }
+
+  restart(): void {
+    this.cells.clear()
+    this.#length = 0
+  }
+
+  rearrange(parents: readonly number[]): void {
+    this.cells.rearrange(parents)
+  }
+
+  async read(tokens: readonly number[], logitsAt: readonly number[], options: ReadOptions = {}): Promise<Scores> {
+    const { keys, values, ...scores } = await this.#read(tokens, logitsAt, options, false)
+    this.#keep(tokens.length / this.cells.sequences, keys, values)
+    return scores
+  }
+
+  async align(tokens: readonly number[], logitsAt: readonly number[]): Promise<Alignment> {
+    this.restart()
+    const { logits, heads } = await this.#read(tokens, logitsAt, {}, true)
+    return { logits, heads }
+  }
+
+  [Symbol.dispose](): void {
+    this.#decoder.close(this)
+  }
+
+  async #read(
+    tokens: readonly number[],
+    logitsAt: readonly number[],
+    { mask, top = 1 }: ReadOptions,
+    isAlignment: boolean,
+  ): Promise<StepOutputs> {
+    const { sequences } = this.cells
+    const t = tokens.length / sequences
+    const { nTextCtx } = this.#decoder.dimensions
+    if (this.#length + t > nTextCtx) throw new RangeError(`more than ${nTextCtx} tokens`)
+    const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
+    const firstRows = Array.from({ length: sequences }, (_, sequence) => sequence * t)
+    this.#decoder.read({
+      slot: this,
+      tokens,
+      sequences,
+      logitsAt: firstRows.flatMap((row) => logitsAt.map((at) => row + at)),
+      mask,
+      top,
+      isAlignment,
+      resolve,
+      reject,
+    })
+    return await promise
+  }
+
+  /** Keeps what was read, in free cells. */
+  #keep(t: number, keys: readonly Float32Array[], values: readonly Float32Array[]): void {
+    const { cells } = this
+    const { caches } = this.#decoder
+    const count = t * cells.sequences
+    let free = cells.free(count)
+    while (free.length < count) {
+      this.#decoder.grow()
+      free = cells.free(count)
+    }
+    for (const [layer, { pastKey, pastValue }] of caches.layers.entries()) {
+      caches.write(pastKey, keys[layer]!, this.index, free)
+      caches.write(pastValue, values[layer]!, this.index, free)
+    }
+    for (let sequence = 0; sequence < cells.sequences; sequence++) {
+      cells.show(sequence, free.slice(sequence * t, (sequence + 1) * t))
+    }
+    this.#length += t
+  }
+}

@@ -1,0 +1,19 @@
+import { InferenceSession } from 'onnxruntime-node'
+import { EngineError } from '../errors.ts'
+import type { BuiltGraph } from '../graph/graph-builder.ts'
+
+/** @throws EngineError `checkpoint.unsupported` */
+export async function createSession(graph: BuiltGraph, threads: number): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(graph.model, {
+      executionProviders: ['cpu'],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+      extra: { session: { model_external_initializers_file_folder_path: graph.weightsFolder } },
+    })
+  } catch (cause) {
+    throw new EngineError('checkpoint.unsupported', 'ONNX Runtime can’t load the checkpoint.', { cause })
+  }
+}
