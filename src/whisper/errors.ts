@@ -13,6 +13,7 @@ export type EngineErrorCode =
   | 'checkpoint.missing_file'
   | 'checkpoint.invalid'
   | 'checkpoint.unsupported'
+  | 'device.unavailable'
   | 'engine.disk_full'
 
 export class EngineError extends Error {

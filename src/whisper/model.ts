@@ -1,10 +1,10 @@
 import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
-import { buildDecoder } from './graph/decoder.ts'
-import { buildEncoder } from './graph/encoder.ts'
-import { Decoder } from './inference/decoder.ts'
-import { Encoder } from './inference/encoder.ts'
-import { createSession } from './inference/session.ts'
+import { CPU } from './inference/device.ts'
+import type { Device } from './inference/device.ts'
+import { DEFAULT_DEVICE_MEMORY, deviceNeed, slotsFor } from './inference/device-memory.ts'
+import { loadOnDevice } from './inference/device-model.ts'
+import { loadOnHost } from './inference/host-model.ts'
 import type { Slot } from './inference/slot.ts'
 import { Tokenizer } from './tokenizer/tokenizer.ts'
 
@@ -13,9 +13,18 @@ const MAX_MASKS = 16
 
 export interface LoadOptions {
   readonly threads: number
-  /** Windows that can be decoded at the same time; 1 unless it is said. */
+  /** Windows that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. */
   readonly slots?: number
+  /** As `openDevice` found it; the CPU unless it is said. */
+  readonly device?: Device
+  /** Of the device. */
+  readonly memoryBytes?: number
   readonly signal?: AbortSignal
+}
+
+/** What runs a checkpoint: on the CPU or on a device. */
+interface Inference extends AsyncDisposable {
+  open(): Slot
 }
 
 /** A checkpoint, loaded and ready to run. */
@@ -23,32 +32,31 @@ export class WhisperModel implements AsyncDisposable {
   readonly dimensions: Dimensions
   readonly isMultilingual: boolean
   readonly tokenizer: Tokenizer
-  readonly #encoder: Encoder
-  readonly #decoder: Decoder
+  /** Windows that can be decoded at the same time. */
+  readonly slots: number
+  readonly #inference: Inference
   readonly #masks = new Map<string, Float32Array>()
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: Encoder, decoder: Decoder) {
+  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, inference: Inference, slots: number) {
     this.dimensions = checkpoint.dimensions
     this.isMultilingual = checkpoint.isMultilingual
     this.tokenizer = tokenizer
-    this.#encoder = encoder
-    this.#decoder = decoder
+    this.#inference = inference
+    this.slots = slots
   }
 
   /**
    * @param folder a checkpoint in the Hugging Face layout
    * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
    */
-  static async load(folder: string, { threads, slots = 1, signal }: LoadOptions): Promise<WhisperModel> {
+  static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
     const checkpoint = await readCheckpoint(folder)
-    const { dimensions } = checkpoint
     const tokenizer = await Tokenizer.load(folder, checkpoint)
-    signal?.throwIfAborted()
-    const encoder = new Encoder(await createSession(buildEncoder(checkpoint), threads), dimensions)
-    signal?.throwIfAborted()
-    const session = await createSession(buildDecoder(checkpoint, tokenizer.timestampBegin), threads)
-    const encode = encoder.encode.bind(encoder)
-    return new WhisperModel(checkpoint, tokenizer, encoder, new Decoder(session, dimensions, slots, encode))
+    options.signal?.throwIfAborted()
+    const slots = options.slots ?? defaultSlots(checkpoint, options)
+    const load = options.device?.name === 'webgpu' ? loadOnDevice : loadOnHost
+    const inference = await load(checkpoint, tokenizer.timestampBegin, { device: CPU, ...options, slots })
+    return new WhisperModel(checkpoint, tokenizer, inference, slots)
   }
 
   get melBands(): number {
@@ -57,7 +65,7 @@ export class WhisperModel implements AsyncDisposable {
 
   /** @throws RangeError when all slots are taken */
   slot(): Slot {
-    return this.#decoder.open()
+    return this.#inference.open()
   }
 
   /** The mask that suppresses these tokens; the same array for the same tokens, so that windows which share it share steps. */
@@ -74,7 +82,14 @@ export class WhisperModel implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#encoder[Symbol.asyncDispose]()
-    await this.#decoder[Symbol.asyncDispose]()
+    await this.#inference[Symbol.asyncDispose]()
   }
+}
+
+function defaultSlots(
+  checkpoint: Checkpoint,
+  { device = CPU, memoryBytes = DEFAULT_DEVICE_MEMORY }: LoadOptions,
+): number {
+  if (device.name === 'cpu') return 1
+  return slotsFor(deviceNeed(checkpoint, device.precision === 'F16' ? 2 : 4), memoryBytes)
 }

@@ -17,13 +17,57 @@ const FRAMES_PER_POSITION = 2
  * in between, and without their scores, which take 9 MB a head.
  */
 export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
-  const { nMels, nAudioCtx, nState, nAudioHead, nAudioLayer, nTextHead, nTextLayer } = checkpoint.dimensions
+  const { nAudioCtx, nState, nTextHead, nTextLayer } = checkpoint.dimensions
   const graph = new GraphBuilder(checkpoint.tensors)
+  const encoded = encodeAudio(graph, checkpoint, fusedAttention)
+  graph.output('encoded', graph.node('Reshape', [encoded, graph.integers([1, -1, nState])]), [1, nAudioCtx, nState])
+
+  const cross = new Layers(graph, nState, nTextHead)
+  const heads = graph.integers([1, -1, nTextHead, cross.headWidth])
+  for (let n = 0; n < nTextLayer; n++) {
+    const { key, value } = crossAttention(cross, encoded, heads, n)
+    graph.output(`cross_key_${n}`, key, [1, nTextHead, cross.headWidth, nAudioCtx])
+    graph.output(`cross_value_${n}`, value, [1, nTextHead, nAudioCtx, cross.headWidth])
+  }
+  return graph.build()
+}
+
+/** Self-attention of rows [nAudioCtx, nState], by the weights of this name. */
+export type SelfAttention = (layers: Layers, rows: Value, name: string) => Value
+
+export const fusedAttention: SelfAttention = (layers, rows, name) =>
+  fuseHeads(layers, layers.queries(rows, name), layers.keys(rows, name), layers.values(rows, name))
+
+/** @param queries not scaled yet */
+export function fuseHeads(layers: Layers, queries: Value, keys: Value, values: Value): Value {
+  const { graph, width, heads } = layers
+  const batch = graph.integers([1, -1, width])
+  const inputs = [queries, keys, values].map((rows) => graph.node('Reshape', [rows, batch]))
+  const attention = graph.contrib('MultiHeadAttention', inputs, { num_heads: heads })
+  return graph.node('Reshape', [attention, graph.integers([-1, width])])
+}
+
+/** The keys [1, heads, headWidth, nAudioCtx] and values [1, heads, nAudioCtx, headWidth] of a decoder layer. */
+export function crossAttention(
+  layers: Layers,
+  encoded: Value,
+  shape: Value,
+  layer: number,
+): { readonly key: Value; readonly value: Value } {
+  const name = `decoder.layers.${layer}.encoder_attn`
+  return {
+    key: layers.split(layers.keys(encoded, name), shape, true),
+    value: layers.split(layers.values(encoded, name), shape),
+  }
+}
+
+/** The input `mel` and what becomes of it: [nAudioCtx, nState]. */
+export function encodeAudio(graph: GraphBuilder, checkpoint: Checkpoint, attend: SelfAttention): Value {
+  const { nMels, nAudioCtx, nState, nAudioHead, nAudioLayer } = checkpoint.dimensions
   const layers = new Layers(graph, nState, nAudioHead)
   const rows = graph.integers([-1, nState])
-  const batch = graph.integers([1, -1, nState])
-
-  const mel = graph.input('mel', 'F32', [1, nMels, FRAMES_PER_POSITION * nAudioCtx])
+  const given = graph.input('mel', 'F32', [1, nMels, FRAMES_PER_POSITION * nAudioCtx])
+  const mel = graph.precision === 'F32' ? given : graph.cast(given, graph.precision)
   const convolve = (input: Value, name: string, inputs: number, stride: number): Value => {
     const weight = graph.weight(`encoder.${name}.weight`, [nState, inputs, 3])
     const bias = graph.weight(`encoder.${name}.bias`, [nState])
@@ -40,26 +84,8 @@ export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
   for (let n = 0; n < nAudioLayer; n++) {
     const name = `encoder.layers.${n}`
     const normed = layers.layerNorm(x, `${name}.self_attn_layer_norm`)
-    const projected = [
-      layers.queries(normed, `${name}.self_attn`),
-      layers.keys(normed, `${name}.self_attn`),
-      layers.values(normed, `${name}.self_attn`),
-    ].map((value) => graph.node('Reshape', [value, batch]))
-    const attention = graph.contrib('MultiHeadAttention', projected, { num_heads: nAudioHead })
-    x = layers.add(x, layers.project(graph.node('Reshape', [attention, rows]), `${name}.self_attn`))
+    x = layers.add(x, layers.project(attend(layers, normed, `${name}.self_attn`), `${name}.self_attn`))
     x = layers.add(x, layers.mlp(layers.layerNorm(x, `${name}.final_layer_norm`), name))
   }
-  const encoded = layers.layerNorm(x, 'encoder.layer_norm')
-  graph.output('encoded', graph.node('Reshape', [encoded, batch]), [1, nAudioCtx, nState])
-
-  const cross = new Layers(graph, nState, nTextHead)
-  const heads = graph.integers([1, -1, nTextHead, cross.headWidth])
-  for (let n = 0; n < nTextLayer; n++) {
-    const name = `decoder.layers.${n}.encoder_attn`
-    const key = cross.split(cross.keys(encoded, name), heads, true)
-    const value = cross.split(cross.values(encoded, name), heads)
-    graph.output(`cross_key_${n}`, key, [1, nTextHead, cross.headWidth, nAudioCtx])
-    graph.output(`cross_value_${n}`, value, [1, nTextHead, nAudioCtx, cross.headWidth])
-  }
-  return graph.build()
+  return layers.layerNorm(x, 'encoder.layer_norm')
 }

@@ -17,7 +17,10 @@ const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
 }
 
 /** Types of the values that go into a graph and come out of it. */
-export type ValueType = 'F32' | 'I32' | 'I64'
+export type ValueType = 'F32' | 'F16' | 'I32' | 'I64'
+
+/** What a graph calculates in. */
+export type Precision = 'F32' | 'F16'
 
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 type Attributes = Readonly<Record<string, Attribute>>
@@ -44,10 +47,12 @@ export class GraphBuilder {
   readonly #inputs: onnx.IValueInfoProto[] = []
   readonly #outputs: onnx.IValueInfoProto[] = []
   readonly #weights = new Map<string, Value>()
+  readonly precision: Precision
   #count = 0
 
-  constructor(tensors: ReadonlyMap<string, TensorLocation>) {
+  constructor(tensors: ReadonlyMap<string, TensorLocation>, precision: Precision = 'F32') {
     this.#tensors = tensors
+    this.precision = precision
   }
 
   input(name: string, type: ValueType, shape: readonly (number | string)[]): Value {
@@ -61,7 +66,22 @@ export class GraphBuilder {
   }
 
   /**
-   * A tensor of the checkpoint as float32; half-precision ones are widened when the session is made.
+   * An output that is the node's own, for other nodes to read as well. Where the caller gives the memory that it is to be written to,
+   * the node writes there, without the copy that `output` would make.
+   */
+  own(
+    name: string,
+    opType: string,
+    inputs: readonly Value[],
+    shape: readonly (number | string)[],
+    attributes: Attributes = {},
+  ): Value {
+    this.#outputs.push(valueInfo(name, TYPES[this.precision], shape))
+    return this.#add('', opType, inputs, attributes, [name as Value])[0]
+  }
+
+  /**
+   * A tensor of the checkpoint in the graph's precision; others are converted when the session is made.
    * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
    */
   weight(name: string, shape: readonly number[]): Value {
@@ -84,7 +104,8 @@ export class GraphBuilder {
         { key: 'length', value: String(location.length) },
       ],
     })
-    const value = location.type === 'F32' ? (name as Value) : this.node('Cast', [name as Value], { to: TYPES.F32 })
+    const isOfPrecision = location.type === this.precision
+    const value = isOfPrecision ? (name as Value) : this.cast(name as Value, this.precision)
     this.#weights.set(name, value)
     return value
   }
@@ -98,8 +119,11 @@ export class GraphBuilder {
 
   scalar(value: number): Value {
     const name = this.#name('scalar')
-    const rawData = new Uint8Array(Float32Array.of(value).buffer)
-    this.#initializers.push({ name, dims: [], dataType: TYPES.F32, rawData })
+    const isHalf = this.precision === 'F16'
+    const rawData = new Uint8Array(isHalf ? 2 : 4)
+    if (isHalf) new DataView(rawData.buffer).setFloat16(0, value, true)
+    else new DataView(rawData.buffer).setFloat32(0, value, true)
+    this.#initializers.push({ name, dims: [], dataType: TYPES[this.precision], rawData })
     return name
   }
 
@@ -122,8 +146,8 @@ export class GraphBuilder {
 
   build(): BuiltGraph {
     const folders = new Set([...this.#tensors.values()].map(({ file }) => dirname(file)))
-    const [weightsFolder, ...others] = folders
-    if (weightsFolder === undefined || others.length > 0) {
+    const [weightsFolder = '', ...others] = folders
+    if (others.length > 0) {
       throw new EngineError('checkpoint.unsupported', 'The checkpoint’s weights lie in several folders.')
     }
     const model = proto.onnx.ModelProto.encode({

@@ -1,4 +1,4 @@
-const VISIBLE = 0
+export const VISIBLE = 0
 const HIDDEN = Number.NEGATIVE_INFINITY
 
 /**
@@ -8,9 +8,12 @@ const HIDDEN = Number.NEGATIVE_INFINITY
 export class Cells {
   /** One a sequence, [capacity]: what is added to the scores of its attention. */
   #masks: Float32Array[]
+  readonly #hidden: number
 
-  constructor(capacity: number) {
-    this.#masks = [new Float32Array(capacity).fill(HIDDEN)]
+  /** @param hidden added to the score of a cell that is not seen */
+  constructor(capacity: number, hidden = HIDDEN) {
+    this.#hidden = hidden
+    this.#masks = [new Float32Array(capacity).fill(hidden)]
   }
 
   get sequences(): number {
@@ -29,7 +32,7 @@ export class Cells {
 
   /** One sequence, which has read nothing. */
   clear(): void {
-    this.#masks = [new Float32Array(this.capacity).fill(HIDDEN)]
+    this.#masks = [new Float32Array(this.capacity).fill(this.#hidden)]
   }
 
   /** Goes on with other sequences, each of which sees what its parent sees. */
@@ -42,7 +45,7 @@ export class Cells {
   free(count: number): readonly number[] {
     const free: number[] = []
     for (let cell = 0; cell < this.capacity && free.length < count; cell++) {
-      if (this.#masks.every((mask) => mask[cell] === HIDDEN)) free.push(cell)
+      if (this.#masks.every((mask) => mask[cell] === this.#hidden)) free.push(cell)
     }
     return free
   }
@@ -54,7 +57,7 @@ export class Cells {
 
   grow(capacity: number): void {
     this.#masks = this.#masks.map((mask) => {
-      const larger = new Float32Array(capacity).fill(HIDDEN)
+      const larger = new Float32Array(capacity).fill(this.#hidden)
       larger.set(mask)
       return larger
     })

@@ -2,11 +2,21 @@ import { InferenceSession } from 'onnxruntime-node'
 import { EngineError } from '../errors.ts'
 import type { BuiltGraph } from '../graph/graph-builder.ts'
 
-/** @throws EngineError `checkpoint.unsupported` */
-export async function createSession(graph: BuiltGraph, threads: number): Promise<InferenceSession> {
+/** ONNX Runtime's names for what runs a graph. */
+export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml'
+
+/**
+ * @param provider what runs the graph, but for what it can't do, which the CPU does
+ * @throws EngineError `checkpoint.unsupported`
+ */
+export async function createSession(
+  graph: BuiltGraph,
+  threads: number,
+  provider: Provider = 'cpu',
+): Promise<InferenceSession> {
   try {
     return await InferenceSession.create(graph.model, {
-      executionProviders: ['cpu'],
+      executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',

@@ -1,0 +1,37 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { buildDeviceDecoder } from '../graph/device-decoder.ts'
+import { buildDeviceEncoder } from '../graph/device-encoder.ts'
+import type { Device } from './device.ts'
+import { DeviceCaches } from './device-caches.ts'
+import { DeviceDecoder } from './device-decoder.ts'
+import { DeviceEncoder } from './device-encoder.ts'
+import { DeviceStep } from './device-step.ts'
+import { createSession } from './session.ts'
+
+/** Threads for the little that is left to the CPU. */
+const THREADS = 1
+
+/**
+ * Encoder and decoder on a device that keeps tensors between runs: WebGPU, the only one for which onnxruntime-node can.
+ * @param timestampBegin id of `<|0.00|>`
+ * @throws EngineError `checkpoint.unsupported`
+ */
+export async function loadOnDevice(
+  checkpoint: Checkpoint,
+  timestampBegin: number,
+  { device, slots, signal }: { readonly device: Device; readonly slots: number; readonly signal?: AbortSignal },
+): Promise<DeviceDecoder> {
+  const { dimensions } = checkpoint
+  const { precision, hasFusedAttention } = device
+  await using stack = new AsyncDisposableStack()
+  const encoder = await createSession(buildDeviceEncoder(checkpoint, precision, hasFusedAttention), THREADS, 'webgpu')
+  const ofEncoder = stack.use(new DeviceEncoder(encoder, dimensions))
+  signal?.throwIfAborted()
+  const { ranking, ...graph } = buildDeviceDecoder(checkpoint, timestampBegin, precision)
+  const session = await createSession(graph, THREADS, 'webgpu')
+  const step = stack.use(new DeviceStep(session, dimensions, ranking, timestampBegin))
+  signal?.throwIfAborted()
+  const caches = stack.use(await DeviceCaches.create(dimensions, slots, precision))
+  stack.move()
+  return new DeviceDecoder(dimensions, caches, ofEncoder, step)
+}

@@ -1,0 +1,204 @@
+import { Tensor } from 'onnxruntime-node'
+import type { InferenceSession } from 'onnxruntime-node'
+import type { Dimensions } from '../checkpoint/checkpoint.ts'
+import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
+import type { Ranking } from '../graph/rank-text.ts'
+import { VISIBLE } from './cells.ts'
+import type { DeviceCaches } from './device-caches.ts'
+import type { DeviceSlot } from './device-slot.ts'
+import type { Alignment, Scores } from './slot.ts'
+import { TextMasks } from './text-masks.ts'
+
+/** Added to the score of a cell that is not seen. Finite, since shaders may be compiled as if there were no infinity; fits float16. */
+export const HIDDEN = -30_000
+
+/** What a slot wants to read next. */
+export interface Reading {
+  readonly slot: DeviceSlot
+  readonly sequences: number
+  /** [sequences, t], row-major: a row each. */
+  readonly tokens: readonly number[]
+  /** Indices among the rows. */
+  readonly logitsAt: readonly number[]
+  readonly mask: Float32Array | undefined
+  readonly top: number
+  /** Whether it wants the alignment heads' scores. */
+  readonly isAlignment: boolean
+}
+
+/** A reading, and the cells that keep its rows. */
+export interface PlacedReading extends Reading {
+  readonly cells: readonly number[]
+}
+
+/** What a slot gets, parts of arrays that the next step writes to again. */
+export interface StepOutputs extends Scores, Alignment {}
+
+type Feeds = Record<string, Tensor>
+
+/** One run of the decoder's graph, for whatever any slots read. */
+export class DeviceStep implements AsyncDisposable {
+  readonly #session: InferenceSession
+  readonly #dimensions: Dimensions
+  readonly #ranking: Ranking
+  readonly #masks: TextMasks
+  readonly #alignmentNames: readonly string[]
+  #logits = new Float32Array(0)
+
+  /** @param timestampBegin id of `<|0.00|>` */
+  constructor(session: InferenceSession, dimensions: Dimensions, ranking: Ranking, timestampBegin: number) {
+    this.#session = session
+    this.#dimensions = dimensions
+    this.#ranking = ranking
+    this.#masks = new TextMasks(dimensions.nVocab, timestampBegin)
+    this.#alignmentNames = session.outputNames.filter((name) => name.startsWith(ALIGNMENT_PREFIX))
+  }
+
+  /** @param batch of one reading at least, each of another slot */
+  async run(batch: readonly PlacedReading[], caches: DeviceCaches): Promise<readonly StepOutputs[]> {
+    const { nVocab } = this.#dimensions
+    const w = 1 + Math.max(...batch.map(({ slot }) => slot.index))
+    const n = Math.max(...batch.map(({ tokens }) => tokens.length))
+    const wanted = batch.reduce((sum, { logitsAt }) => sum + logitsAt.length, 0)
+    const top = Math.min(this.#ranking.width, Math.max(...batch.map((reading) => reading.top)))
+    const aligned = batch.filter(({ isAlignment }) => isAlignment)
+    const ofSlots = caches.ofFirst(w)
+
+    const feeds = {
+      ...ofSlots.feeds,
+      ...this.#rowsOf(batch, w, n, caches.cells),
+      ...this.#wantedOf(batch, wanted, top),
+      align_at: int32(aligned.length === 0 ? [0] : aligned.map(({ slot }) => slot.index)),
+    }
+    if (this.#logits.length < wanted * nVocab) this.#logits = new Float32Array(wanted * nVocab)
+    const logits = this.#logits.subarray(0, wanted * nVocab)
+    const fetches: Record<string, Tensor | null> = {
+      ...ofSlots.fetches,
+      logits: new Tensor('float32', logits, [wanted, nVocab]),
+      ...{ part_tokens: null, top_at: null, top_logprobs: null },
+    }
+    if (aligned.length > 0) for (const name of this.#alignmentNames) fetches[name] = null
+    const outputs = await this.#session.run(feeds, fetches)
+    for (const name of Object.keys(ofSlots.fetches)) outputs[name]?.dispose()
+
+    const topTokens = this.#topTokens(outputs, wanted, top)
+    const topLogprobs = floats(outputs['top_logprobs'])
+    let firstWanted = 0
+    return batch.map((reading) => {
+      const [from, to] = [firstWanted, firstWanted + reading.logitsAt.length]
+      firstWanted = to
+      const own = logits.subarray(from * nVocab, to * nVocab)
+      this.#masks.apply(own, reading.mask)
+      return {
+        logits: own,
+        topTokens: topTokens.subarray(from * top, to * top),
+        topLogprobs: topLogprobs.subarray(from * top, to * top),
+        heads: reading.isAlignment ? this.#headsOf(outputs, aligned.indexOf(reading), n, reading.tokens.length) : [],
+      }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session.release()
+  }
+
+  /** Which rows there are, where the attention finds them, which cells they see and which ones keep them. */
+  #rowsOf(batch: readonly PlacedReading[], w: number, n: number, capacity: number): Feeds {
+    const { nTextHead: heads, nState } = this.#dimensions
+    const placeRows = new Int32Array(w * n)
+    const rowPlaces: number[] = []
+    const positions: number[] = []
+    const cells: bigint[] = []
+    const mask = new Float32Array(w * n * capacity).fill(HIDDEN)
+    for (const { slot, tokens, sequences, cells: own } of batch) {
+      const t = tokens.length / sequences
+      for (const [row, cell] of own.entries()) {
+        const place = slot.index * n + row
+        const sequence = Math.floor(row / t)
+        const seen = mask.subarray(place * capacity, (place + 1) * capacity)
+        seen.set(slot.cells.maskOf(sequence))
+        for (const earlier of own.slice(sequence * t, row + 1)) seen[earlier] = VISIBLE
+        placeRows[place] = rowPlaces.length
+        rowPlaces.push(place)
+        positions.push(slot.length + (row % t))
+        for (let head = 0; head < heads; head++) cells.push(BigInt(slot.index), BigInt(head), BigInt(cell))
+      }
+    }
+    return {
+      tokens: int32(batch.flatMap(({ tokens }) => tokens)),
+      positions: int32(positions),
+      place_rows: new Tensor('int32', placeRows, [w * n]),
+      row_places: int32(rowPlaces),
+      places: int64([w, n, heads, nState / heads]),
+      cells: new Tensor('int64', BigInt64Array.from(cells), [rowPlaces.length, heads, 3]),
+      mask_cells: new Tensor('float32', mask, [w, 1, n, capacity]),
+    }
+  }
+
+  /** Which logits are wanted, and how they are ranked. */
+  #wantedOf(batch: readonly PlacedReading[], wanted: number, top: number): Feeds {
+    const { nVocab } = this.#dimensions
+    const kinds = [...new Set(batch.map(({ mask }) => mask))]
+    const masks = new Float32Array(kinds.length * nVocab)
+    for (const [index, mask] of kinds.entries()) masks.set(this.#masks.ofText(mask), index * nVocab)
+    const logitsAt: number[] = []
+    let firstRow = 0
+    for (const reading of batch) {
+      for (const at of reading.logitsAt) logitsAt.push(firstRow + at)
+      firstRow += reading.tokens.length
+    }
+    return {
+      logits_at: int32(logitsAt),
+      mask_tokens: new Tensor('float32', masks, [kinds.length, nVocab]),
+      mask_at: int32(batch.flatMap(({ logitsAt: at, mask }) => at.map(() => kinds.indexOf(mask)))),
+      top: int64([top]),
+      top_shape: int64([wanted, this.#ranking.parts * top]),
+    }
+  }
+
+  #topTokens(outputs: Readonly<Record<string, { readonly data: unknown }>>, wanted: number, top: number): Int32Array {
+    const { width, parts } = this.#ranking
+    const [ofParts, at] = [integers(outputs['part_tokens']), integers(outputs['top_at'])]
+    return Int32Array.from({ length: wanted * top }, (_, index) => {
+      const found = at[index]!
+      const row = Math.floor(index / top)
+      return Math.floor(found / top) * width + ofParts[row * parts * top + found]!
+    })
+  }
+
+  /** The scores of each alignment head, [tokens, nAudioCtx], of the window at this place among those that are aligned. */
+  #headsOf(
+    outputs: Readonly<Record<string, { readonly data: unknown }>>,
+    place: number,
+    n: number,
+    tokens: number,
+  ): readonly Float32Array[] {
+    const { nAudioCtx } = this.#dimensions
+    return this.#alignmentNames.flatMap((name) => {
+      const scores = floats(outputs[name])
+      const [, heads = 0] = (outputs[name] as Tensor).dims
+      return Array.from({ length: heads }, (_, head) => {
+        const from = (place * heads + head) * n * nAudioCtx
+        return scores.subarray(from, from + tokens * nAudioCtx)
+      })
+    })
+  }
+}
+
+function int32(values: readonly number[]): Tensor {
+  return new Tensor('int32', Int32Array.from(values), [values.length])
+}
+
+function int64(values: readonly number[]): Tensor {
+  return new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length])
+}
+
+function floats(tensor: { readonly data: unknown } | undefined): Float32Array {
+  if (!(tensor?.data instanceof Float32Array)) throw new TypeError('the session returned no float32 tensor')
+  return tensor.data
+}
+
+function integers(tensor: { readonly data: unknown } | undefined): Int32Array {
+  if (!(tensor?.data instanceof Int32Array)) throw new TypeError('the session returned no int32 tensor')
+  return tensor.data
+}

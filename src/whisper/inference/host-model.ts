@@ -1,0 +1,37 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { buildDecoder } from '../graph/decoder.ts'
+import { buildEncoder } from '../graph/encoder.ts'
+import { Decoder } from './decoder.ts'
+import type { Device } from './device.ts'
+import { Encoder } from './encoder.ts'
+import { createSession } from './session.ts'
+import type { Slot } from './slot.ts'
+
+/**
+ * Encoder and decoder with the caches in JavaScript: on the CPU, and on devices whose tensors onnxruntime-node brings back after
+ * each run. CoreML wants shapes that are known beforehand, which the decoder does not have: it stays on the CPU.
+ * @throws EngineError `checkpoint.unsupported`
+ */
+export async function loadOnHost(
+  checkpoint: Checkpoint,
+  timestampBegin: number,
+  options: {
+    readonly device: Device
+    readonly threads: number
+    readonly slots: number
+    readonly signal?: AbortSignal
+  },
+): Promise<AsyncDisposable & { open(): Slot }> {
+  const { device, threads, slots, signal } = options
+  const { dimensions } = checkpoint
+  await using stack = new AsyncDisposableStack()
+  const encoder = stack.use(
+    new Encoder(await createSession(buildEncoder(checkpoint), threads, device.name), dimensions),
+  )
+  signal?.throwIfAborted()
+  const provider = device.name === 'coreml' ? 'cpu' : device.name
+  const session = await createSession(buildDecoder(checkpoint, timestampBegin), threads, provider)
+  const decoder = stack.use(new Decoder(session, dimensions, slots, encoder.encode.bind(encoder)))
+  const parts = stack.move()
+  return { open: decoder.open.bind(decoder), [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
