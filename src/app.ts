@@ -13,6 +13,7 @@ import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
+import { LocalTranscriber } from './worker/local-transcriber.ts'
 import { Worker } from './worker/worker.ts'
 
 /** Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again. */
@@ -54,15 +55,14 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const temporaryFolder = join(config.dataDir, 'tmp')
   await rm(temporaryFolder, { recursive: true, force: true })
   await mkdir(temporaryFolder, { mode: 0o700 })
+  const transcriber = stack.use(new LocalTranscriber({ models, threads: config.threads, temporaryFolder }))
   const worker = stack.use(
     new Worker({
       jobs,
       payloads,
-      models,
+      transcriber,
       logger,
       slots: config.workers,
-      threads: config.threads,
-      temporaryFolder,
       served: 'cpuflex',
       asked: config.gpuFallback ? ['cpuflex', 'gpuflex'] : ['cpuflex'],
       leaseMs: LEASE_MS,
