@@ -13,6 +13,7 @@ import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
+import { estimateMemory } from './whisper/model-memory.ts'
 import { LocalTranscriber } from './worker/local-transcriber.ts'
 import { Worker } from './worker/worker.ts'
 
@@ -55,14 +56,25 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const temporaryFolder = join(config.dataDir, 'tmp')
   await rm(temporaryFolder, { recursive: true, force: true })
   await mkdir(temporaryFolder, { mode: 0o700 })
-  const transcriber = stack.use(new LocalTranscriber({ models, threads: config.threads, temporaryFolder }))
+  const { threads, batch, precision, cacheDir: cacheFolder } = config
+  const transcriber = stack.use(
+    new LocalTranscriber({
+      models,
+      settings: { threads, batch, precision, temporaryFolder, cacheFolder },
+      computing: config.workers,
+      ttlMs: config.modelTtlMs,
+      memoryBytes: config.modelMemoryBytes,
+      estimate: (folder) => estimateMemory(folder, { precision, slots: batch }),
+      logger,
+    }),
+  )
   const worker = stack.use(
     new Worker({
       jobs,
       payloads,
       transcriber,
       logger,
-      slots: config.workers,
+      slots: config.workers * batch,
       served: 'cpuflex',
       asked: config.gpuFallback ? ['cpuflex', 'gpuflex'] : ['cpuflex'],
       leaseMs: LEASE_MS,

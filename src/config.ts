@@ -1,16 +1,28 @@
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
+import process from 'node:process'
 import { addresses, apiKey, bytes, httpUrl, integer, list, onOff, oneOf, text } from './setting-values.ts'
+import { PRECISIONS } from './whisper/options.ts'
+import type { Precision } from './whisper/options.ts'
 
 export interface Config {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
   readonly dataDir: string
-  /** Engine processes, each running one job at a time. */
+  /** Engine processes that compute at the same time. */
   readonly workers: number
+  /** Jobs of a model that run at the same time; their windows are decoded together. */
+  readonly batch: number
   /** Threads of each engine process. */
   readonly threads: number
+  readonly precision: Precision
+  /** How long a model stays loaded that no job uses. */
+  readonly modelTtlMs: number
+  /** What loaded models may take together. */
+  readonly modelMemoryBytes: number
+  /** For what can be made again: quantised copies of weights. */
+  readonly cacheDir: string
   /** What the URLs that the API returns start with; null: what the request came in by. */
   readonly publicUrl: URL | null
   /** Addresses and CIDR ranges whose `X-Forwarded-*` headers count. */
@@ -33,6 +45,15 @@ export interface Config {
     readonly offline: boolean
   }
   readonly logLevel: LogLevel
+}
+
+/** Of the memory; the rest is for the server, the system and its file cache. */
+const MODELS_SHARE = 0.75
+
+/** Of the machine, or of the container where that is less. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
@@ -87,17 +108,57 @@ export const SETTINGS = {
     env: 'SOTTO_WORKERS',
     flag: 'workers',
     takes: 'number',
-    help: 'jobs that run at the same time, each in a process of its own',
+    help: 'engine processes that compute at the same time, each with one model',
     parse: integer(1, 256),
     fallback: () => 1,
+  },
+  batch: {
+    env: 'SOTTO_BATCH',
+    flag: 'batch',
+    takes: 'number',
+    help: 'jobs of a model that run at the same time; their windows are decoded together',
+    parse: integer(1, 256),
+    fallback: () => 8,
   },
   threads: {
     env: 'SOTTO_THREADS',
     flag: 'threads',
     takes: 'number',
-    help: 'threads of each worker; by default the cores are shared out',
+    help: 'threads of each worker, no more than there are cores; by default the cores are shared out',
     parse: integer(1, 1024),
     fallback: (): number | null => null,
+  },
+  precision: {
+    env: 'SOTTO_PRECISION',
+    flag: 'precision',
+    takes: PRECISIONS.join('|'),
+    help: 'how weights are kept: f32 is exact, q8 and q4 are faster and smaller, auto is the fastest that leaves the words as they are',
+    parse: oneOf(PRECISIONS),
+    fallback: (): Precision => 'auto',
+  },
+  modelTtlMs: {
+    env: 'SOTTO_MODEL_TTL',
+    flag: 'model-ttl',
+    takes: 'seconds',
+    help: 'how long a model stays in memory that no job uses',
+    parse: (value: string) => integer(0, 30 * 86_400)(value) * 1000,
+    fallback: () => 600_000,
+  },
+  modelMemoryBytes: {
+    env: 'SOTTO_MODEL_MEMORY',
+    flag: 'model-memory',
+    takes: 'bytes',
+    help: 'what loaded models may take together; by default three quarters of the memory',
+    parse: bytes,
+    fallback: (): number | null => null,
+  },
+  cacheDir: {
+    env: 'SOTTO_CACHE_DIR',
+    flag: 'cache-dir',
+    takes: 'folder',
+    help: 'where quantised copies of weights are kept',
+    parse: (value: string) => resolve(value),
+    fallback: () => join(homedir(), '.cache', 'sotto'),
   },
   publicUrl: {
     env: 'SOTTO_PUBLIC_URL',
@@ -246,10 +307,12 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   const values = Object.fromEntries(names.map((name) => [name, read(name)])) as Values
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
-  const { hubEndpoint, hubToken, hubHome, hubOffline, threads, ...rest } = values
+  const { hubEndpoint, hubToken, hubHome, hubOffline, threads, modelMemoryBytes, ...rest } = values
+  const cores = availableParallelism()
   return Object.freeze({
     ...rest,
-    threads: threads ?? Math.max(1, Math.floor(availableParallelism() / rest.workers)),
+    threads: Math.min(cores, threads ?? Math.max(1, Math.floor(cores / rest.workers))),
+    modelMemoryBytes: modelMemoryBytes ?? Math.floor(MODELS_SHARE * memoryBytes()),
     hub: Object.freeze({ endpoint: hubEndpoint, token: hubToken, home: hubHome, offline: hubOffline }),
   })
 }

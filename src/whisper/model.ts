@@ -1,9 +1,13 @@
+import { tmpdir } from 'node:os'
 import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
+import { openQuantisedCopy } from './checkpoint/quantised-copy.ts'
 import { buildDecoder } from './graph/decoder.ts'
 import { buildEncoder } from './graph/encoder.ts'
 import { Decoder } from './inference/decoder.ts'
 import { Encoder } from './inference/encoder.ts'
+import { planQuantisation } from './inference/precision.ts'
+import type { Precision } from './options.ts'
 import { createSession } from './inference/session.ts'
 import type { Slot } from './inference/slot.ts'
 import { Tokenizer } from './tokenizer/tokenizer.ts'
@@ -15,6 +19,10 @@ export interface LoadOptions {
   readonly threads: number
   /** Windows that can be decoded at the same time; 1 unless it is said. */
   readonly slots?: number
+  /** f32 unless it is said. */
+  readonly precision?: Precision
+  /** Where quantised copies of checkpoints are kept; is needed for any precision but f32. */
+  readonly cacheFolder?: string
   readonly signal?: AbortSignal
 }
 
@@ -39,8 +47,11 @@ export class WhisperModel implements AsyncDisposable {
    * @param folder a checkpoint in the Hugging Face layout
    * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
    */
-  static async load(folder: string, { threads, slots = 1, signal }: LoadOptions): Promise<WhisperModel> {
-    const checkpoint = await readCheckpoint(folder)
+  static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
+    const { threads, slots = 1, precision = 'f32', cacheFolder = tmpdir(), signal } = options
+    const stored = await readCheckpoint(folder)
+    const plan = await planQuantisation(precision, stored.dimensions)
+    const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
     const { dimensions } = checkpoint
     const tokenizer = await Tokenizer.load(folder, checkpoint)
     signal?.throwIfAborted()

@@ -1,57 +1,41 @@
 import type { Logger } from 'pino'
 import type { DownloadProgress, ModelCache } from '../models/model-cache.ts'
 import type { Transcription } from '../whisper/result.ts'
-import { EngineProcess } from './engine-process.ts'
+import { EnginePool } from './engine-pool.ts'
+import type { EnginePoolOptions } from './engine-pool.ts'
 import { transcribeOptions } from './transcribe-options.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from './transcriber.ts'
 
 const DOWNLOAD_LOG_MS = 2000
 
-export interface LocalTranscriberOptions {
+export interface LocalTranscriberOptions extends EnginePoolOptions {
   readonly models: ModelCache
-  /** Threads of each engine process. */
-  readonly threads: number
-  readonly temporaryFolder: string
 }
 
-/** The engine on this machine: as many engine processes as tasks run at the same time, kept for the next ones. */
+/** The engine on this machine. */
 export class LocalTranscriber implements Transcriber {
-  readonly #options: LocalTranscriberOptions
-  readonly #engines: EngineProcess[] = []
-  /** The one that was used last is taken first: the next task is likely to want the model that it has loaded. */
-  readonly #idle: EngineProcess[] = []
+  readonly #models: ModelCache
+  readonly #pool: EnginePool
 
   constructor(options: LocalTranscriberOptions) {
-    this.#options = options
+    this.#models = options.models
+    this.#pool = new EnginePool(options)
   }
 
   async transcribe(task: TranscriptionTask, { signal, logger }: TranscriptionControl): Promise<Transcription> {
     const { model, audioPath, input, maxAudioSeconds } = task
     const options = transcribeOptions(input)
-    const { folder } = await this.#options.models.open(model, { signal, onProgress: logDownload(logger) })
-    const engine = this.#idle.pop() ?? this.#add()
-    try {
-      return await engine.transcribe({ modelFolder: folder, audioPath, options, maxAudioSeconds }, { signal })
-    } finally {
-      this.#idle.push(engine)
-    }
+    const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
+    using held = await this.#pool.hold(folder, signal)
+    return await held.process.transcribe({ audioPath, options, maxAudioSeconds }, { signal })
   }
 
-  /** Fails unless an engine process answers. */
   async check(signal: AbortSignal): Promise<void> {
-    if (this.#engines.length === 0) this.#idle.push(this.#add())
-    await Promise.any(this.#engines.map((engine) => engine.ping(signal)))
+    await this.#pool.check(signal)
   }
 
-  /** Ends the engine processes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#engines.map((engine) => engine[Symbol.asyncDispose]()))
-  }
-
-  #add(): EngineProcess {
-    const engine = new EngineProcess(this.#options)
-    this.#engines.push(engine)
-    return engine
+    await this.#pool[Symbol.asyncDispose]()
   }
 }
 

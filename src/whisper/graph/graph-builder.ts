@@ -12,6 +12,8 @@ const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
   F32: DataType.FLOAT,
   F16: DataType.FLOAT16,
   BF16: DataType.BFLOAT16,
+  I8: DataType.INT8,
+  U8: DataType.UINT8,
   I32: DataType.INT32,
   I64: DataType.INT64,
 }
@@ -29,6 +31,9 @@ const IR_VERSION = 8
 /** Operators of ONNX Runtime's own. */
 const CONTRIB = 'com.microsoft'
 
+/** Stands for an optional input that is left out. */
+export const NO_VALUE = '' as Value
+
 /** A model and the folder that its weights' files lie in. */
 export interface BuiltGraph {
   /** Serialised ModelProto; a few kilobytes, since the weights stay in the checkpoint's files. */
@@ -43,6 +48,8 @@ export class GraphBuilder {
   readonly #initializers: onnx.ITensorProto[] = []
   readonly #inputs: onnx.IValueInfoProto[] = []
   readonly #outputs: onnx.IValueInfoProto[] = []
+  /** Tensors of the checkpoint that are in use: as they are stored, and as float32. */
+  readonly #stored = new Set<string>()
   readonly #weights = new Map<string, Value>()
   #count = 0
 
@@ -60,6 +67,11 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, TYPES[type], shape))
   }
 
+  /** The type of a tensor of the checkpoint; undefined when it is not there. */
+  typeOf(name: string): TensorType | undefined {
+    return this.#tensors.get(name)?.type
+  }
+
   /**
    * A tensor of the checkpoint as float32; half-precision ones are widened when the session is made.
    * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
@@ -67,6 +79,24 @@ export class GraphBuilder {
   weight(name: string, shape: readonly number[]): Value {
     const known = this.#weights.get(name)
     if (known !== undefined) return known
+    const stored = this.stored(name, shape)
+    const value = this.typeOf(name) === 'F32' ? stored : this.cast(stored, 'F32')
+    this.#weights.set(name, value)
+    return value
+  }
+
+  /** Rows of a matrix of the checkpoint, as float32; no more than these rows are widened. */
+  rows(name: string, shape: readonly number[], indices: Value): Value {
+    const rows = this.node('Gather', [this.stored(name, shape), indices])
+    return this.typeOf(name) === 'F32' ? rows : this.cast(rows, 'F32')
+  }
+
+  /**
+   * A tensor of the checkpoint in the type that it is stored in.
+   * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
+   */
+  stored(name: string, shape: readonly number[]): Value {
+    if (this.#stored.has(name)) return name as Value
     const location = this.#tensors.get(name)
     if (location === undefined) throw new EngineError('checkpoint.invalid', `The checkpoint has no tensor ${name}.`)
     if (location.shape.join() !== shape.join()) {
@@ -84,15 +114,21 @@ export class GraphBuilder {
         { key: 'length', value: String(location.length) },
       ],
     })
-    const value = location.type === 'F32' ? (name as Value) : this.node('Cast', [name as Value], { to: TYPES.F32 })
-    this.#weights.set(name, value)
-    return value
+    this.#stored.add(name)
+    return name as Value
   }
 
   integers(values: readonly number[]): Value {
     const name = this.#name('integers')
     const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
     this.#initializers.push({ name, dims: [values.length], dataType: TYPES.I64, rawData })
+    return name
+  }
+
+  bytes(values: Int8Array, shape: readonly number[]): Value {
+    const name = this.#name('bytes')
+    const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    this.#initializers.push({ name, dims: [...shape], dataType: TYPES.I8, rawData })
     return name
   }
 
@@ -120,13 +156,19 @@ export class GraphBuilder {
     return this.#add(CONTRIB, opType, inputs, attributes, [this.#name(opType)])[0]
   }
 
+  /** Of a graph whose weights lie in the checkpoint's files. */
   build(): BuiltGraph {
     const folders = new Set([...this.#tensors.values()].map(({ file }) => dirname(file)))
     const [weightsFolder, ...others] = folders
     if (weightsFolder === undefined || others.length > 0) {
       throw new EngineError('checkpoint.unsupported', 'The checkpoint’s weights lie in several folders.')
     }
-    const model = proto.onnx.ModelProto.encode({
+    return { model: this.serialise(), weightsFolder }
+  }
+
+  /** The ModelProto. */
+  serialise(): Uint8Array {
+    return proto.onnx.ModelProto.encode({
       irVersion: IR_VERSION,
       opsetImport: [
         { domain: '', version: OPSET },
@@ -141,7 +183,6 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     }).finish()
-    return { model, weightsFolder }
   }
 
   #add<const Outputs extends readonly Value[]>(
