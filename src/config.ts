@@ -1,13 +1,26 @@
 import { availableParallelism, homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { addresses, apiKey, bytes, httpUrl, integer, list, onOff, oneOf, text } from './setting-values.ts'
+import {
+  addresses,
+  apiKey,
+  bytes,
+  engine,
+  headerText,
+  httpUrl,
+  integer,
+  list,
+  onOff,
+  oneOf,
+  text,
+} from './setting-values.ts'
+import type { EngineChoice } from './setting-values.ts'
 
 export interface Config {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
   readonly dataDir: string
-  /** Engine processes, each running one job at a time. */
+  /** Jobs that run at the same time. */
   readonly workers: number
   /** Threads of each engine process. */
   readonly threads: number
@@ -22,6 +35,7 @@ export interface Config {
   readonly pollUrlTtlSeconds: number
   /** How long a client of the synchronous API waits at most. */
   readonly syncTimeoutMs: number
+  readonly engine: EngineConfig
   /** Whether a `gpuflex` job may run on a CPU when there is no GPU. */
   readonly gpuFallback: boolean
   /** Hub repositories beyond the catalogue's, `org/name` or `org/name@revision`. */
@@ -34,6 +48,20 @@ export interface Config {
   }
   readonly logLevel: LogLevel
 }
+
+/** What runs the jobs: the engine on this machine, or another server that speaks OpenAI's API. */
+export type EngineConfig =
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'openai'
+      /** What `/audio/transcriptions` is appended to. */
+      readonly baseUrl: string
+      readonly apiKey: string | null
+      /** What the other server calls its model; null: as Sotto does. */
+      readonly model: string | null
+      /** For one recording, its upload included. */
+      readonly timeoutMs: number
+    }
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -155,6 +183,38 @@ export const SETTINGS = {
     parse: (value: string) => integer(1, 3600)(value) * 1000,
     fallback: () => 120_000,
   },
+  engine: {
+    env: 'SOTTO_ENGINE',
+    flag: 'engine',
+    takes: 'local|openai:url',
+    help: 'what runs the jobs: this machine, or a server that speaks OpenAI’s transcription API',
+    parse: engine,
+    fallback: (): EngineChoice => ({ kind: 'local' }),
+  },
+  engineApiKey: {
+    env: 'SOTTO_ENGINE_API_KEY',
+    flag: null,
+    takes: 'key',
+    help: "that server's API key",
+    parse: headerText,
+    fallback: (): string | null => null,
+  },
+  engineModel: {
+    env: 'SOTTO_ENGINE_MODEL',
+    flag: 'engine-model',
+    takes: 'name',
+    help: "that server's name of the model that all jobs run on; by default the name that a job was submitted with",
+    parse: text,
+    fallback: (): string | null => null,
+  },
+  engineTimeoutMs: {
+    env: 'SOTTO_ENGINE_TIMEOUT',
+    flag: 'engine-timeout',
+    takes: 'seconds',
+    help: 'how long that server may take for a recording, its upload included',
+    parse: (value: string) => integer(1, 7 * 86_400)(value) * 1000,
+    fallback: () => 3_600_000,
+  },
   gpuFallback: {
     env: 'SOTTO_GPU_FALLBACK',
     flag: 'gpu-fallback',
@@ -216,7 +276,7 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS
 type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
 
-const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken'])
+const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken', 'engineApiKey'])
 
 export type Environment = Readonly<Record<string, string | undefined>>
 /** The flags that were given, by the name of their setting. */
@@ -237,7 +297,7 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
       return setting.parse(value)
     } catch (error) {
       const source = flag === undefined ? setting.env : `--${setting.flag}`
-      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(value)
+      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(withoutCredentials(value))
       problems.push(`${source} takes ${error instanceof Error ? error.message : setting.takes}; got ${got}`)
       return setting.fallback()
     }
@@ -246,12 +306,20 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   const values = Object.fromEntries(names.map((name) => [name, read(name)])) as Values
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
-  const { hubEndpoint, hubToken, hubHome, hubOffline, threads, ...rest } = values
+  const { hubEndpoint, hubToken, hubHome, hubOffline, engineApiKey, engineModel, engineTimeoutMs, threads, ...rest } =
+    values
+  const remote = { apiKey: engineApiKey, model: engineModel, timeoutMs: engineTimeoutMs }
   return Object.freeze({
     ...rest,
+    engine: Object.freeze(rest.engine.kind === 'openai' ? { ...rest.engine, ...remote } : rest.engine),
     threads: threads ?? Math.max(1, Math.floor(availableParallelism() / rest.workers)),
     hub: Object.freeze({ endpoint: hubEndpoint, token: hubToken, home: hubHome, offline: hubOffline }),
   })
+}
+
+/** A URL's user and password do not belong into it, and may be there all the same. */
+function withoutCredentials(value: string): string {
+  return value.replace(/\/\/[^/]*@/g, '//…@')
 }
 
 /** Variables that look like Sotto's and are none: most likely misspelt. */
