@@ -1,7 +1,20 @@
 import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
-import { addresses, apiKey, bytes, httpUrl, integer, list, onOff, oneOf, text } from './setting-values.ts'
+import {
+  addresses,
+  apiKey,
+  bytes,
+  engine,
+  headerText,
+  httpUrl,
+  integer,
+  list,
+  onOff,
+  oneOf,
+  text,
+} from './setting-values.ts'
+import type { EngineChoice } from './setting-values.ts'
 import { PRECISIONS } from './whisper/options.ts'
 import type { Precision } from './whisper/options.ts'
 
@@ -10,7 +23,7 @@ export interface Config {
   /** 0: any free port. */
   readonly port: number
   readonly dataDir: string
-  /** Engine processes that compute at the same time. */
+  /** Engine processes that compute at the same time; with another server's engine, jobs that are there at the same time. */
   readonly workers: number
   /** Jobs of a model that run at the same time; their windows are decoded together. */
   readonly batch: number
@@ -34,6 +47,7 @@ export interface Config {
   readonly pollUrlTtlSeconds: number
   /** How long a client of the synchronous API waits at most. */
   readonly syncTimeoutMs: number
+  readonly engine: EngineConfig
   /** Whether a `gpuflex` job may run on a CPU when there is no GPU. */
   readonly gpuFallback: boolean
   /** Hub repositories beyond the catalogue's, `org/name` or `org/name@revision`. */
@@ -46,6 +60,20 @@ export interface Config {
   }
   readonly logLevel: LogLevel
 }
+
+/** What runs the jobs: the engine on this machine, or another server that speaks OpenAI's API. */
+export type EngineConfig =
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'openai'
+      /** What `/audio/transcriptions` is appended to. */
+      readonly baseUrl: string
+      readonly apiKey: string | null
+      /** What the other server calls its model; null: as Sotto does. */
+      readonly model: string | null
+      /** For one recording, its upload included. */
+      readonly timeoutMs: number
+    }
 
 /** Of the memory; the rest is for the server, the system and its file cache. */
 const MODELS_SHARE = 0.75
@@ -108,7 +136,7 @@ export const SETTINGS = {
     env: 'SOTTO_WORKERS',
     flag: 'workers',
     takes: 'number',
-    help: 'engine processes that compute at the same time, each with one model',
+    help: 'engine processes that compute at the same time, each with one model; with another engine, jobs at the same time',
     parse: integer(1, 256),
     fallback: () => 1,
   },
@@ -216,6 +244,38 @@ export const SETTINGS = {
     parse: (value: string) => integer(1, 3600)(value) * 1000,
     fallback: () => 120_000,
   },
+  engine: {
+    env: 'SOTTO_ENGINE',
+    flag: 'engine',
+    takes: 'local|openai:url',
+    help: 'what runs the jobs: this machine, or a server that speaks OpenAI’s transcription API',
+    parse: engine,
+    fallback: (): EngineChoice => ({ kind: 'local' }),
+  },
+  engineApiKey: {
+    env: 'SOTTO_ENGINE_API_KEY',
+    flag: null,
+    takes: 'key',
+    help: "that server's API key",
+    parse: headerText,
+    fallback: (): string | null => null,
+  },
+  engineModel: {
+    env: 'SOTTO_ENGINE_MODEL',
+    flag: 'engine-model',
+    takes: 'name',
+    help: "that server's name of the model that all jobs run on; by default the name that a job was submitted with",
+    parse: text,
+    fallback: (): string | null => null,
+  },
+  engineTimeoutMs: {
+    env: 'SOTTO_ENGINE_TIMEOUT',
+    flag: 'engine-timeout',
+    takes: 'seconds',
+    help: 'how long that server may take for a recording, its upload included',
+    parse: (value: string) => integer(1, 7 * 86_400)(value) * 1000,
+    fallback: () => 3_600_000,
+  },
   gpuFallback: {
     env: 'SOTTO_GPU_FALLBACK',
     flag: 'gpu-fallback',
@@ -277,7 +337,7 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS
 type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
 
-const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken'])
+const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken', 'engineApiKey'])
 
 export type Environment = Readonly<Record<string, string | undefined>>
 /** The flags that were given, by the name of their setting. */
@@ -298,7 +358,7 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
       return setting.parse(value)
     } catch (error) {
       const source = flag === undefined ? setting.env : `--${setting.flag}`
-      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(value)
+      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(withoutCredentials(value))
       problems.push(`${source} takes ${error instanceof Error ? error.message : setting.takes}; got ${got}`)
       return setting.fallback()
     }
@@ -307,14 +367,22 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   const values = Object.fromEntries(names.map((name) => [name, read(name)])) as Values
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
-  const { hubEndpoint, hubToken, hubHome, hubOffline, threads, modelMemoryBytes, ...rest } = values
+  const { hubEndpoint, hubToken, hubHome, hubOffline, engineApiKey, engineModel, engineTimeoutMs, ...others } = values
+  const { threads, modelMemoryBytes, ...rest } = others
+  const remote = { apiKey: engineApiKey, model: engineModel, timeoutMs: engineTimeoutMs }
   const cores = availableParallelism()
   return Object.freeze({
     ...rest,
+    engine: Object.freeze(rest.engine.kind === 'openai' ? { ...rest.engine, ...remote } : rest.engine),
     threads: Math.min(cores, threads ?? Math.max(1, Math.floor(cores / rest.workers))),
     modelMemoryBytes: modelMemoryBytes ?? Math.floor(MODELS_SHARE * memoryBytes()),
     hub: Object.freeze({ endpoint: hubEndpoint, token: hubToken, home: hubHome, offline: hubOffline }),
   })
+}
+
+/** A URL's user and password do not belong into it, and may be there all the same. */
+function withoutCredentials(value: string): string {
+  return value.replace(/\/\/[^/]*@/g, '//…@')
 }
 
 /** Variables that look like Sotto's and are none: most likely misspelt. */
