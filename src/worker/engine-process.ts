@@ -44,6 +44,11 @@ export class EngineProcess implements AsyncDisposable {
     this.#stallMs = options.stallMs ?? STALL_MS
   }
 
+  /** Undefined while it does not run. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   /** Tasks that it holds, those included that were aborted inside a native call. */
   get tasks(): number {
     return this.#running.size
@@ -80,7 +85,7 @@ export class EngineProcess implements AsyncDisposable {
     }
   }
 
-  /** Starts the process; resolves when it answers. */
+  /** Starts the process where it does not run; resolves with its next sign of life. */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const child = this.#start()
