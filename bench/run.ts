@@ -2,6 +2,7 @@ import process from 'node:process'
 
 /** Each benchmark is a file beside this one that exports `run`. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<void> }>>> = {
+  engine: () => import('./engine.ts'),
   fidelity: () => import('./fidelity.ts'),
   hour: () => import('./hour.ts'),
 }
