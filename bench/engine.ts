@@ -1,11 +1,15 @@
 import { appendFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { CONTESTS } from './engine/contests.ts'
-import type { ComparisonRow } from './engine/comparison.ts'
+import { jobs } from './engine/jobs.ts'
 import { machine } from './engine/machine.ts'
+import { memory } from './engine/memory.ts'
+import { printTables } from './engine/report.ts'
+import type { Row } from './engine/report.ts'
+import { steps } from './engine/steps.ts'
 
 /**
- * Compares the engine with others on the same weights, recording, threads and parameters, as JSON lines and tables.
+ * Compares the engine with others on the same weights, recording, threads and parameters, and with itself, as JSON lines and tables.
  *
  *     npm run bench -- engine [part…] [--repeats 3] [--out file]
  *
@@ -13,7 +17,19 @@ import { machine } from './engine/machine.ts'
  * SOTTO_BENCH_WHISPER_CPP (a `whisper-cli`), SOTTO_BENCH_TRANSFORMERS_JS (a folder with `node_modules/@huggingface/transformers`) and
  * SOTTO_BENCH_OPENAI_WHISPER (a Python that can import `whisper`, `torch` and `tiktoken`).
  */
-const PARTS = { ...CONTESTS }
+const PARTS: Readonly<Record<string, (repeats: number) => Promise<Row>>> = {
+  'steps:demo': () => steps('demo'),
+  'steps:tiny': () => steps('tiny'),
+  'steps:small': () => steps('small'),
+  ...CONTESTS,
+  'jobs:demo': (repeats) => jobs('demo', null, repeats),
+  'jobs:tiny': (repeats) => jobs('tiny', null, repeats),
+  'jobs:tiny-beams': (repeats) => jobs('tiny', 5, repeats),
+  'jobs:small': (repeats) => jobs('small', null, repeats),
+  'memory:demo': () => memory('demo'),
+  'memory:tiny': () => memory('tiny'),
+  'memory:small': () => memory('small'),
+}
 
 export async function run(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -25,34 +41,21 @@ export async function run(args: readonly string[]): Promise<void> {
     ([name]) => positionals.length === 0 || positionals.some((part) => name === part || name.startsWith(`${part}:`)),
   )
   if (wanted.length === 0) throw new Error(`Name a part: ${Object.keys(PARTS).join(', ')}`)
-  const report = async (line: unknown): Promise<void> => {
-    console.log(JSON.stringify(line))
-    if (values.out !== undefined) await appendFile(values.out, `${JSON.stringify(line)}\n`)
+
+  const rows: Row[] = []
+  const report = async (row: Row): Promise<void> => {
+    rows.push(row)
+    console.log(JSON.stringify(row))
+    if (values.out !== undefined) await appendFile(values.out, `${JSON.stringify(row)}\n`)
   }
   await report({ row: 'machine', ...(await machine()) })
-  const rows: ComparisonRow[] = []
-  for (const [, measure] of wanted) {
-    const row = await measure(Number(values.repeats))
-    await report(row)
-    rows.push(row)
+  for (const [part, measure] of wanted) {
+    // The others are worth having when one fails.
+    await report(await measure(Number(values.repeats)).catch((error: unknown) => failed(part, error)))
   }
-  console.table(rows.map(tableRow))
+  printTables(rows)
 }
 
-function tableRow(row: ComparisonRow): Record<string, unknown> {
-  return {
-    against: row.against,
-    on: row.on,
-    'ours, s': round(row.ours.seconds),
-    'theirs, s': row.peer === 'not here' ? 'not here' : round(row.peer.seconds),
-    'times faster': round(row.timesFaster),
-    goal: row.goal,
-    'ours, audio s/s': round(row.audioSeconds / row.ours.seconds),
-    'other words, %': round(row.otherWordsPercent),
-    'WER, %': `${round(row.ourWordErrorPercent) ?? ''} / ${round(row.peerWordErrorPercent) ?? ''}`,
-  }
-}
-
-function round(value: number | null): number | null {
-  return value === null ? null : Math.round(value * 100) / 100
+function failed(part: string, error: unknown): Row {
+  return { row: 'failed', part, message: error instanceof Error ? error.message : String(error) }
 }

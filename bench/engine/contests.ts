@@ -1,12 +1,13 @@
 import process from 'node:process'
 import { compare } from './comparison.ts'
 import type { ComparisonRow, Contest } from './comparison.ts'
-import { checkpointFolder, ggmlModel, speech, spokenText } from './inputs.ts'
+import { checkpointFolder, ggmlModel, onnxExport, speech, spokenText } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import type { Side } from './measurements.ts'
 import { OPENAI_WHISPER, openaiWhisperSide, openaiWhisperVersion } from './openai-whisper.ts'
 import { runSotto } from './sotto.ts'
 import type { Parameters, Recording } from './sotto.ts'
+import { TRANSFORMERS_JS, transformersJsSides, transformersJsVersion } from './transformers-js.ts'
 import { WHISPER_CPP, whisperCppSides, whisperCppVersion } from './whisper-cpp.ts'
 
 /** Whole windows, so that each has its fixed number of steps. */
@@ -16,6 +17,9 @@ const SPEECH_SECONDS = 297
 const BEAMS: Parameters = { beamSize: 5, conditionOnPreviousText: true, withoutTimestamps: false }
 /** The text so far would shift the positions, and with them the text of the checkpoints with fixed steps. */
 const FIXED_BEAMS: Parameters = { ...BEAMS, conditionOnPreviousText: false }
+
+/** Its published pipelines decode greedily, and without timestamps unless they are asked for. */
+const FIXED_GREEDY: Parameters = { beamSize: null, conditionOnPreviousText: false, withoutTimestamps: true }
 
 interface Given {
   readonly model: ModelName
@@ -45,10 +49,18 @@ const OPENAI_WHISPER_PEER: Peer = {
   ],
 }
 
+const TRANSFORMERS_JS_PEER: Peer = {
+  variable: TRANSFORMERS_JS,
+  version: transformersJsVersion,
+  sides: async (library, { model, recording }) => transformersJsSides(library, await onnxExport(model), recording),
+}
+
 export const CONTESTS: Readonly<Record<string, (repeats: number) => Promise<ComparisonRow>>> = {
   'whisper-cpp:demo': (repeats) => contest('whisper.cpp', WHISPER_CPP_PEER, 'demo', BEAMS, 3, repeats),
   'whisper-cpp:tiny': (repeats) => contest('whisper.cpp', WHISPER_CPP_PEER, 'tiny', FIXED_BEAMS, 3, repeats),
   'whisper-cpp:small': (repeats) => contest('whisper.cpp', WHISPER_CPP_PEER, 'small', FIXED_BEAMS, 3, repeats),
+  'transformers-js:tiny': (repeats) =>
+    contest('Transformers.js', TRANSFORMERS_JS_PEER, 'tiny', FIXED_GREEDY, 2.5, repeats),
   'openai-whisper:demo': (repeats) => contest('openai/whisper', OPENAI_WHISPER_PEER, 'demo', BEAMS, 4, repeats),
   'openai-whisper:tiny': (repeats) => contest('openai/whisper', OPENAI_WHISPER_PEER, 'tiny', FIXED_BEAMS, 4, repeats),
 }

@@ -85,6 +85,7 @@ async function describeForTransformers(folder: string, tokenizer: Tokenizer): Pr
     ...{ n_samples: 480_000, nb_max_frames: 3000, padding_side: 'right', padding_value: 0 },
     return_attention_mask: false,
   })
+  await update('tokenizer.json', { truncation: null, padding: null, post_processor: null })
   await update('tokenizer_config.json', {
     ...{ tokenizer_class: 'WhisperTokenizer', processor_class: 'WhisperProcessor', errors: 'replace' },
     ...{ bos_token: '<|endoftext|>', eos_token: '<|endoftext|>', pad_token: '<|endoftext|>' },

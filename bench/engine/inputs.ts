@@ -6,6 +6,7 @@ import { PROJECT } from '../../test/support/server.ts'
 import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
 import { writeFixedStepsCheckpoint } from './fixed-steps.ts'
 import { writeGgmlModel } from './ggml-model.ts'
+import { writeOnnxExport } from './onnx-export.ts'
 import { writePaddedDemo } from './padded-demo.ts'
 import type { Recording } from './sotto.ts'
 import { writeWav } from './wav-file.ts'
@@ -28,6 +29,11 @@ export async function checkpointFolder(name: ModelName): Promise<string> {
 export async function ggmlModel(name: ModelName): Promise<string> {
   const checkpoint = await readCheckpoint(await checkpointFolder(name))
   return await made(join(CACHE, name, 'ggml-model-f16.bin'), (path) => writeGgmlModel(checkpoint, path))
+}
+
+export async function onnxExport(name: ModelName): Promise<string> {
+  const checkpoint = await checkpointFolder(name)
+  return await made(join(CACHE, name, 'onnx-export'), (folder) => writeOnnxExport(folder, checkpoint))
 }
 
 /** A recording that every developer's checkout has beside it, or that SOTTO_BENCH_AUDIO has. */
