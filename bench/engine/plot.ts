@@ -21,7 +21,7 @@ interface Bar {
 
 const WIDTH = 760
 const MARGIN = 24
-const LABEL_WIDTH = 236
+const LABEL_WIDTH = 250
 const VALUE_WIDTH = 60
 const BAR_HEIGHT = 20
 const BAR_STRIDE = 26

@@ -34,7 +34,8 @@ function tableRow(row: Row): Readonly<Record<string, unknown>> {
         'ours, audio s/s': round(row.audioSeconds / row.ours.seconds),
         'ours, MB': round(row.ours.peakMb),
         'other words, %': round(row.otherWordsPercent),
-        'WER, %': `${round(row.ourWordErrorPercent) ?? ''} / ${round(row.peerWordErrorPercent) ?? ''}`,
+        'our WER, %': round(row.ourWordErrorPercent),
+        'their WER, %': round(row.peerWordErrorPercent),
       }
     case 'jobs':
       return {

@@ -37,7 +37,7 @@ interface Request {
 /** @param model a folder with exports */
 export function transformersJsSides(library: string, model: string, recording: Recording): readonly Side[] {
   return DTYPES.map(([encoder, decoder]) => ({
-    name: `Transformers.js, ${encoder} encoder, ${decoder} decoder`,
+    name: `Transformers.js, ${encoder} and ${decoder}`,
     run: async () => {
       const dtype = { encoder_model: encoder, decoder_model_merged: decoder }
       const request: Request = { library, model, recording, dtype }

@@ -60,5 +60,5 @@ async function runWhisperCpp(cli: string, args: readonly string[]): Promise<Samp
 /** As the program says it of itself. */
 export async function whisperCppVersion(cli: string): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(cli, ['--version']).catch(() => ({ stdout: '', stderr: '' }))
-  return /version:?\s*(\S.*)/i.exec(stdout + stderr)?.[1] ?? 'unknown version'
+  return `whisper.cpp ${/version:?\s*(\S.*)/i.exec(stdout + stderr)?.[1] ?? 'of an unknown version'}`
 }
