@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { PROJECT } from '../../test/support/server.ts'
@@ -14,6 +14,8 @@ export interface Machine {
   readonly threads: number
   /** Of our weights, as the environment asks for it. */
   readonly precision: string
+  /** Of the minute before: a busy machine's seconds are worth less than their ratios. */
+  readonly loadAverage: number
 }
 
 /** Both sides of each comparison get as many. */
@@ -28,6 +30,7 @@ export async function machine(): Promise<Machine> {
     onnxruntime: await packageVersion(join(PROJECT, 'node_modules/onnxruntime-node')),
     threads: THREADS,
     precision: process.env.SOTTO_PRECISION ?? 'default',
+    loadAverage: loadavg()[0] ?? 0,
   }
 }
 
