@@ -2,10 +2,10 @@ import { appendFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { CONTESTS } from './engine/contests.ts'
 import { jobs } from './engine/jobs.ts'
-import { machine } from './engine/machine.ts'
+import { machine, watchOthers } from './engine/machine.ts'
 import { memory } from './engine/memory.ts'
 import { printTables } from './engine/report.ts'
-import type { Row } from './engine/report.ts'
+import type { Result, Row } from './engine/report.ts'
 import { steps } from './engine/steps.ts'
 
 /**
@@ -18,7 +18,7 @@ import { steps } from './engine/steps.ts'
  * SOTTO_BENCH_OPENAI_WHISPER (a Python that can import `whisper`, `torch` and `tiktoken`). What is made for them (checkpoints, files
  * in their formats, wavs) is kept in `.bench/`.
  */
-const PARTS: Readonly<Record<string, (repeats: number) => Promise<Row>>> = {
+const PARTS: Readonly<Record<string, (repeats: number) => Promise<Result>>> = {
   'steps:demo': () => steps('demo'),
   'steps:tiny': () => steps('tiny'),
   'steps:small': () => steps('small'),
@@ -51,12 +51,14 @@ export async function run(args: readonly string[]): Promise<void> {
   }
   await report({ row: 'machine', ...(await machine()) })
   for (const [part, measure] of wanted) {
-    // The others are worth having when one fails.
-    await report(await measure(Number(values.repeats)).catch((error: unknown) => failed(part, error)))
+    const othersPercent = await watchOthers()
+    // The other parts are worth having when one fails.
+    const result = await measure(Number(values.repeats)).catch((error: unknown) => failed(part, error))
+    await report({ ...result, othersPercent: await othersPercent() })
   }
   printTables(rows)
 }
 
-function failed(part: string, error: unknown): Row {
+function failed(part: string, error: unknown): Result {
   return { row: 'failed', part, message: error instanceof Error ? error.message : String(error) }
 }

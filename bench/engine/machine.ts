@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { cpus, loadavg, totalmem } from 'node:os'
+import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { PROJECT } from '../../test/support/server.ts'
@@ -14,8 +14,6 @@ export interface Machine {
   readonly threads: number
   /** Of our weights, as the environment asks for it. */
   readonly precision: string
-  /** Of the minute before: a busy machine's seconds are worth less than their ratios. */
-  readonly loadAverage: number
 }
 
 /** Both sides of each comparison get as many. */
@@ -30,7 +28,6 @@ export async function machine(): Promise<Machine> {
     onnxruntime: await packageVersion(join(PROJECT, 'node_modules/onnxruntime-node')),
     threads: THREADS,
     precision: process.env.SOTTO_PRECISION ?? 'default',
-    loadAverage: loadavg()[0] ?? 0,
   }
 }
 
@@ -43,4 +40,38 @@ export async function peakMb(pid: number): Promise<number | null> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
   const kilobytes = /VmHWM:\s+(\d+) kB/.exec(status)?.[1]
   return kilobytes === undefined ? null : Number(kilobytes) / 1024
+}
+
+/**
+ * Begins to watch who uses the cores.
+ * @returns ends it, with the percentage of all cores that others took meanwhile: engines whose threads wait for each other in loops
+ * lose far more by it than others, so that only what was measured on a quiet machine counts. Null where the system does not tell.
+ */
+export async function watchOthers(): Promise<() => Promise<number | null>> {
+  const before = await ticks()
+  return async () => {
+    const after = await ticks()
+    if (before === null || after === null) return null
+    const busy = after.busy - before.busy - (after.ours - before.ours)
+    return Math.max(0, (100 * busy) / (after.all - before.all))
+  }
+}
+
+/** Since the start: of all cores, of them those that worked (or that the host kept), and by this process and its past children. */
+async function ticks(): Promise<{ readonly all: number; readonly busy: number; readonly ours: number } | null> {
+  const system = await readFile('/proc/stat', 'utf8').catch(() => null)
+  const own = await readFile('/proc/self/stat', 'utf8').catch(() => null)
+  if (system === null || own === null) return null
+  const [user = 0, nice = 0, kernel = 0, idle = 0, wait = 0, ...interrupts] = numbers(/^cpu +(.*)/.exec(system)?.[1])
+  // Guests are counted as user time already.
+  const busy = [user, nice, kernel, ...interrupts.slice(0, 3)].reduce((sum, each) => sum + each, 0)
+  const [, ...fields] = own.split(') ')
+  const ours = numbers(fields.join(') '))
+    .slice(11, 15)
+    .reduce((sum, each) => sum + each, 0)
+  return { all: busy + idle + wait, busy, ours }
+}
+
+function numbers(text = ''): readonly number[] {
+  return text.trim().split(/\s+/).map(Number)
 }

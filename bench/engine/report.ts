@@ -4,14 +4,19 @@ import type { Machine } from './machine.ts'
 import type { MemoryRow } from './memory.ts'
 import type { StepsRow } from './steps.ts'
 
-/** A line of the benchmark's output. */
-export type Row =
-  | ({ readonly row: 'machine' } & Machine)
+/** What a part of the benchmark finds out. */
+export type Result =
   | ComparisonRow
   | JobsRow
   | MemoryRow
   | StepsRow
   | { readonly row: 'failed'; readonly part: string; readonly message: string }
+
+/** A line of the benchmark's output. */
+export type Row =
+  | ({ readonly row: 'machine' } & Machine)
+  /** With the percentage of the cores that others took while it was measured. */
+  | (Result & { readonly othersPercent: number | null })
 
 /** A table for each kind of row that was measured. */
 export function printTables(rows: readonly Row[]): void {
@@ -22,6 +27,11 @@ export function printTables(rows: readonly Row[]): void {
 }
 
 function tableRow(row: Row): Readonly<Record<string, unknown>> {
+  const columns = columnsOf(row)
+  return 'othersPercent' in row ? { ...columns, 'others on the cores, %': round(row.othersPercent) } : columns
+}
+
+function columnsOf(row: Row): Readonly<Record<string, unknown>> {
   switch (row.row) {
     case 'comparison':
       return {
