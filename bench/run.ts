@@ -2,6 +2,10 @@ import process from 'node:process'
 
 /** Each benchmark is a file beside this one that exports `run`. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: (args: readonly string[]) => Promise<void> }>>> = {
+  engine: () => import('./engine.ts'),
+  'engine-plot': () => import('./engine/plot.ts'),
+  'engine-steps': () => import('./engine/steps.ts'),
+  'engine-transformers-js': () => import('./engine/transformers-js.ts'),
   fidelity: () => import('./fidelity.ts'),
   hour: () => import('./hour.ts'),
 }

@@ -3,16 +3,22 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { ApiKeys } from './api/api-keys.ts'
+import type { ApiContext, ApiSettings } from './api/context.ts'
 import { buildApi } from './api/server.ts'
 import type { Config } from './config.ts'
 import { openDatabase } from './jobs/database.ts'
 import { lockOwner } from './jobs/owner-lock.ts'
 import { Reaper } from './jobs/reaper.ts'
+import { SERVICE_TIERS } from './jobs/job.ts'
+import type { ServiceTier } from './jobs/job.ts'
 import { SqliteJobStore } from './jobs/sqlite-store.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
+import { estimateMemory } from './whisper/model-memory.ts'
+import { LocalTranscriber } from './worker/local-transcriber.ts'
+import type { Transcriber } from './worker/transcriber.ts'
 import { Worker } from './worker/worker.ts'
 
 /** Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again. */
@@ -54,17 +60,18 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const temporaryFolder = join(config.dataDir, 'tmp')
   await rm(temporaryFolder, { recursive: true, force: true })
   await mkdir(temporaryFolder, { mode: 0o700 })
+  const engine = await openEngine(config, models, temporaryFolder, logger)
+  const transcriber = stack.use(engine.transcriber)
+  if (config.engine.kind === 'openai') logger.info({ server: config.engine.baseUrl }, 'another server runs the jobs')
   const worker = stack.use(
     new Worker({
       jobs,
       payloads,
-      models,
+      transcriber,
       logger,
-      slots: config.workers,
-      threads: config.threads,
-      temporaryFolder,
-      served: 'cpuflex',
-      asked: config.gpuFallback ? ['cpuflex', 'gpuflex'] : ['cpuflex'],
+      slots: engine.slots,
+      served: engine.served,
+      asked: engine.asked,
       leaseMs: LEASE_MS,
       limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
     }),
@@ -74,17 +81,69 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
     jobs,
     payloads,
     catalogue,
-    models,
+    models: engine.models,
     apiKeys,
     signingSecret,
     checkWorker: (signal) => worker.check(signal),
-    settings: { ...config, servesGpuTier: config.gpuFallback },
+    settings: { ...config, framework: engine.framework, servesGpuTier: engine.asked.includes('gpuflex') },
     logger,
   })
   stack.defer(() => closeApi(api))
   const url = await api.listen({ host: config.host, port: config.port })
   const parts = stack.move()
   return { url, firstKey, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+interface Engine {
+  readonly transcriber: Transcriber
+  /** Jobs that it runs at the same time. */
+  readonly slots: number
+  /** The tier that it is, and the tiers whose jobs it takes. */
+  readonly served: ServiceTier
+  readonly asked: readonly ServiceTier[]
+  readonly framework: ApiSettings['framework']
+  /** Whose weights are in place. */
+  readonly models: ApiContext['models']
+}
+
+async function openEngine(
+  config: Config,
+  models: ModelCache,
+  temporaryFolder: string,
+  logger: Logger,
+): Promise<Engine> {
+  const { engine, workers, threads, batch, precision, cacheDir: cacheFolder, gpuFallback } = config
+  switch (engine.kind) {
+    case 'local':
+      return {
+        transcriber: new LocalTranscriber({
+          models,
+          settings: { threads, batch, precision, temporaryFolder, cacheFolder },
+          computing: workers,
+          ttlMs: config.modelTtlMs,
+          memoryBytes: config.modelMemoryBytes,
+          estimate: (folder) => estimateMemory(folder, { precision, slots: batch }),
+          logger,
+        }),
+        slots: workers * batch,
+        served: 'cpuflex',
+        asked: gpuFallback ? SERVICE_TIERS : ['cpuflex'],
+        framework: 'onnxruntime',
+        models,
+      }
+    case 'openai': {
+      // Loaded here alone: its HTTP client takes a moment that no other start shall wait for.
+      const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
+      return {
+        transcriber: new OpenAiTranscriber(engine),
+        slots: workers,
+        served: 'gpuflex',
+        asked: SERVICE_TIERS,
+        framework: 'openai-api',
+        models: { isPresent: () => Promise.resolve(true) },
+      }
+    }
+  }
 }
 
 /** Stops accepting and lets requests end, but not for ever: an upload that breaks off leaves nothing. */

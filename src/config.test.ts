@@ -51,6 +51,31 @@ describe('loadConfig', () => {
     expect(loadConfig({ SOTTO_TRUSTED_PROXIES: known.join(' , ') }).trustedProxies).toEqual(known)
   })
 
+  test.each([
+    ['openai:http://gpu:8000', 'http://gpu:8000/v1'],
+    ['openai:http://gpu:8000/v1/', 'http://gpu:8000/v1'],
+    ['openai:https://gpu.example.com/whisper/api', 'https://gpu.example.com/whisper/api'],
+  ])('reads the engine %s as the server at %s', (value, baseUrl) => {
+    const environment = { SOTTO_ENGINE: value, SOTTO_ENGINE_API_KEY: 'secret', SOTTO_ENGINE_TIMEOUT: '60' }
+    const expected = { kind: 'openai', baseUrl, apiKey: 'secret', model: null, timeoutMs: 60_000 }
+    expect(loadConfig(environment).engine).toEqual(expected)
+  })
+
+  test('the engine is this machine by default, whatever else is set for another', () => {
+    expect(loadConfig({ SOTTO_ENGINE_API_KEY: 'secret' }).engine).toEqual({ kind: 'local' })
+  })
+
+  test.each(['gpu', 'openai:', 'openai:gpu:8000', 'openai:ftp://gpu', 'openai:http://gpu?key=1'])(
+    'takes no %s for an engine',
+    (value) => expect(() => loadConfig({ SOTTO_ENGINE: value })).toThrow('SOTTO_ENGINE takes local, or openai:<URL>'),
+  )
+
+  test('takes no engine with a password, and does not show it', () => {
+    const load = (): unknown => loadConfig({ SOTTO_ENGINE: 'openai:http://me:hidden@gpu' })
+    expect(load).toThrow('without a user and password')
+    expect(load).not.toThrow('hidden')
+  })
+
   test('does not show a secret that is wrong', () => {
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).toThrow(/SOTTO_API_KEY takes 16 to 256.*hidden/)
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).not.toThrow(/short secret/)

@@ -1,16 +1,41 @@
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
-import { addresses, apiKey, bytes, httpUrl, integer, list, onOff, oneOf, text } from './setting-values.ts'
+import process from 'node:process'
+import {
+  addresses,
+  apiKey,
+  bytes,
+  engine,
+  headerText,
+  httpUrl,
+  integer,
+  list,
+  onOff,
+  oneOf,
+  text,
+} from './setting-values.ts'
+import type { EngineChoice } from './setting-values.ts'
+import { PRECISIONS } from './whisper/options.ts'
+import type { Precision } from './whisper/options.ts'
 
 export interface Config {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
   readonly dataDir: string
-  /** Engine processes, each running one job at a time. */
+  /** Engine processes that compute at the same time; with another server's engine, jobs that are there at the same time. */
   readonly workers: number
+  /** Jobs of a model that run at the same time; their windows are decoded together. */
+  readonly batch: number
   /** Threads of each engine process. */
   readonly threads: number
+  readonly precision: Precision
+  /** How long a model stays loaded that no job uses. */
+  readonly modelTtlMs: number
+  /** What loaded models may take together. */
+  readonly modelMemoryBytes: number
+  /** For what can be made again: quantised copies of weights. */
+  readonly cacheDir: string
   /** What the URLs that the API returns start with; null: what the request came in by. */
   readonly publicUrl: URL | null
   /** Addresses and CIDR ranges whose `X-Forwarded-*` headers count. */
@@ -22,6 +47,7 @@ export interface Config {
   readonly pollUrlTtlSeconds: number
   /** How long a client of the synchronous API waits at most. */
   readonly syncTimeoutMs: number
+  readonly engine: EngineConfig
   /** Whether a `gpuflex` job may run on a CPU when there is no GPU. */
   readonly gpuFallback: boolean
   /** Hub repositories beyond the catalogue's, `org/name` or `org/name@revision`. */
@@ -33,6 +59,29 @@ export interface Config {
     readonly offline: boolean
   }
   readonly logLevel: LogLevel
+}
+
+/** What runs the jobs: the engine on this machine, or another server that speaks OpenAI's API. */
+export type EngineConfig =
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'openai'
+      /** What `/audio/transcriptions` is appended to. */
+      readonly baseUrl: string
+      readonly apiKey: string | null
+      /** What the other server calls its model; null: as Sotto does. */
+      readonly model: string | null
+      /** For one recording, its upload included. */
+      readonly timeoutMs: number
+    }
+
+/** Of the memory; the rest is for the server, the system and its file cache. */
+const MODELS_SHARE = 0.75
+
+/** Of the machine, or of the container where that is less. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory()
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
@@ -87,17 +136,57 @@ export const SETTINGS = {
     env: 'SOTTO_WORKERS',
     flag: 'workers',
     takes: 'number',
-    help: 'jobs that run at the same time, each in a process of its own',
+    help: 'engine processes that compute at the same time, each with one model; with another engine, jobs at the same time',
     parse: integer(1, 256),
     fallback: () => 1,
+  },
+  batch: {
+    env: 'SOTTO_BATCH',
+    flag: 'batch',
+    takes: 'number',
+    help: 'jobs of a model that run at the same time; their windows are decoded together',
+    parse: integer(1, 256),
+    fallback: () => 8,
   },
   threads: {
     env: 'SOTTO_THREADS',
     flag: 'threads',
     takes: 'number',
-    help: 'threads of each worker; by default the cores are shared out',
+    help: 'threads of each worker, no more than there are cores; by default the cores are shared out',
     parse: integer(1, 1024),
     fallback: (): number | null => null,
+  },
+  precision: {
+    env: 'SOTTO_PRECISION',
+    flag: 'precision',
+    takes: PRECISIONS.join('|'),
+    help: 'how weights are kept: f32 is exact, q8 and q4 are faster and smaller, auto is the fastest that leaves the words as they are',
+    parse: oneOf(PRECISIONS),
+    fallback: (): Precision => 'auto',
+  },
+  modelTtlMs: {
+    env: 'SOTTO_MODEL_TTL',
+    flag: 'model-ttl',
+    takes: 'seconds',
+    help: 'how long a model stays in memory that no job uses',
+    parse: (value: string) => integer(0, 30 * 86_400)(value) * 1000,
+    fallback: () => 600_000,
+  },
+  modelMemoryBytes: {
+    env: 'SOTTO_MODEL_MEMORY',
+    flag: 'model-memory',
+    takes: 'bytes',
+    help: 'what loaded models may take together; by default three quarters of the memory',
+    parse: bytes,
+    fallback: (): number | null => null,
+  },
+  cacheDir: {
+    env: 'SOTTO_CACHE_DIR',
+    flag: 'cache-dir',
+    takes: 'folder',
+    help: 'where quantised copies of weights are kept',
+    parse: (value: string) => resolve(value),
+    fallback: () => join(homedir(), '.cache', 'sotto'),
   },
   publicUrl: {
     env: 'SOTTO_PUBLIC_URL',
@@ -154,6 +243,38 @@ export const SETTINGS = {
     help: 'how long a request to the synchronous API may wait for its result',
     parse: (value: string) => integer(1, 3600)(value) * 1000,
     fallback: () => 120_000,
+  },
+  engine: {
+    env: 'SOTTO_ENGINE',
+    flag: 'engine',
+    takes: 'local|openai:url',
+    help: 'what runs the jobs: this machine, or a server that speaks OpenAI’s transcription API',
+    parse: engine,
+    fallback: (): EngineChoice => ({ kind: 'local' }),
+  },
+  engineApiKey: {
+    env: 'SOTTO_ENGINE_API_KEY',
+    flag: null,
+    takes: 'key',
+    help: "that server's API key",
+    parse: headerText,
+    fallback: (): string | null => null,
+  },
+  engineModel: {
+    env: 'SOTTO_ENGINE_MODEL',
+    flag: 'engine-model',
+    takes: 'name',
+    help: "that server's name of the model that all jobs run on; by default the name that a job was submitted with",
+    parse: text,
+    fallback: (): string | null => null,
+  },
+  engineTimeoutMs: {
+    env: 'SOTTO_ENGINE_TIMEOUT',
+    flag: 'engine-timeout',
+    takes: 'seconds',
+    help: 'how long that server may take for a recording, its upload included',
+    parse: (value: string) => integer(1, 7 * 86_400)(value) * 1000,
+    fallback: () => 3_600_000,
   },
   gpuFallback: {
     env: 'SOTTO_GPU_FALLBACK',
@@ -216,7 +337,7 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS
 type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
 
-const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken'])
+const SECRETS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken', 'engineApiKey'])
 
 export type Environment = Readonly<Record<string, string | undefined>>
 /** The flags that were given, by the name of their setting. */
@@ -237,7 +358,7 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
       return setting.parse(value)
     } catch (error) {
       const source = flag === undefined ? setting.env : `--${setting.flag}`
-      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(value)
+      const got = SECRETS.has(name) ? 'something else (hidden)' : JSON.stringify(withoutCredentials(value))
       problems.push(`${source} takes ${error instanceof Error ? error.message : setting.takes}; got ${got}`)
       return setting.fallback()
     }
@@ -246,12 +367,22 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   const values = Object.fromEntries(names.map((name) => [name, read(name)])) as Values
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
-  const { hubEndpoint, hubToken, hubHome, hubOffline, threads, ...rest } = values
+  const { hubEndpoint, hubToken, hubHome, hubOffline, engineApiKey, engineModel, engineTimeoutMs, ...others } = values
+  const { threads, modelMemoryBytes, ...rest } = others
+  const remote = { apiKey: engineApiKey, model: engineModel, timeoutMs: engineTimeoutMs }
+  const cores = availableParallelism()
   return Object.freeze({
     ...rest,
-    threads: threads ?? Math.max(1, Math.floor(availableParallelism() / rest.workers)),
+    engine: Object.freeze(rest.engine.kind === 'openai' ? { ...rest.engine, ...remote } : rest.engine),
+    threads: Math.min(cores, threads ?? Math.max(1, Math.floor(cores / rest.workers))),
+    modelMemoryBytes: modelMemoryBytes ?? Math.floor(MODELS_SHARE * memoryBytes()),
     hub: Object.freeze({ endpoint: hubEndpoint, token: hubToken, home: hubHome, offline: hubOffline }),
   })
+}
+
+/** A URL's user and password do not belong into it, and may be there all the same. */
+function withoutCredentials(value: string): string {
+  return value.replace(/\/\/[^/]*@/g, '//…@')
 }
 
 /** Variables that look like Sotto's and are none: most likely misspelt. */

@@ -37,6 +37,25 @@ export function httpUrl(value: string): URL {
   return url
 }
 
+export type EngineChoice = { readonly kind: 'local' } | { readonly kind: 'openai'; readonly baseUrl: string }
+
+/** What runs the jobs. An address without a path gets the one that OpenAI's API has everywhere. */
+export function engine(value: string): EngineChoice {
+  if (value === 'local') return { kind: 'local' }
+  const url = value.startsWith('openai:') ? URL.parse(value.slice('openai:'.length)) : null
+  const isUsable = url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === ''
+  if (!isUsable || url.username !== '' || url.password !== '') {
+    throw new Error('local, or openai:<URL> without a user and password, such as openai:http://gpu.example.com:8000/v1')
+  }
+  return { kind: 'openai', baseUrl: url.origin + (url.pathname === '/' ? '/v1' : url.pathname.replace(/\/+$/, '')) }
+}
+
+/** What can stand in a header. */
+export function headerText(value: string): string {
+  if (!/^[\x21-\x7e]+$/.test(value)) throw new Error('visible ASCII characters')
+  return value
+}
+
 export function list(value: string): readonly string[] {
   return value
     .split(',')

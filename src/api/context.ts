@@ -4,6 +4,9 @@ import type { Catalogue } from '../models/catalogue.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { ApiKeys } from './api-keys.ts'
 
+/** This server's engine, or another server that is called by OpenAI's API. */
+export const FRAMEWORKS = ['onnxruntime', 'openai-api'] as const
+
 export interface ApiSettings {
   /** What returned URLs start with; null: what the request came in by. */
   readonly publicUrl: URL | null
@@ -11,6 +14,8 @@ export interface ApiSettings {
   readonly maxUploadBytes: number
   readonly uploadUrlTtlSeconds: number
   readonly pollUrlTtlSeconds: number
+  /** What runs the models. */
+  readonly framework: (typeof FRAMEWORKS)[number]
   /** Whether `gpuflex` jobs can be served at all. */
   readonly servesGpuTier: boolean
   readonly syncTimeoutMs: number

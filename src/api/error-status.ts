@@ -1,6 +1,12 @@
 /** The HTTP status for each code of the other rooms' errors; what is not here is a fault of the server. */
 const STATUS: Readonly<Record<string, number>> = {
   'input.invalid': 400,
+  'input.unsupported': 400,
+  'engine.unreachable': 503,
+  'engine.unavailable': 503,
+  'engine.timeout': 503,
+  'engine.forbidden': 503,
+  'engine.refused': 422,
   'model.unknown': 404,
   'model.unreachable': 503,
   'model.forbidden': 503,

@@ -5,6 +5,7 @@ import { SERVICE_TIERS } from '../jobs/job.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { describeParameters } from '../models/whisper-input.ts'
 import { authenticate } from './authentication.ts'
+import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { errors } from './schemas.ts'
@@ -32,20 +33,22 @@ const ModelSchema = Type.Object({
   owned_by: Type.String(),
   name: Type.String(),
   type: Type.Literal('automatic-speech-recognition'),
-  framework: Type.Literal('onnxruntime'),
+  framework: Type.Enum(FRAMEWORKS, {
+    description: 'What runs it: onnxruntime, the engine of this server; openai-api, another server.',
+  }),
   description: Type.String(),
   license: nullable(Type.String()),
   parameterCount: nullable(Type.Integer()),
   sizeBytes: nullable(Type.Integer({ description: 'Of the weights.' })),
   languages: nullable(Type.Array(Type.String())),
-  weightsPresent: Type.Boolean({ description: 'Whether the weights are here, or will be fetched at first use.' }),
+  weightsPresent: Type.Boolean({ description: 'False: the weights are fetched at first use.' }),
   endpoints: Type.Object({ async: TierUrls, sync: TierUrls }),
   parameters: Type.Array(ParameterSchema),
 })
 
 /** What can be submitted to, in a superset of the form that OpenAI's clients read. */
 export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { catalogue, models } = context
+  const { catalogue, models, settings } = context
 
   const describe = async (
     model: ModelDescription,
@@ -57,7 +60,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     owned_by: model.publisher,
     name: model.name,
     type: 'automatic-speech-recognition',
-    framework: 'onnxruntime',
+    framework: settings.framework,
     description: model.description,
     license: model.license,
     parameterCount: model.parameters,

@@ -2,11 +2,9 @@ import type { Command } from 'commander'
 
 /** The process that a worker starts for its engine; not for people. */
 export function addEngineCommand(program: Command): void {
-  program
-    .command('engine <threads> <temporary-folder>', { hidden: true })
-    .action(async (threads: string, temporaryFolder: string) => {
-      // Loaded here alone: no other command may carry the native libraries.
-      const { runEngine } = await import('../worker/engine.ts')
-      runEngine({ threads: Number(threads), temporaryFolder })
-    })
+  program.command('engine', { hidden: true }).action(async () => {
+    // Loaded here alone: no other command may carry the native libraries.
+    const { runEngine } = await import('../worker/engine.ts')
+    runEngine()
+  })
 }

@@ -45,7 +45,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext):
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
-  addSettings(command, ['models', 'threads'])
+  addSettings(command, ['models', 'threads', 'precision', 'cacheDir'])
   for (const parameter of describeParameters()) {
     const values = parameter.values?.join('|') ?? parameter.type
     const note = `(default: ${JSON.stringify(parameter.default)})`
@@ -78,10 +78,13 @@ async function transcribeFiles(
   await using stack = new AsyncDisposableStack()
   const temporaryFolder = await mkdtemp(join(tmpdir(), 'sotto-'))
   stack.defer(() => rm(temporaryFolder, { recursive: true, force: true }))
-  const engine = stack.use(new EngineProcess({ threads: config.threads, temporaryFolder }))
+  const { threads, precision, cacheDir: cacheFolder } = config
+  const engine = stack.use(
+    new EngineProcess({ modelFolder, threads, precision, batch: 1, temporaryFolder, cacheFolder }),
+  )
   for (const file of files) {
     try {
-      const task = { modelFolder, audioPath: resolve(file), options, maxAudioSeconds: null }
+      const task = { audioPath: resolve(file), options, maxAudioSeconds: null }
       const transcript = await transcribeFile(file, task, engine, signal)
       await write(transcript, file, files.length > 1, flags)
     } catch (error) {

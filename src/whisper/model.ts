@@ -1,20 +1,33 @@
+import { tmpdir } from 'node:os'
 import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
-import { CPU } from './inference/device.ts'
-import type { Device } from './inference/device.ts'
+import { openQuantisedCopy } from './checkpoint/quantised-copy.ts'
+import { CPU } from './device.ts'
+import type { Device } from './device.ts'
 import { DEFAULT_DEVICE_MEMORY, deviceNeed, slotsFor } from './inference/device-memory.ts'
 import { loadOnDevice } from './inference/device-model.ts'
 import { loadOnHost } from './inference/host-model.ts'
+import { planQuantisation } from './inference/precision.ts'
+import type { Precision } from './options.ts'
 import type { Slot } from './inference/slot.ts'
 import { Tokenizer } from './tokenizer/tokenizer.ts'
 
 /** Requests may name any tokens; what they share is worth keeping, not what each one made. */
 const MAX_MASKS = 16
 
+const FLOAT_BYTES = { F32: 4, F16: 2 } as const
+
+/** Integers are for the CPU; what devices gain by them differs. */
+const UNQUANTISED = { encoder: null, decoder: null } as const
+
 export interface LoadOptions {
   readonly threads: number
   /** Windows that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. */
   readonly slots?: number
+  /** f32 unless it is said. On a device anything else is float16, where it has that. */
+  readonly precision?: Precision
+  /** Where quantised copies of checkpoints are kept; is needed for any precision but f32. */
+  readonly cacheFolder?: string
   /** As `openDevice` found it; the CPU unless it is said. */
   readonly device?: Device
   /** Of the device. */
@@ -50,12 +63,20 @@ export class WhisperModel implements AsyncDisposable {
    * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
    */
   static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
-    const checkpoint = await readCheckpoint(folder)
+    const { precision = 'f32', cacheFolder = tmpdir(), device = CPU, signal } = options
+    const stored = await readCheckpoint(folder)
+    const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
+    const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
     const tokenizer = await Tokenizer.load(folder, checkpoint)
-    options.signal?.throwIfAborted()
-    const slots = options.slots ?? defaultSlots(checkpoint, options)
-    const load = options.device?.name === 'webgpu' ? loadOnDevice : loadOnHost
-    const inference = await load(checkpoint, tokenizer.timestampBegin, { device: CPU, ...options, slots })
+    signal?.throwIfAborted()
+    const floats = precision === 'f32' ? 'F32' : device.floats
+    const slots = options.slots ?? defaultSlots(checkpoint, { ...device, floats }, options.memoryBytes)
+    const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
+    const inference = await load(checkpoint, tokenizer.timestampBegin, {
+      ...options,
+      device: { ...device, floats },
+      slots,
+    })
     return new WhisperModel(checkpoint, tokenizer, inference, slots)
   }
 
@@ -86,10 +107,6 @@ export class WhisperModel implements AsyncDisposable {
   }
 }
 
-function defaultSlots(
-  checkpoint: Checkpoint,
-  { device = CPU, memoryBytes = DEFAULT_DEVICE_MEMORY }: LoadOptions,
-): number {
-  if (device.name === 'cpu') return 1
-  return slotsFor(deviceNeed(checkpoint, device.precision === 'F16' ? 2 : 4), memoryBytes)
+function defaultSlots(checkpoint: Checkpoint, device: Device, memoryBytes = DEFAULT_DEVICE_MEMORY): number {
+  return device.name === 'cpu' ? 1 : slotsFor(deviceNeed(checkpoint, FLOAT_BYTES[device.floats]), memoryBytes)
 }

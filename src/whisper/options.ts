@@ -58,3 +58,10 @@ export interface WordOptions {
   /** Seconds of silence around what looks made up from which on it is skipped; null: nothing is. */
   readonly hallucinationSilenceThreshold: number | null
 }
+
+export const PRECISIONS = ['auto', 'f32', 'q8', 'q4'] as const
+/**
+ * How the weights of linear layers are kept and multiplied: `f32` as they are; `q8` in 8-bit integer arithmetic; `q4` with four bits in
+ * the decoder and eight in the encoder; `auto` with what is fastest among what leaves the words as they are.
+ */
+export type Precision = (typeof PRECISIONS)[number]

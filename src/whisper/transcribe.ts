@@ -18,6 +18,8 @@ const PROMPT_RESET_TEMPERATURE = 0.5
 
 export interface TranscribeControl {
   readonly signal?: AbortSignal
+  /** Is waited for before each window; what it gives is disposed of behind it. */
+  readonly enterWindow?: () => Promise<Disposable>
   readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
 }
 
@@ -31,7 +33,7 @@ export async function transcribe(
   model: WhisperModel,
   features: AudioFeatures,
   options: TranscribeOptions,
-  { signal, onProgress }: TranscribeControl = {},
+  { signal, enterWindow, onProgress }: TranscribeControl = {},
 ): Promise<Transcription> {
   const { tokenizer, dimensions } = model
   using slot = model.slot()
@@ -87,6 +89,7 @@ export async function transcribe(
 
   for (const clip of clipsOf(options.clipTimestamps, features.contentFrames)) {
     for (let seek = clip.start; seek < clip.end;) {
+      using _ = await enterWindow?.()
       signal?.throwIfAborted()
       seek = await transcribeWindow(seek, Math.min(WINDOW_FRAMES, clip.end - seek))
       onProgress?.({

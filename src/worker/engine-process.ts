@@ -3,12 +3,15 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { EngineProgress, EngineReply, EngineRequest, EngineTask } from './engine-protocol.ts'
+import type { EngineProgress, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
 import { EngineProcessError } from './errors.ts'
 import type { Transcription } from '../whisper/result.ts'
 
-/** A native call can't be interrupted: a task that has not ended this long after its abort is ended with its process. */
+/** A native call can't be interrupted: when nothing else runs, a task that has not ended this long after its abort ends the process. */
 const ABORT_GRACE_MS = 1000
+
+/** Longer than any native call takes; the longest is the encoder of a large model on a slow core. */
+const STALL_MS = 300_000
 
 /** The command line's hidden command; the extension differs between a checkout and a compiled package. */
 const MAIN = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
@@ -17,28 +20,43 @@ interface Running {
   readonly resolve: (transcription: Transcription) => void
   readonly reject: (error: unknown) => void
   readonly onProgress: ((progress: EngineProgress) => void) | undefined
+  /** Nobody waits for it any more, but the process has not let go of it. */
+  isAbandoned: boolean
 }
 
 /**
- * The engine in a process of its own: inference blocks its thread, and a native crash or a leak ends with the process. It is
- * started when it is first needed and again after it died; it keeps the model of its last task loaded.
+ * The engine in a process of its own: inference blocks its thread, and a native crash or a leak ends with the process, which gives its
+ * memory back. It is started when it is first needed and again after it died.
  */
 export class EngineProcess implements AsyncDisposable {
-  readonly #threads: number
-  readonly #temporaryFolder: string
+  readonly #settings: EngineSettings
+  readonly #stallMs: number
+  readonly #running = new Map<number, Running>()
+  readonly #listeners = new Set<() => void>()
   #child: ChildProcess | undefined
-  #running: Running | undefined
-  #pings = new Map<number, () => void>()
-  #lastPing = 0
+  #stallTimer: NodeJS.Timeout | undefined
+  #isPaused = false
+  #lastId = 0
 
-  constructor(options: { readonly threads: number; readonly temporaryFolder: string }) {
-    this.#threads = options.threads
-    this.#temporaryFolder = options.temporaryFolder
+  /** @param options.stallMs how long the process may be silent while it has tasks */
+  constructor(settings: EngineSettings, options: { readonly stallMs?: number } = {}) {
+    this.#settings = settings
+    this.#stallMs = options.stallMs ?? STALL_MS
+  }
+
+  /** Undefined while it does not run. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Tasks that it holds, those included that were aborted inside a native call. */
+  get tasks(): number {
+    return this.#running.size
   }
 
   /**
-   * @throws EngineProcessError `engine.crashed` when the process dies, or with the code of what the engine reports
-   * @throws the signal's reason when it is aborted, at once or within a second
+   * @throws EngineProcessError `engine.crashed` when the process dies or hangs, or with the code of what the engine reports
+   * @throws the signal's reason when it is aborted, at once
    */
   async transcribe(
     task: EngineTask,
@@ -46,47 +64,56 @@ export class EngineProcess implements AsyncDisposable {
   ): Promise<Transcription> {
     const { signal, onProgress } = options
     signal.throwIfAborted()
-    if (this.#running !== undefined) throw new Error('The engine process runs one task at a time.')
     const child = this.#start()
+    const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<Transcription>()
-    this.#running = { resolve, reject, onProgress }
-
-    let killTimer: NodeJS.Timeout | undefined
+    const running: Running = { resolve, reject, onProgress, isAbandoned: false }
+    this.#running.set(id, running)
     const onAbort = (): void => {
-      send(child, { type: 'abort' })
-      killTimer = setTimeout(() => child.kill('SIGKILL'), ABORT_GRACE_MS)
+      running.isAbandoned = true
+      send(child, { type: 'abort', id })
+      setTimeout(() => this.#killIfAbandoned(child, id), ABORT_GRACE_MS).unref()
+      reject(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      send(child, { type: 'transcribe', task })
+      send(child, { type: 'transcribe', id, task })
+      this.#watch()
       return await promise
-    } catch (error) {
-      signal.throwIfAborted()
-      throw error
     } finally {
-      clearTimeout(killTimer)
       signal.removeEventListener('abort', onAbort)
-      this.#running = undefined
     }
   }
 
-  /** Resolves when the process answers. A process that runs a task may be inside a native call, so it is not asked. */
-  async ping(signal: AbortSignal): Promise<void> {
-    if (this.#running !== undefined) return
+  /** Starts the process where it does not run; resolves with its next sign of life. */
+  async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const child = this.#start()
-    const id = ++this.#lastPing
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    this.#pings.set(id, resolve)
+    // Whatever it says, it is there; an exit aborts the wait.
+    const exited = new AbortController()
+    const onExit = (): void =>
+      exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.', { retryable: true }))
+    child.once('exit', onExit)
     try {
-      send(child, { type: 'ping', id })
-      await promise
+      await once(child, 'message', { signal: AbortSignal.any([signal, exited.signal]) })
     } finally {
-      this.#pings.delete(id)
-      signal.removeEventListener('abort', onAbort)
+      child.off('exit', onExit)
     }
+  }
+
+  /** Begins no further window; resolves when it is inside none. */
+  async pause(): Promise<void> {
+    this.#isPaused = true
+    const child = this.#child
+    if (child === undefined) return
+    const paused = new Promise<void>((resolve) => this.#listeners.add(resolve))
+    send(child, { type: 'pause' })
+    await paused
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    if (this.#child !== undefined) send(this.#child, { type: 'resume' })
   }
 
   /** Ends the process. */
@@ -100,7 +127,7 @@ export class EngineProcess implements AsyncDisposable {
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
-    const child = fork(MAIN, ['engine', String(this.#threads), this.#temporaryFolder], {
+    const child = fork(MAIN, ['engine'], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: [],
@@ -109,38 +136,75 @@ export class EngineProcess implements AsyncDisposable {
     child.on('error', (cause) => this.#lose(child, 'could not be started', cause))
     child.on('exit', (code, signal) => this.#lose(child, `ended with ${signal ?? `exit code ${code}`}`))
     this.#child = child
+    send(child, { type: 'start', settings: this.#settings })
+    if (this.#isPaused) send(child, { type: 'pause' })
     return child
   }
 
   #lose(child: ChildProcess, how: string, cause?: unknown): void {
     if (this.#child !== child) return
     this.#child = undefined
-    this.#running?.reject(
-      new EngineProcessError('engine.crashed', `The engine process ${how}.`, { retryable: true, cause }),
-    )
+    const running = [...this.#running.values()]
+    this.#running.clear()
+    this.#watch()
+    this.#tellPaused()
+    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { retryable: true, cause })
+    for (const { reject } of running) reject(error)
   }
 
   #receive(reply: EngineReply): void {
+    this.#watch()
+    if (reply.type === 'alive') return
+    if (reply.type === 'paused') {
+      this.#tellPaused()
+      return
+    }
+    const running = this.#running.get(reply.id)
+    if (reply.type === 'progress') {
+      running?.onProgress?.(reply.progress)
+      return
+    }
+    this.#running.delete(reply.id)
+    this.#watch()
     switch (reply.type) {
-      case 'pong':
-        this.#pings.get(reply.id)?.()
-        return
-      case 'progress':
-        this.#running?.onProgress?.(reply.progress)
-        return
       case 'done':
-        this.#running?.resolve(reply.transcription)
+        running?.resolve(reply.transcription)
         return
       case 'aborted':
-        this.#running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.', { retryable: true }))
+        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.', { retryable: true }))
         return
       case 'failed': {
         const { code, message, retryable, stack } = reply.error
         const cause = new Error(message)
         cause.stack = stack
-        this.#running?.reject(new EngineProcessError(code, message, { retryable, cause }))
+        running?.reject(new EngineProcessError(code, message, { retryable, cause }))
       }
     }
+  }
+
+  #tellPaused(): void {
+    const listeners = [...this.#listeners]
+    this.#listeners.clear()
+    for (const listener of listeners) listener()
+  }
+
+  /** From each sign of life on, the process has so long to give another one. */
+  #watch(): void {
+    clearTimeout(this.#stallTimer)
+    if (this.#running.size === 0) return
+    this.#stallTimer = setTimeout(() => {
+      const child = this.#child
+      if (child === undefined) return
+      this.#lose(child, `gave no sign of life for ${this.#stallMs / 1000} s`)
+      child.kill('SIGKILL')
+    }, this.#stallMs)
+    this.#stallTimer.unref()
+  }
+
+  /** What others wait for goes on; a process that computes for nobody ends. */
+  #killIfAbandoned(child: ChildProcess, id: number): void {
+    const isForNobody = [...this.#running.values()].every(({ isAbandoned }) => isAbandoned)
+    if (this.#child === child && this.#running.has(id) && isForNobody) child.kill('SIGKILL')
   }
 }
 

@@ -1,10 +1,22 @@
-import type { TranscribeOptions } from '../whisper/options.ts'
+import type { Precision, TranscribeOptions } from '../whisper/options.ts'
 import type { Transcription } from '../whisper/result.ts'
+
+/** What an engine process is: one checkpoint, and how it runs. */
+export interface EngineSettings {
+  /** Folder of the checkpoint. */
+  readonly modelFolder: string
+  readonly precision: Precision
+  readonly threads: number
+  /** Tasks that run at the same time; their windows are decoded together. */
+  readonly batch: number
+  /** For the log-mel of recordings. */
+  readonly temporaryFolder: string
+  /** For quantised copies of checkpoints. */
+  readonly cacheFolder: string
+}
 
 /** What the engine process is asked to transcribe. */
 export interface EngineTask {
-  /** Folder of the checkpoint. */
-  readonly modelFolder: string
   /** The recording, a local file. */
   readonly audioPath: string
   readonly options: TranscribeOptions
@@ -20,19 +32,25 @@ export interface EngineProgress {
   readonly totalSeconds: number | null
 }
 
-/** From the worker to its engine process. One task at a time. */
+/** From the worker to its engine process; `start` comes first. */
 export type EngineRequest =
-  | { readonly type: 'transcribe'; readonly task: EngineTask }
-  | { readonly type: 'abort' }
-  | { readonly type: 'ping'; readonly id: number }
+  | { readonly type: 'start'; readonly settings: EngineSettings }
+  | { readonly type: 'transcribe'; readonly id: number; readonly task: EngineTask }
+  | { readonly type: 'abort'; readonly id: number }
+  /** No further window is begun until `resume`. */
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
 
 /** From the engine process to its worker. */
 export type EngineReply =
-  | { readonly type: 'pong'; readonly id: number }
-  | { readonly type: 'progress'; readonly progress: EngineProgress }
-  | { readonly type: 'done'; readonly transcription: Transcription }
-  | { readonly type: 'aborted' }
-  | { readonly type: 'failed'; readonly error: EngineFailure }
+  /** Its event loop turns; sent at intervals. */
+  | { readonly type: 'alive' }
+  /** It is inside no window. */
+  | { readonly type: 'paused' }
+  | { readonly type: 'progress'; readonly id: number; readonly progress: EngineProgress }
+  | { readonly type: 'done'; readonly id: number; readonly transcription: Transcription }
+  | { readonly type: 'aborted'; readonly id: number }
+  | { readonly type: 'failed'; readonly id: number; readonly error: EngineFailure }
 
 /** An error of the engine process, in a form that survives the way between processes. */
 export interface EngineFailure {

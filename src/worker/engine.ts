@@ -1,76 +1,98 @@
 import process from 'node:process'
-import { openFeatures } from '../whisper/audio/features.ts'
+import { ThreadedFeatures } from '../whisper/audio/threaded-features.ts'
 import { EngineError } from '../whisper/errors.ts'
 import { WhisperModel } from '../whisper/model.ts'
 import { transcribe } from '../whisper/transcribe.ts'
 import type { Transcription } from '../whisper/result.ts'
-import type { EngineFailure, EngineProgress, EngineReply, EngineRequest, EngineTask } from './engine-protocol.ts'
+import type { EngineFailure, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
+import { Gate } from './gate.ts'
 
 /** Progress more often than this would only fill the channel. */
 const PROGRESS_INTERVAL_MS = 100
+const ALIVE_INTERVAL_MS = 500
 
 /** The engine process's own side: answers its worker's requests until the worker goes. */
-export function runEngine(options: { readonly threads: number; readonly temporaryFolder: string }): void {
-  const engine = new Engine(options)
-  let abort: AbortController | undefined
-
+export function runEngine(): void {
+  let engine: Engine | undefined
   process.on('message', (message) => {
     const request = message as EngineRequest
-    switch (request.type) {
-      case 'ping':
-        reply({ type: 'pong', id: request.id })
-        return
-      case 'abort':
-        abort?.abort()
-        return
-      case 'transcribe': {
-        const controller = new AbortController()
-        abort = controller
-        void engine.transcribe(request.task, controller.signal).then(
-          (transcription) => reply({ type: 'done', transcription }),
-          (error: unknown) =>
-            reply(controller.signal.aborted ? { type: 'aborted' } : { type: 'failed', error: failureOf(error) }),
-        )
-      }
-    }
+    if (request.type === 'start') engine = new Engine(request.settings)
+    else engine?.receive(request)
   })
+  setInterval(() => reply({ type: 'alive' }), ALIVE_INTERVAL_MS)
   // The worker is gone, perhaps by a kill -9: nobody waits for what runs here.
   process.on('disconnect', () => process.exit(0))
 }
 
 class Engine {
-  readonly #threads: number
-  readonly #temporaryFolder: string
-  #loaded: { readonly folder: string; readonly model: WhisperModel } | undefined
+  readonly #settings: EngineSettings
+  readonly #features = new ThreadedFeatures()
+  readonly #gate = new Gate(() => reply({ type: 'paused' }))
+  readonly #running = new Map<number, AbortController>()
+  #model: Promise<WhisperModel> | undefined
 
-  constructor(options: { readonly threads: number; readonly temporaryFolder: string }) {
-    this.#threads = options.threads
-    this.#temporaryFolder = options.temporaryFolder
+  constructor(settings: EngineSettings) {
+    this.#settings = settings
   }
 
-  async transcribe(task: EngineTask, signal: AbortSignal): Promise<Transcription> {
-    const model = await this.#model(task.modelFolder, signal)
-    const report = throttled((progress: EngineProgress) => reply({ type: 'progress', progress }))
-    await using features = await openFeatures(task.audioPath, {
+  receive(request: Exclude<EngineRequest, { type: 'start' }>): void {
+    switch (request.type) {
+      case 'transcribe':
+        void this.#run(request.id, request.task)
+        return
+      case 'abort':
+        this.#running.get(request.id)?.abort()
+        return
+      case 'pause':
+        this.#gate.close()
+        return
+      case 'resume':
+        this.#gate.open()
+    }
+  }
+
+  async #run(id: number, task: EngineTask): Promise<void> {
+    const controller = new AbortController()
+    this.#running.set(id, controller)
+    try {
+      const transcription = await this.#transcribe(id, task, controller.signal)
+      reply({ type: 'done', id, transcription })
+    } catch (error) {
+      reply(controller.signal.aborted ? { type: 'aborted', id } : { type: 'failed', id, error: failureOf(error) })
+    } finally {
+      this.#running.delete(id)
+    }
+  }
+
+  async #transcribe(id: number, task: EngineTask, signal: AbortSignal): Promise<Transcription> {
+    const model = await this.#load()
+    const report = throttled(PROGRESS_INTERVAL_MS)
+    await using features = await this.#features.open(task.audioPath, {
       melBands: model.melBands,
-      temporaryFolder: this.#temporaryFolder,
+      temporaryFolder: this.#settings.temporaryFolder,
       maxSeconds: task.maxAudioSeconds,
       signal,
-      onProgress: (seconds) => report({ phase: 'decoding', seconds, totalSeconds: null }),
+      onProgress: (seconds) =>
+        report(() => reply({ type: 'progress', id, progress: { phase: 'decoding', seconds, totalSeconds: null } })),
     })
     return await transcribe(model, features, task.options, {
       signal,
-      onProgress: ({ seconds, totalSeconds }) => report({ phase: 'transcribing', seconds, totalSeconds }),
+      enterWindow: () => this.#gate.enter(),
+      onProgress: ({ seconds, totalSeconds }) =>
+        report(() => reply({ type: 'progress', id, progress: { phase: 'transcribing', seconds, totalSeconds } })),
     })
   }
 
-  async #model(folder: string, signal: AbortSignal): Promise<WhisperModel> {
-    if (this.#loaded?.folder === folder) return this.#loaded.model
-    await this.#loaded?.model[Symbol.asyncDispose]()
-    this.#loaded = undefined
-    const model = await WhisperModel.load(folder, { threads: this.#threads, signal })
-    this.#loaded = { folder, model }
-    return model
+  /** Once for all tasks, and again when it has failed. */
+  async #load(): Promise<WhisperModel> {
+    const { modelFolder, threads, batch, precision, cacheFolder } = this.#settings
+    this.#model ??= WhisperModel.load(modelFolder, { threads, slots: batch, precision, cacheFolder })
+    try {
+      return await this.#model
+    } catch (error) {
+      this.#model = undefined
+      throw error
+    }
   }
 }
 
@@ -79,13 +101,13 @@ function reply(message: EngineReply): void {
   process.send?.(message, undefined, undefined, () => undefined)
 }
 
-function throttled<T>(call: (value: T) => void): (value: T) => void {
+function throttled(intervalMs: number): (call: () => void) => void {
   let nextAt = 0
-  return (value) => {
+  return (call) => {
     const now = performance.now()
     if (now < nextAt) return
-    nextAt = now + PROGRESS_INTERVAL_MS
-    call(value)
+    nextAt = now + intervalMs
+    call()
   }
 }
 

@@ -2,14 +2,10 @@ import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import type { JobError } from '../jobs/job.ts'
 import type { ClaimedJob, JobStore, Lease } from '../jobs/store.ts'
-import type { DownloadProgress, ModelCache } from '../models/model-cache.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
-import type { EngineProcess } from './engine-process.ts'
-import { transcribeOptions } from './transcribe-options.ts'
-
-const DOWNLOAD_LOG_MS = 2000
+import type { Transcriber } from './transcriber.ts'
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
@@ -27,7 +23,7 @@ class Stopped extends Error {
 export interface JobRunOptions {
   readonly jobs: JobStore
   readonly payloads: PayloadStore
-  readonly models: ModelCache
+  readonly transcriber: Transcriber
   readonly logger: Logger
   readonly leaseMs: number
   /** Retryable errors, and crashes of the engine, that a job may have before it fails. */
@@ -37,14 +33,12 @@ export interface JobRunOptions {
 /** One claimed job, from its lease to its settling. */
 export class JobRun {
   readonly #options: JobRunOptions
-  readonly #engine: EngineProcess
   readonly #claimed: ClaimedJob
   readonly #abort = new AbortController()
   readonly #logger: Logger
 
-  constructor(options: JobRunOptions, engine: EngineProcess, claimed: ClaimedJob) {
+  constructor(options: JobRunOptions, claimed: ClaimedJob) {
     this.#options = options
-    this.#engine = engine
     this.#claimed = claimed
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
@@ -101,12 +95,12 @@ export class JobRun {
     const { job } = this.#claimed
     const { signal } = this.#abort
     signal.throwIfAborted()
-    const options = transcribeOptions(readWhisperInput(job.input))
-    const { folder } = await this.#options.models.open(job.model, { signal, onProgress: logDownload(this.#logger) })
-    await using recording = await this.#options.payloads.openLocal(job.payloadKey, signal)
-    return await this.#engine.transcribe(
-      { modelFolder: folder, audioPath: recording.path, options, maxAudioSeconds: job.maxAudioSeconds },
-      { signal },
+    const input = readWhisperInput(job.input)
+    const { payloads, transcriber } = this.#options
+    await using recording = await payloads.openLocal(job.payloadKey, signal)
+    return await transcriber.transcribe(
+      { model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
+      { signal, logger: this.#logger },
     )
   }
 
@@ -139,17 +133,6 @@ export class JobRun {
     const cause = code === 'engine.crashed' ? 'crash' : 'error'
     const became = await jobs.retry(lease, cause, { code, message }, this.#options.limits)
     this.#logger.error({ err: error, code, became }, 'job broke off')
-  }
-}
-
-/** Weights may take minutes, in which the log shall not be silent. */
-function logDownload(logger: Logger): (progress: DownloadProgress) => void {
-  let nextMs = 0
-  return ({ receivedBytes, totalBytes }) => {
-    if (performance.now() < nextMs) return
-    nextMs = performance.now() + DOWNLOAD_LOG_MS
-    const percent = Math.floor((100 * receivedBytes) / totalBytes)
-    logger.info(`fetching weights: ${percent} % of ${Math.ceil(totalBytes / 1e6)} MB`)
   }
 }
 

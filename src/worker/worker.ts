@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceTier } from '../jobs/job.ts'
 import type { ClaimedJob } from '../jobs/store.ts'
-import { EngineProcess } from './engine-process.ts'
 import { JobRun } from './job-run.ts'
 import type { JobRunOptions } from './job-run.ts'
 import { Wakeup } from './wakeup.ts'
@@ -10,11 +9,8 @@ import { Wakeup } from './wakeup.ts'
 const CLAIM_RETRY_MS = 1000
 
 export interface WorkerOptions extends JobRunOptions {
-  /** Jobs that run at the same time, each in an engine process of its own. */
+  /** Jobs that run at the same time. */
   readonly slots: number
-  /** Threads of each engine process. */
-  readonly threads: number
-  readonly temporaryFolder: string
   /** The tier that this worker is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
@@ -25,38 +21,35 @@ export class Worker implements AsyncDisposable {
   readonly #options: WorkerOptions
   readonly #stop = new AbortController()
   readonly #wakeup = new Wakeup()
-  readonly #engines: readonly EngineProcess[]
   readonly #loops: readonly Promise<void>[]
   readonly #subscription: Disposable
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#engines = Array.from({ length: options.slots }, () => new EngineProcess(options))
     this.#subscription = options.jobs.on('claimable', () => this.#wakeup.ring())
-    this.#loops = this.#engines.map((engine) => this.#loop(engine))
+    this.#loops = Array.from({ length: options.slots }, () => this.#loop())
   }
 
-  /** Fails unless an engine process answers. */
+  /** Fails unless its transcriber answers. */
   async check(signal: AbortSignal): Promise<void> {
     this.#stop.signal.throwIfAborted()
-    await Promise.any(this.#engines.map((engine) => engine.ping(signal)))
+    await this.#options.transcriber.check(signal)
   }
 
-  /** Gives running jobs back and ends the engine processes. */
+  /** Gives running jobs back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     this.#subscription[Symbol.dispose]()
     await Promise.all(this.#loops)
-    await Promise.all(this.#engines.map((engine) => engine[Symbol.asyncDispose]()))
   }
 
-  async #loop(engine: EngineProcess): Promise<void> {
+  async #loop(): Promise<void> {
     const stop = this.#stop.signal
     while (!stop.aborted) {
       const moment = this.#wakeup.now()
       const claimed = await this.#claim(stop)
       if (claimed === undefined) await this.#wakeup.since(moment, stop)
-      else await new JobRun(this.#options, engine, claimed).run(stop)
+      else await new JobRun(this.#options, claimed).run(stop)
     }
   }
 

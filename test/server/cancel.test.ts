@@ -13,7 +13,7 @@ let dataDir: string
 beforeAll(async () => {
   stack = new AsyncDisposableStack()
   dataDir = stack.use(await temporaryFolder()).path
-  const server = stack.use(await Server.start({ dataDir }))
+  const server = stack.use(await Server.start({ dataDir, arguments: ['--batch', '1'] }))
   client = new Client(server.url, server.newKey ?? '')
 })
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { Client } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
 import { Server, temporaryFolder } from '../support/server.ts'
@@ -71,6 +71,11 @@ describe('kill -9 of the server', () => {
   })
 })
 
+/** Its engine process, as soon as there is one. */
+async function engineOf(server: Server): Promise<number> {
+  return await vi.waitFor(() => server.engine(), { timeout: 10_000, interval: 20 })
+}
+
 describe('kill -9 of the engine process', () => {
   test('in the middle of a job: it runs again in a new one, and the API never notices', async () => {
     await using folder = await temporaryFolder()
@@ -78,7 +83,7 @@ describe('kill -9 of the engine process', () => {
     await using _ = server
     const { id } = await client.submit(await client.upload(CLIP))
     await client.waitFor(id, (job) => job.status === 'processing')
-    const killed = await server.engine()
+    const killed = await engineOf(server)
     process.kill(killed, 'SIGKILL')
     expect(await (await fetch(`${server.url}/healthz`)).json()).toEqual({ status: 'ok' })
     expect((await client.finish(id)).status).toBe('success')

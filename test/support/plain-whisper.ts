@@ -163,6 +163,9 @@ function numbersOf({ file, type, offset, length }: TensorLocation): Float64Array
         return wide.getFloat32(0, true)
       })
     }
+    case 'I8':
+    case 'U8':
+      throw new Error(`${type} tensors are not read as numbers`)
   }
 }
 

@@ -46,11 +46,27 @@ export interface OpenFeaturesOptions {
   readonly onProgress?: (decodedSeconds: number) => void
 }
 
+/** A recording's log-mel before normalisation, in a form that can be handed to another thread. */
+export interface RawFeatures {
+  /** Frames by bands, float32. Whoever takes it closes it. */
+  readonly file: FileHandle
+  readonly melBands: number
+  readonly frames: number
+  /** Of all values and of the silence that follows them. */
+  readonly maximum: number
+  readonly samples: number
+}
+
 /**
  * @param path of a local media file, absolute
  * @throws EngineError as `decodeAudio`; `audio.empty`, `audio.too_long`; `engine.disk_full`
  */
 export async function openFeatures(path: string, options: OpenFeaturesOptions): Promise<AudioFeatures> {
+  return readFeatures(await computeFeatures(path, options))
+}
+
+/** As `openFeatures`, up to what the normalisation needs. */
+export async function computeFeatures(path: string, options: OpenFeaturesOptions): Promise<RawFeatures> {
   const { melBands, maxSeconds, signal, onProgress } = options
   if ((await stat(path)).size === 0) throw new EngineError('audio.empty', 'The file is empty. Upload a recording.')
   await using stack = new AsyncDisposableStack()
@@ -68,20 +84,25 @@ export async function openFeatures(path: string, options: OpenFeaturesOptions): 
   logMel.finish(emit)
   await spool.flush()
   stack.move()
-  return new SpooledFeatures(spool, logMel.samples)
+  const { file, frames, maximum } = spool
+  return { file, melBands, frames, maximum, samples: logMel.samples }
+}
+
+export function readFeatures(raw: RawFeatures): AudioFeatures {
+  return new SpooledFeatures(raw)
 }
 
 class SpooledFeatures implements AudioFeatures {
   readonly durationSeconds: number
   readonly contentFrames: number
   readonly melBands: number
-  readonly #spool: Spool
+  readonly #raw: RawFeatures
 
-  constructor(spool: Spool, samples: number) {
-    this.#spool = spool
-    this.melBands = spool.bands
-    this.durationSeconds = samples / SAMPLE_RATE
-    this.contentFrames = Math.floor((samples * 100) / SAMPLE_RATE)
+  constructor(raw: RawFeatures) {
+    this.#raw = raw
+    this.melBands = raw.melBands
+    this.durationSeconds = raw.samples / SAMPLE_RATE
+    this.contentFrames = Math.floor((raw.samples * 100) / SAMPLE_RATE)
   }
 
   async window(seek: number, frames: number): Promise<Float32Array> {
@@ -90,27 +111,39 @@ class SpooledFeatures implements AudioFeatures {
   }
 
   async firstWindow(): Promise<Float32Array> {
-    const count = Math.min(WINDOW_FRAMES, this.#spool.frames)
-    return await this.#read(0, count, normalise(SILENCE, this.#spool.maximum))
+    const count = Math.min(WINDOW_FRAMES, this.#raw.frames)
+    return await this.#read(0, count, normalise(SILENCE, this.#raw.maximum))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#spool[Symbol.asyncDispose]()
+    await this.#raw.file.close()
   }
 
   /** Turns frames by bands into bands by frames. */
   async #read(seek: number, count: number, rest: number): Promise<Float32Array> {
-    const { bands, maximum } = this.#spool
-    const raw = await this.#spool.read(seek, count)
+    const { melBands: bands, maximum } = this.#raw
+    const values = await readFrames(this.#raw, seek, count)
     const window = new Float32Array(bands * WINDOW_FRAMES)
     if (rest !== 0) window.fill(rest)
     for (let frame = 0; frame < count; frame++) {
       for (let band = 0; band < bands; band++) {
-        window[band * WINDOW_FRAMES + frame] = normalise(raw[frame * bands + band]!, maximum)
+        window[band * WINDOW_FRAMES + frame] = normalise(values[frame * bands + band]!, maximum)
       }
     }
     return window
   }
+}
+
+async function readFrames({ file, melBands, frames }: RawFeatures, seek: number, count: number): Promise<Float32Array> {
+  const values = new Float32Array(count * melBands)
+  const bytes = Buffer.from(values.buffer)
+  const position = seek * melBands * BYTES_PER_VALUE
+  for (let done = 0; done < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done)
+    if (bytesRead === 0) throw new RangeError(`no frames ${seek} to ${seek + count} in a recording of ${frames}`)
+    done += bytesRead
+  }
+  return values
 }
 
 /** Frames of raw values in a file that only this process can reach, and that goes with it. */
@@ -119,12 +152,12 @@ class Spool implements AsyncDisposable {
   frames = 0
   /** Of all values so far and of the silence that follows them. */
   maximum = SILENCE
-  readonly #file: FileHandle
+  readonly file: FileHandle
   #block: Float32Array
   #blockFrames = 0
 
   private constructor(file: FileHandle, bands: number) {
-    this.#file = file
+    this.file = file
     this.bands = bands
     this.#block = new Float32Array(bands * BLOCK_FRAMES)
   }
@@ -159,7 +192,7 @@ class Spool implements AsyncDisposable {
     const position = (this.frames - this.#blockFrames) * this.bands * BYTES_PER_VALUE
     try {
       for (let done = 0; done < bytes.length;) {
-        done += (await this.#file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
+        done += (await this.file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
       }
     } catch (cause) {
       throw new EngineError('engine.disk_full', 'The server’s disk is full or can’t be written.', { cause })
@@ -167,20 +200,8 @@ class Spool implements AsyncDisposable {
     this.#blockFrames = 0
   }
 
-  async read(seek: number, count: number): Promise<Float32Array> {
-    const values = new Float32Array(count * this.bands)
-    const bytes = Buffer.from(values.buffer)
-    const position = seek * this.bands * BYTES_PER_VALUE
-    for (let done = 0; done < bytes.length;) {
-      const { bytesRead } = await this.#file.read(bytes, done, bytes.length - done, position + done)
-      if (bytesRead === 0) throw new RangeError(`no frames ${seek} to ${seek + count} in a recording of ${this.frames}`)
-      done += bytesRead
-    }
-    return values
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close()
+    await this.file.close()
   }
 }
 

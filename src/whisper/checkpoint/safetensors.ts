@@ -4,9 +4,9 @@ import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { EngineError } from '../errors.ts'
 
-export const TENSOR_TYPES = ['F32', 'F16', 'BF16'] as const
+export const TENSOR_TYPES = ['F32', 'F16', 'BF16', 'I8', 'U8'] as const
 export type TensorType = (typeof TENSOR_TYPES)[number]
-const BYTES: Readonly<Record<TensorType, number>> = { F32: 4, F16: 2, BF16: 2 }
+export const BYTES_PER_VALUE: Readonly<Record<TensorType, number>> = { F32: 4, F16: 2, BF16: 2, I8: 1, U8: 1 }
 
 /** Where a tensor lies: little-endian, row-major, from `offset` on in `file`. */
 export interface TensorLocation {
@@ -57,7 +57,7 @@ export async function readSafetensors(path: string): Promise<ReadonlyMap<string,
         data_offsets: [begin, end],
       },
     ]) => {
-      const length = shape.reduce((product, extent) => product * extent, BYTES[dtype])
+      const length = shape.reduce((product, extent) => product * extent, BYTES_PER_VALUE[dtype])
       if (end - begin !== length || dataAt + end > size) {
         throw invalid(name, `tensor ${tensor} does not lie within the file, which may be cut off`)
       }
@@ -76,7 +76,8 @@ function parse(bytes: Buffer, name: string): Type.Static<typeof Header> {
   }
   if (typeof json !== 'object' || json === null) throw invalid(name, 'its header is not an object')
   const { __metadata__: _, ...tensors } = json as Record<string, unknown>
-  if (!Check(Header, tensors)) throw invalid(name, 'its header describes no tensors of type F32, F16 or BF16')
+  if (!Check(Header, tensors))
+    throw invalid(name, 'its header describes no tensors of the types F32, F16, BF16, I8 and U8')
   return tensors
 }
 

@@ -1,4 +1,5 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import { EMBEDDING, OUTPUT_PROJECTION } from '../checkpoint/quantised-copy.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { BuiltGraph } from './graph-builder.ts'
 import { Layers } from './layers.ts'
@@ -43,9 +44,10 @@ export function buildDecoder(checkpoint: Checkpoint, timestampBegin: number): Bu
   const maskTokens = graph.input('mask_tokens', 'F32', [1, nVocab])
   const top = graph.input('top', 'I64', [1])
 
-  const embedding = graph.weight('decoder.embed_tokens.weight', [nVocab, nState])
-  const positional = graph.weight('decoder.embed_positions.weight', [nTextCtx, nState])
-  let x = layers.add(graph.node('Gather', [embedding, tokens]), graph.node('Gather', [positional, positions]))
+  let x = layers.add(
+    graph.rows(EMBEDDING, [nVocab, nState], tokens),
+    graph.rows('decoder.embed_positions.weight', [nTextCtx, nState], positions),
+  )
   for (let layer = 0; layer < nTextLayer; layer++) {
     const name = `decoder.layers.${layer}`
     const pastKey = graph.input(`past_key_${layer}`, 'F32', ['w', nTextHead, 'c', headWidth])
@@ -83,7 +85,11 @@ export function buildDecoder(checkpoint: Checkpoint, timestampBegin: number): Bu
   }
 
   const wanted = layers.layerNorm(graph.node('Gather', [x, logitsAt]), 'decoder.layer_norm')
-  const logits = layers.add(graph.node('Gemm', [wanted, embedding], { transB: 1 }), maskTokens)
+  const projection = graph.typeOf(OUTPUT_PROJECTION) === undefined ? EMBEDDING : OUTPUT_PROJECTION
+  const logits = layers.add(
+    layers.linear(wanted, projection.replace(/\.weight$/, ''), nVocab, nState, false),
+    maskTokens,
+  )
   graph.output('logits', logits, ['k', nVocab])
   const zero = graph.integers([0])
   const text = graph.node('Slice', [logits, zero, graph.integers([timestampBegin]), graph.integers([1])])

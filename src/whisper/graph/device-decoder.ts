@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from './decoder.ts'
 import { GraphBuilder } from './graph-builder.ts'
-import type { BuiltGraph, Precision, Value } from './graph-builder.ts'
+import type { BuiltGraph, FloatType, Value } from './graph-builder.ts'
 import { Layers } from './layers.ts'
 import { rankText } from './rank-text.ts'
 import type { Ranking } from './rank-text.ts'
@@ -36,13 +36,13 @@ export interface DeviceDecoderGraph extends BuiltGraph {
 export function buildDeviceDecoder(
   checkpoint: Checkpoint,
   timestampBegin: number,
-  precision: Precision,
+  floats: FloatType,
 ): DeviceDecoderGraph {
   const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = checkpoint.dimensions
-  const graph = new GraphBuilder(checkpoint.tensors, precision)
+  const graph = new GraphBuilder(checkpoint.tensors, floats)
   const layers = new Layers(graph, nState, nTextHead)
   const { headWidth } = layers
-  const single = (value: Value): Value => (precision === 'F32' ? value : graph.cast(value, 'F32'))
+  const single = (value: Value): Value => (floats === 'F32' ? value : graph.cast(value, 'F32'))
 
   const tokens = graph.input('tokens', 'I32', ['r'])
   const positions = graph.input('positions', 'I32', ['r'])
@@ -51,7 +51,7 @@ export function buildDeviceDecoder(
   const places = graph.input('places', 'I64', [4])
   const cells = graph.input('cells', 'I64', ['r', nTextHead, 3])
   const givenMask = graph.input('mask_cells', 'F32', ['w', 1, 'n', 'c'])
-  const maskCells = precision === 'F32' ? givenMask : graph.cast(givenMask, precision)
+  const maskCells = floats === 'F32' ? givenMask : graph.cast(givenMask, floats)
   const alignAt = graph.input('align_at', 'I32', ['a'])
   const ofHeads = graph.integers([-1, nTextHead, headWidth])
   const queriesOf = (rows: Value, name: string, isTransposed: boolean): Value =>
@@ -64,10 +64,10 @@ export function buildDeviceDecoder(
   for (let layer = 0; layer < nTextLayer; layer++) {
     const name = `decoder.layers.${layer}`
     const pastShape = ['w', nTextHead, 'c', headWidth]
-    const pastKey = graph.input(`past_key_${layer}`, precision, pastShape)
-    const pastValue = graph.input(`past_value_${layer}`, precision, pastShape)
-    const crossKey = graph.input(`cross_key_${layer}`, precision, ['w', nTextHead, headWidth, nAudioCtx])
-    const crossValue = graph.input(`cross_value_${layer}`, precision, ['w', nTextHead, nAudioCtx, headWidth])
+    const pastKey = graph.input(`past_key_${layer}`, floats, pastShape)
+    const pastValue = graph.input(`past_value_${layer}`, floats, pastShape)
+    const crossKey = graph.input(`cross_key_${layer}`, floats, ['w', nTextHead, headWidth, nAudioCtx])
+    const crossValue = graph.input(`cross_value_${layer}`, floats, ['w', nTextHead, nAudioCtx, headWidth])
 
     const normed = layers.layerNorm(x, `${name}.self_attn_layer_norm`)
     const key = graph.node('Reshape', [layers.keys(normed, `${name}.self_attn`), ofHeads])

@@ -2,7 +2,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { crossAttention, encodeAudio, fusedAttention } from './encoder.ts'
 import type { SelfAttention } from './encoder.ts'
 import { GraphBuilder } from './graph-builder.ts'
-import type { BuiltGraph, Precision, Value } from './graph-builder.ts'
+import type { BuiltGraph, FloatType, Value } from './graph-builder.ts'
 import { Layers } from './layers.ts'
 
 const partedAttention: SelfAttention = (layers, rows, name) =>
@@ -21,18 +21,18 @@ export function attentionInParts(layers: Layers, scaledQueries: Value, keys: Val
  * The audio encoder for a device that keeps the cross-attention's keys and values of all slots.
  *
  * Inputs: `mel` [1, nMels, 2·nAudioCtx]; `slot` [1, 1]; for each decoder layer `cross_key_<n>` [slots, heads, headWidth, nAudioCtx]
- * and `cross_value_<n>` [slots, heads, nAudioCtx, headWidth], in the graph's precision.
+ * and `cross_value_<n>` [slots, heads, nAudioCtx, headWidth], in the graph's floats.
  *
  * Outputs: `encoded` [1, nAudioCtx, nState], float32; for each decoder layer `new_cross_key_<n>` and `new_cross_value_<n>`, which are
  * the inputs but for the slot's part: to be written to the inputs' own memory.
  * @param isFused whether the device's fused attention can be trusted
  */
-export function buildDeviceEncoder(checkpoint: Checkpoint, precision: Precision, isFused: boolean): BuiltGraph {
+export function buildDeviceEncoder(checkpoint: Checkpoint, floats: FloatType, isFused: boolean): BuiltGraph {
   const { nAudioCtx, nState, nTextHead, nTextLayer } = checkpoint.dimensions
-  const graph = new GraphBuilder(checkpoint.tensors, precision)
+  const graph = new GraphBuilder(checkpoint.tensors, floats)
   const encoded = encodeAudio(graph, checkpoint, isFused ? fusedAttention : partedAttention)
   const batch = graph.node('Reshape', [encoded, graph.integers([1, -1, nState])])
-  graph.output('encoded', precision === 'F32' ? batch : graph.cast(batch, 'F32'), [1, nAudioCtx, nState])
+  graph.output('encoded', floats === 'F32' ? batch : graph.cast(batch, 'F32'), [1, nAudioCtx, nState])
 
   const slot = graph.input('slot', 'I64', [1, 1])
   const layers = new Layers(graph, nState, nTextHead)
@@ -41,8 +41,8 @@ export function buildDeviceEncoder(checkpoint: Checkpoint, precision: Precision,
     const { key, value } = crossAttention(layers, encoded, heads, n)
     const keyShape = ['slots', nTextHead, layers.headWidth, nAudioCtx]
     const valueShape = ['slots', nTextHead, nAudioCtx, layers.headWidth]
-    const keys = graph.input(`cross_key_${n}`, precision, keyShape)
-    const values = graph.input(`cross_value_${n}`, precision, valueShape)
+    const keys = graph.input(`cross_key_${n}`, floats, keyShape)
+    const values = graph.input(`cross_value_${n}`, floats, valueShape)
     graph.own(`new_cross_key_${n}`, 'ScatterND', [keys, slot, key], keyShape)
     graph.own(`new_cross_value_${n}`, 'ScatterND', [values, slot, value], valueShape)
   }

@@ -67,7 +67,7 @@ export function encodeAudio(graph: GraphBuilder, checkpoint: Checkpoint, attend:
   const layers = new Layers(graph, nState, nAudioHead)
   const rows = graph.integers([-1, nState])
   const given = graph.input('mel', 'F32', [1, nMels, FRAMES_PER_POSITION * nAudioCtx])
-  const mel = graph.precision === 'F32' ? given : graph.cast(given, graph.precision)
+  const mel = graph.floats === 'F32' ? given : graph.cast(given, graph.floats)
   const convolve = (input: Value, name: string, inputs: number, stride: number): Value => {
     const weight = graph.weight(`encoder.${name}.weight`, [nState, inputs, 3])
     const bias = graph.weight(`encoder.${name}.bias`, [nState])

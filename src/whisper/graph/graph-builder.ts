@@ -12,6 +12,8 @@ const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
   F32: DataType.FLOAT,
   F16: DataType.FLOAT16,
   BF16: DataType.BFLOAT16,
+  I8: DataType.INT8,
+  U8: DataType.UINT8,
   I32: DataType.INT32,
   I64: DataType.INT64,
 }
@@ -20,7 +22,7 @@ const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
 export type ValueType = 'F32' | 'F16' | 'I32' | 'I64'
 
 /** What a graph calculates in. */
-export type Precision = 'F32' | 'F16'
+export type FloatType = 'F32' | 'F16'
 
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 type Attributes = Readonly<Record<string, Attribute>>
@@ -31,6 +33,9 @@ const IR_VERSION = 8
 
 /** Operators of ONNX Runtime's own. */
 const CONTRIB = 'com.microsoft'
+
+/** Stands for an optional input that is left out. */
+export const NO_VALUE = '' as Value
 
 /** A model and the folder that its weights' files lie in. */
 export interface BuiltGraph {
@@ -46,13 +51,15 @@ export class GraphBuilder {
   readonly #initializers: onnx.ITensorProto[] = []
   readonly #inputs: onnx.IValueInfoProto[] = []
   readonly #outputs: onnx.IValueInfoProto[] = []
+  /** Tensors of the checkpoint that are in use: as they are stored, and in the graph's floats. */
+  readonly #stored = new Set<string>()
   readonly #weights = new Map<string, Value>()
-  readonly precision: Precision
+  readonly floats: FloatType
   #count = 0
 
-  constructor(tensors: ReadonlyMap<string, TensorLocation>, precision: Precision = 'F32') {
+  constructor(tensors: ReadonlyMap<string, TensorLocation>, floats: FloatType = 'F32') {
     this.#tensors = tensors
-    this.precision = precision
+    this.floats = floats
   }
 
   input(name: string, type: ValueType, shape: readonly (number | string)[]): Value {
@@ -63,6 +70,11 @@ export class GraphBuilder {
   output(name: string, value: Value, shape: readonly (number | string)[], type: ValueType = 'F32'): void {
     this.#nodes.push({ opType: 'Identity', input: [value], output: [name] })
     this.#outputs.push(valueInfo(name, TYPES[type], shape))
+  }
+
+  /** The type of a tensor of the checkpoint; undefined when it is not there. */
+  typeOf(name: string): TensorType | undefined {
+    return this.#tensors.get(name)?.type
   }
 
   /**
@@ -76,17 +88,35 @@ export class GraphBuilder {
     shape: readonly (number | string)[],
     attributes: Attributes = {},
   ): Value {
-    this.#outputs.push(valueInfo(name, TYPES[this.precision], shape))
+    this.#outputs.push(valueInfo(name, TYPES[this.floats], shape))
     return this.#add('', opType, inputs, attributes, [name as Value])[0]
   }
 
   /**
-   * A tensor of the checkpoint in the graph's precision; others are converted when the session is made.
+   * A tensor of the checkpoint in the graph's floats; others are converted when the session is made.
    * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
    */
   weight(name: string, shape: readonly number[]): Value {
     const known = this.#weights.get(name)
     if (known !== undefined) return known
+    const stored = this.stored(name, shape)
+    const value = this.typeOf(name) === this.floats ? stored : this.cast(stored, this.floats)
+    this.#weights.set(name, value)
+    return value
+  }
+
+  /** Rows of a matrix of the checkpoint, in the graph's floats; no more than these rows are converted. */
+  rows(name: string, shape: readonly number[], indices: Value): Value {
+    const rows = this.node('Gather', [this.stored(name, shape), indices])
+    return this.typeOf(name) === this.floats ? rows : this.cast(rows, this.floats)
+  }
+
+  /**
+   * A tensor of the checkpoint in the type that it is stored in.
+   * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
+   */
+  stored(name: string, shape: readonly number[]): Value {
+    if (this.#stored.has(name)) return name as Value
     const location = this.#tensors.get(name)
     if (location === undefined) throw new EngineError('checkpoint.invalid', `The checkpoint has no tensor ${name}.`)
     if (location.shape.join() !== shape.join()) {
@@ -104,10 +134,8 @@ export class GraphBuilder {
         { key: 'length', value: String(location.length) },
       ],
     })
-    const isOfPrecision = location.type === this.precision
-    const value = isOfPrecision ? (name as Value) : this.cast(name as Value, this.precision)
-    this.#weights.set(name, value)
-    return value
+    this.#stored.add(name)
+    return name as Value
   }
 
   integers(values: readonly number[]): Value {
@@ -117,13 +145,20 @@ export class GraphBuilder {
     return name
   }
 
+  bytes(values: Int8Array, shape: readonly number[]): Value {
+    const name = this.#name('bytes')
+    const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    this.#initializers.push({ name, dims: [...shape], dataType: TYPES.I8, rawData })
+    return name
+  }
+
   scalar(value: number): Value {
     const name = this.#name('scalar')
-    const isHalf = this.precision === 'F16'
+    const isHalf = this.floats === 'F16'
     const rawData = new Uint8Array(isHalf ? 2 : 4)
     if (isHalf) new DataView(rawData.buffer).setFloat16(0, value, true)
     else new DataView(rawData.buffer).setFloat32(0, value, true)
-    this.#initializers.push({ name, dims: [], dataType: TYPES[this.precision], rawData })
+    this.#initializers.push({ name, dims: [], dataType: TYPES[this.floats], rawData })
     return name
   }
 
@@ -144,13 +179,19 @@ export class GraphBuilder {
     return this.#add(CONTRIB, opType, inputs, attributes, [this.#name(opType)])[0]
   }
 
+  /** Of a graph whose weights lie in the checkpoint's files. */
   build(): BuiltGraph {
     const folders = new Set([...this.#tensors.values()].map(({ file }) => dirname(file)))
     const [weightsFolder = '', ...others] = folders
     if (others.length > 0) {
       throw new EngineError('checkpoint.unsupported', 'The checkpoint’s weights lie in several folders.')
     }
-    const model = proto.onnx.ModelProto.encode({
+    return { model: this.serialise(), weightsFolder }
+  }
+
+  /** The ModelProto. */
+  serialise(): Uint8Array {
+    return proto.onnx.ModelProto.encode({
       irVersion: IR_VERSION,
       opsetImport: [
         { domain: '', version: OPSET },
@@ -165,7 +206,6 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     }).finish()
-    return { model, weightsFolder }
   }
 
   #add<const Outputs extends readonly Value[]>(

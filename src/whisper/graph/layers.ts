@@ -1,3 +1,6 @@
+import { Q4_BLOCK } from '../checkpoint/quantiser.ts'
+import { SCALE_SUFFIX } from '../checkpoint/quantised-copy.ts'
+import { NO_VALUE } from './graph-builder.ts'
 import type { GraphBuilder, Value } from './graph-builder.ts'
 
 /** The pieces that encoder and decoder share. Activations are kept as rows, [rows, width], since that is what Gemm takes. */
@@ -16,9 +19,35 @@ export class Layers {
 
   /** x·Wᵀ + b: checkpoints keep a linear layer's weights as [out, in]. Whisper's keys have no bias. */
   linear(rows: Value, name: string, outputs: number, inputs: number, hasBias = true): Value {
-    const weight = this.graph.weight(`${name}.weight`, [outputs, inputs])
-    const bias = hasBias ? [this.graph.weight(`${name}.bias`, [outputs])] : []
-    return this.graph.node('Gemm', [rows, weight, ...bias], { transB: 1 })
+    const weight = `${name}.weight`
+    const bias = hasBias ? this.graph.weight(`${name}.bias`, [outputs]) : NO_VALUE
+    switch (this.graph.typeOf(weight)) {
+      case 'I8':
+        return this.#integerProduct(rows, weight, bias, outputs, inputs)
+      case 'U8':
+        return this.#nibbleProduct(rows, weight, bias, outputs, inputs)
+      case 'F32':
+      case 'F16':
+      case 'BF16':
+      case undefined:
+        return this.graph.node('Gemm', [rows, this.graph.weight(weight, [outputs, inputs]), bias], { transB: 1 })
+    }
+  }
+
+  /** In 8-bit integers: the weights scaled for each output, the rows for each product. */
+  #integerProduct(rows: Value, weight: string, bias: Value, outputs: number, inputs: number): Value {
+    const integers = this.graph.stored(weight, [inputs, outputs])
+    const scale = this.graph.weight(`${weight}${SCALE_SUFFIX}`, [outputs])
+    return this.graph.contrib('DynamicQuantizeMatMul', [rows, integers, scale, NO_VALUE, bias])
+  }
+
+  /** Weights of four bits, widened on the way to 8-bit integer arithmetic with rows that are scaled by blocks (`accuracy_level` 4). */
+  #nibbleProduct(rows: Value, weight: string, bias: Value, outputs: number, inputs: number): Value {
+    const blocks = inputs / Q4_BLOCK
+    const integers = this.graph.stored(weight, [outputs, blocks, Q4_BLOCK / 2])
+    const scale = this.graph.weight(`${weight}${SCALE_SUFFIX}`, [outputs * blocks])
+    const attributes = { K: inputs, N: outputs, bits: 4, block_size: Q4_BLOCK, accuracy_level: 4 }
+    return this.graph.contrib('MatMulNBits', [rows, integers, scale, NO_VALUE, NO_VALUE, bias], attributes)
   }
 
   layerNorm(value: Value, name: string): Value {

@@ -1,27 +1,27 @@
 import { GraphBuilder } from './graph-builder.ts'
-import type { BuiltGraph, Precision, Value } from './graph-builder.ts'
+import type { BuiltGraph, FloatType, Value } from './graph-builder.ts'
 import { attentionInParts } from './device-encoder.ts'
 import { fuseHeads } from './encoder.ts'
 import { Layers } from './layers.ts'
 
 /** `x` [n, n] → `product`, the first row of x·x. */
-export function buildProduct(precision: Precision): BuiltGraph {
-  const graph = new GraphBuilder(new Map(), precision)
+export function buildProduct(floats: FloatType): BuiltGraph {
+  const graph = new GraphBuilder(new Map(), floats)
   const given = graph.input('x', 'F32', ['n', 'n'])
-  const x = precision === 'F32' ? given : graph.cast(given, precision)
+  const x = floats === 'F32' ? given : graph.cast(given, floats)
   const row = graph.node('Gather', [graph.node('MatMul', [x, x]), graph.integers([0])])
-  graph.output('product', precision === 'F32' ? row : graph.cast(row, 'F32'), [1, 'n'])
+  graph.output('product', floats === 'F32' ? row : graph.cast(row, 'F32'), [1, 'n'])
   return graph.build()
 }
 
 /** `x` [rows, width] → `fused` and `parts` [rows, width], self-attention in the two ways that the encoder knows. */
-export function buildAttentions(precision: Precision, width: number, heads: number): BuiltGraph {
-  const graph = new GraphBuilder(new Map(), precision)
+export function buildAttentions(floats: FloatType, width: number, heads: number): BuiltGraph {
+  const graph = new GraphBuilder(new Map(), floats)
   const layers = new Layers(graph, width, heads)
   const given = graph.input('x', 'F32', ['rows', width])
-  const x = precision === 'F32' ? given : graph.cast(given, precision)
+  const x = floats === 'F32' ? given : graph.cast(given, floats)
   const give = (name: string, value: Value): void =>
-    graph.output(name, precision === 'F32' ? value : graph.cast(value, 'F32'), ['rows', width])
+    graph.output(name, floats === 'F32' ? value : graph.cast(value, 'F32'), ['rows', width])
   give('fused', fuseHeads(layers, x, x, x))
   give('parts', attentionInParts(layers, graph.node('Mul', [x, graph.scalar(layers.headWidth ** -0.5)]), x, x))
   return graph.build()

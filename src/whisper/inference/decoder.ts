@@ -79,7 +79,7 @@ export class Decoder implements AsyncDisposable {
       await nextTurn()
       const readings = this.#readings
       this.#readings = []
-      for (const batch of batches(readings)) {
+      for (const batch of batchesOf(readings)) {
         try {
           await this.#step.run(batch)
         } catch (error) {
@@ -92,7 +92,7 @@ export class Decoder implements AsyncDisposable {
 }
 
 /** Readings of one kind, of slots that follow each other. */
-function batches(readings: readonly Reading[]): readonly (readonly Reading[])[] {
+function batchesOf(readings: readonly Reading[]): readonly (readonly Reading[])[] {
   const sorted = readings.toSorted((one, other) => one.slot.index - other.slot.index)
   const batches: Reading[][] = []
   for (const reading of sorted) {

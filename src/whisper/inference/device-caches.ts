@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { buildFilled, buildJoined } from '../graph/device-memory.ts'
-import type { BuiltGraph, Precision } from '../graph/graph-builder.ts'
+import type { BuiltGraph, FloatType } from '../graph/graph-builder.ts'
 import { CELLS_PER_BLOCK } from './device-memory.ts'
 
 /** The caches of one decoder layer, for all slots, on the device. */
@@ -37,10 +37,10 @@ export class DeviceCaches implements AsyncDisposable {
     this.#joined = joined
   }
 
-  static async create(dimensions: Dimensions, slots: number, precision: Precision): Promise<DeviceCaches> {
+  static async create(dimensions: Dimensions, slots: number, floats: FloatType): Promise<DeviceCaches> {
     const { nState, nTextHead: heads, nTextLayer, nAudioCtx } = dimensions
-    const filled = await createKept(buildFilled(precision))
-    const caches = new DeviceCaches(dimensions, slots, filled, await createKept(buildJoined(precision)))
+    const filled = await createKept(buildFilled(floats))
+    const caches = new DeviceCaches(dimensions, slots, filled, await createKept(buildJoined(floats)))
     const headWidth = nState / heads
     const layers: DeviceLayer[] = []
     for (let layer = 0; layer < nTextLayer; layer++) {

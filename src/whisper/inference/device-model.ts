@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
+import type { Device } from '../device.ts'
 import { buildDeviceDecoder } from '../graph/device-decoder.ts'
 import { buildDeviceEncoder } from '../graph/device-encoder.ts'
-import type { Device } from './device.ts'
 import { DeviceCaches } from './device-caches.ts'
 import { DeviceDecoder } from './device-decoder.ts'
 import { DeviceEncoder } from './device-encoder.ts'
@@ -22,16 +22,16 @@ export async function loadOnDevice(
   { device, slots, signal }: { readonly device: Device; readonly slots: number; readonly signal?: AbortSignal },
 ): Promise<DeviceDecoder> {
   const { dimensions } = checkpoint
-  const { precision, hasFusedAttention } = device
+  const { floats, hasFusedAttention } = device
   await using stack = new AsyncDisposableStack()
-  const encoder = await createSession(buildDeviceEncoder(checkpoint, precision, hasFusedAttention), THREADS, 'webgpu')
+  const encoder = await createSession(buildDeviceEncoder(checkpoint, floats, hasFusedAttention), THREADS, 'webgpu')
   const ofEncoder = stack.use(new DeviceEncoder(encoder, dimensions))
   signal?.throwIfAborted()
-  const { ranking, ...graph } = buildDeviceDecoder(checkpoint, timestampBegin, precision)
+  const { ranking, ...graph } = buildDeviceDecoder(checkpoint, timestampBegin, floats)
   const session = await createSession(graph, THREADS, 'webgpu')
   const step = stack.use(new DeviceStep(session, dimensions, ranking, timestampBegin))
   signal?.throwIfAborted()
-  const caches = stack.use(await DeviceCaches.create(dimensions, slots, precision))
+  const caches = stack.use(await DeviceCaches.create(dimensions, slots, floats))
   stack.move()
   return new DeviceDecoder(dimensions, caches, ofEncoder, step)
 }

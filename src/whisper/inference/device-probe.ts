@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { BuiltGraph, Precision } from '../graph/graph-builder.ts'
+import type { DeviceName } from '../device.ts'
+import type { BuiltGraph, FloatType } from '../graph/graph-builder.ts'
 import { buildAttentions, buildProduct } from '../graph/probes.ts'
-import type { Provider } from './session.ts'
 
 /** A product of this many rows and columns takes a GPU less than a millisecond; what takes it longer than the limit is none. */
 const SMALL = 256
@@ -12,7 +12,7 @@ const LARGE = 2048
 const ATTENTION = { rows: 100, width: 128, heads: 2, tolerance: 0.01 }
 
 /** Fails when the device does not answer. */
-export async function hasHalfPrecision(provider: Provider): Promise<boolean> {
+export async function hasHalfPrecision(provider: DeviceName): Promise<boolean> {
   await product(provider, 'F32', 4)
   try {
     const row = await product(provider, 'F16', 4)
@@ -24,9 +24,9 @@ export async function hasHalfPrecision(provider: Provider): Promise<boolean> {
 }
 
 /** Whether the fused attention gives what its parts give. It is wrong on devices with unusual subgroups. */
-export async function trustsFusedAttention(provider: Provider, precision: Precision): Promise<boolean> {
+export async function trustsFusedAttention(provider: DeviceName, floats: FloatType): Promise<boolean> {
   const { rows, width, heads, tolerance } = ATTENTION
-  const session = await open(buildAttentions(precision, width, heads), provider)
+  const session = await open(buildAttentions(floats, width, heads), provider)
   try {
     const { fused, parts } = await session.run({ x: new Tensor('float32', waves(rows * width), [rows, width]) })
     const [one, other] = [fused?.data, parts?.data]
@@ -38,7 +38,7 @@ export async function trustsFusedAttention(provider: Provider, precision: Precis
 }
 
 /** How many times as fast as the CPU it multiplies matrices; fails when the device does not answer. */
-export async function timesFasterThanCpu(provider: Provider): Promise<number> {
+export async function timesFasterThanCpu(provider: DeviceName): Promise<number> {
   if ((await product(provider, 'F32', SMALL)).ms > SMALL_LIMIT_MS) return 0
   const [cpu, device] = [await product('cpu', 'F32', LARGE), await product(provider, 'F32', LARGE)]
   return cpu.ms / device.ms
@@ -46,11 +46,11 @@ export async function timesFasterThanCpu(provider: Provider): Promise<number> {
 
 /** The first row of a product, and the time of its second run: the first one compiles shaders. */
 async function product(
-  provider: Provider,
-  precision: Precision,
+  provider: DeviceName,
+  floats: FloatType,
   n: number,
 ): Promise<{ readonly values: Float32Array; readonly ms: number }> {
-  const session = await open(buildProduct(precision), provider)
+  const session = await open(buildProduct(floats), provider)
   try {
     const feeds = { x: new Tensor('float32', waves(n * n), [n, n]) }
     await session.run(feeds)
@@ -69,6 +69,6 @@ function waves(length: number): Float32Array {
 }
 
 /** Without the CPU to fall back on. */
-async function open({ model }: BuiltGraph, provider: Provider): Promise<InferenceSession> {
+async function open({ model }: BuiltGraph, provider: DeviceName): Promise<InferenceSession> {
   return await InferenceSession.create(model, { executionProviders: [provider], logSeverityLevel: 4 })
 }

@@ -1,9 +1,7 @@
 import { InferenceSession } from 'onnxruntime-node'
+import type { DeviceName } from '../device.ts'
 import { EngineError } from '../errors.ts'
 import type { BuiltGraph } from '../graph/graph-builder.ts'
-
-/** ONNX Runtime's names for what runs a graph. */
-export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml'
 
 /**
  * @param provider what runs the graph, but for what it can't do, which the CPU does
@@ -12,7 +10,7 @@ export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'coreml' | 'dml'
 export async function createSession(
   graph: BuiltGraph,
   threads: number,
-  provider: Provider = 'cpu',
+  provider: DeviceName = 'cpu',
 ): Promise<InferenceSession> {
   try {
     return await InferenceSession.create(graph.model, {

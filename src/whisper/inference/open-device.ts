@@ -1,23 +1,8 @@
 import { listSupportedBackends } from 'onnxruntime-node'
+import { CPU } from '../device.ts'
+import type { Device, DeviceChoice } from '../device.ts'
 import { EngineError } from '../errors.ts'
-import type { Precision } from '../graph/graph-builder.ts'
 import { hasHalfPrecision, timesFasterThanCpu, trustsFusedAttention } from './device-probe.ts'
-import type { Provider } from './session.ts'
-
-export const DEVICE_CHOICES = ['auto', 'cpu', 'webgpu', 'cuda', 'coreml', 'dml'] as const
-
-/** `auto`: the first device that answers and is worth it, else the CPU. */
-export type DeviceChoice = (typeof DEVICE_CHOICES)[number]
-
-/** What models run on, and what it can be trusted with. */
-export interface Device {
-  readonly name: Provider
-  /** What graphs calculate in. */
-  readonly precision: Precision
-  readonly hasFusedAttention: boolean
-}
-
-export const CPU: Device = Object.freeze({ name: 'cpu', precision: 'F32', hasFusedAttention: true })
 
 /** In the order that `auto` tries them: WebGPU alone keeps the caches on the device. */
 const DEVICES = ['webgpu', 'cuda', 'coreml', 'dml'] as const
@@ -61,8 +46,8 @@ async function open(name: (typeof DEVICES)[number]): Promise<Device> {
   try {
     if (!isKnown(name))
       throw new Error(`onnxruntime-node has no ${name} provider on ${process.platform} ${process.arch}`)
-    const precision = name === 'webgpu' && (await hasHalfPrecision(name)) ? 'F16' : 'F32'
-    return { name, precision, hasFusedAttention: await trustsFusedAttention(name, precision) }
+    const floats = name === 'webgpu' && (await hasHalfPrecision(name)) ? 'F16' : 'F32'
+    return { name, floats, hasFusedAttention: await trustsFusedAttention(name, floats) }
   } catch (cause) {
     throw new EngineError('device.unavailable', `The device ${name} does not answer. ${REMEDIES[name]}`, { cause })
   }

@@ -1,0 +1,127 @@
+import type { Logger } from 'pino'
+import { EngineProcess } from './engine-process.ts'
+import type { EngineSettings } from './engine-protocol.ts'
+import { Turns } from './turns.ts'
+import { Wakeup } from './wakeup.ts'
+
+export interface EnginePoolOptions {
+  readonly settings: Omit<EngineSettings, 'modelFolder'>
+  /** Engines that compute at the same time. */
+  readonly computing: number
+  /** How long a model stays loaded that nobody uses. */
+  readonly ttlMs: number
+  /** What loaded models may take together. */
+  readonly memoryBytes: number
+  /** Bytes that a checkpoint takes when it is loaded. */
+  readonly estimate: (modelFolder: string) => Promise<number>
+  readonly logger: Logger
+}
+
+interface Loaded {
+  readonly modelFolder: string
+  readonly process: EngineProcess
+  readonly bytes: number
+  /** Tasks that hold it. */
+  holders: number
+  ttlTimer: NodeJS.Timeout | undefined
+}
+
+export interface Held extends Disposable {
+  readonly process: EngineProcess
+}
+
+/**
+ * An engine process for each model in use. It is shared by the tasks of its model, up to as many as it decodes together; one that
+ * nobody uses ends after a while, or as soon as another model needs its memory, the one that was used longest ago first.
+ */
+export class EnginePool implements AsyncDisposable {
+  readonly #options: EnginePoolOptions
+  readonly #turns: Turns
+  readonly #changes = new Wakeup()
+  /** The one that was used longest ago comes first. */
+  readonly #loaded = new Map<string, Loaded>()
+  readonly #ending = new Set<Promise<void>>()
+  #isAnswering = false
+
+  constructor(options: EnginePoolOptions) {
+    this.#options = options
+    this.#turns = new Turns({ limit: options.computing, logger: options.logger })
+  }
+
+  /** Waits until there is room for one more task of this model. */
+  async hold(modelFolder: string, signal: AbortSignal): Promise<Held> {
+    const bytes = await this.#options.estimate(modelFolder)
+    for (;;) {
+      signal.throwIfAborted()
+      const moment = this.#changes.now()
+      const loaded = this.#loaded.get(modelFolder) ?? this.#load(modelFolder, bytes)
+      if (loaded !== undefined && this.#isFree(loaded)) return this.#take(loaded)
+      await this.#changes.since(moment, signal)
+    }
+  }
+
+  /** Fails unless an engine process answers. */
+  async check(signal: AbortSignal): Promise<void> {
+    if (this.#isAnswering || this.#loaded.size > 0) return
+    await using probe = new EngineProcess({ ...this.#options.settings, modelFolder: '' })
+    await probe.ready(signal)
+    this.#isAnswering = true
+  }
+
+  /** Ends the engine processes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#turns[Symbol.dispose]()
+    for (const loaded of [...this.#loaded.values()]) this.#unload(loaded)
+    await Promise.all(this.#ending)
+  }
+
+  /** A process also counts what it has not let go of yet. */
+  #isFree({ holders, process }: Loaded): boolean {
+    return Math.max(holders, process.tasks) < this.#options.settings.batch
+  }
+
+  #take(loaded: Loaded): Held {
+    clearTimeout(loaded.ttlTimer)
+    this.#loaded.delete(loaded.modelFolder)
+    this.#loaded.set(loaded.modelFolder, loaded)
+    loaded.holders += 1
+    if (loaded.holders === 1) this.#turns.join(loaded.process)
+    return { process: loaded.process, [Symbol.dispose]: () => this.#release(loaded) }
+  }
+
+  #release(loaded: Loaded): void {
+    loaded.holders -= 1
+    if (loaded.holders === 0) {
+      this.#turns.leave(loaded.process)
+      loaded.ttlTimer = setTimeout(() => this.#unload(loaded), this.#options.ttlMs)
+    }
+    this.#changes.ring()
+  }
+
+  /** Undefined while others that are in use leave no memory for it; what is larger than all memory is tried alone. */
+  #load(modelFolder: string, bytes: number): Loaded | undefined {
+    const { settings, memoryBytes, logger } = this.#options
+    const used = (): number => [...this.#loaded.values()].reduce((sum, loaded) => sum + loaded.bytes, 0)
+    for (const idle of [...this.#loaded.values()].filter(({ holders }) => holders === 0)) {
+      if (used() + bytes <= memoryBytes) break
+      this.#unload(idle)
+    }
+    if (used() + bytes > memoryBytes && this.#loaded.size > 0) return undefined
+    if (bytes > memoryBytes) {
+      logger.warn({ neededBytes: bytes, memoryBytes }, 'the model may need more memory than models may take together')
+    }
+    const process = new EngineProcess({ ...settings, modelFolder })
+    const loaded: Loaded = { modelFolder, process, bytes, holders: 0, ttlTimer: undefined }
+    this.#loaded.set(modelFolder, loaded)
+    return loaded
+  }
+
+  #unload(loaded: Loaded): void {
+    clearTimeout(loaded.ttlTimer)
+    if (!this.#loaded.delete(loaded.modelFolder)) return
+    const ended = loaded.process[Symbol.asyncDispose]()
+    this.#ending.add(ended)
+    void ended.finally(() => this.#ending.delete(ended))
+    this.#changes.ring()
+  }
+}

@@ -1,0 +1,124 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fixture } from '../../test/support/clips.ts'
+import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { PROJECT } from '../../test/support/server.ts'
+import { EngineProcess } from './engine-process.ts'
+import type { EngineProgress, EngineTask } from './engine-protocol.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sotto-engine-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const taskOf = (clip: string): EngineTask => ({
+  audioPath: fixture(clip),
+  options: { ...DEFAULT_OPTIONS, language: clip.slice(0, 2) },
+  maxAudioSeconds: null,
+})
+/** Three windows, in Spanish. */
+const LONG = taskOf('es-long.mp3')
+const SHORT = taskOf('en-short.wav')
+const never = new AbortController().signal
+
+function start(options: { readonly batch?: number; readonly stallMs?: number } = {}): EngineProcess {
+  const { batch = 4, ...rest } = options
+  const settings = { modelFolder: join(PROJECT, 'models/whisper-demo'), precision: 'f32', threads: 2 } as const
+  return new EngineProcess({ ...settings, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
+}
+
+/** Starts a task; resolves when its first window is done and the second one has begun. */
+async function untilSecondWindow(engine: EngineProcess, signal = never): Promise<{ outcome: Promise<unknown> }> {
+  const { promise, resolve } = Promise.withResolvers<EngineProgress>()
+  const outcome = engine
+    .transcribe(LONG, { signal, onProgress: (progress) => progress.phase === 'transcribing' && resolve(progress) })
+    .catch((error: unknown) => error)
+  await Promise.race([promise, outcome])
+  return { outcome }
+}
+
+test('tasks at the same time give what each gives alone', { timeout: 120_000 }, async () => {
+  await using engine = start()
+  const clips = [LONG, SHORT, taskOf('de-short.webm'), taskOf('en-two-voices.mp3')]
+  const alone = []
+  for (const task of clips) alone.push(await engine.transcribe(task, { signal: never }))
+  const together = await Promise.all(clips.map((task) => engine.transcribe(task, { signal: never })))
+  const tokensOf = (results: typeof together) => results.map(({ segments }) => segments.map(({ tokens }) => tokens))
+  expect(tokensOf(together)).toEqual(tokensOf(alone))
+  expect(together.map(({ text }) => text)).toEqual(alone.map(({ text }) => text))
+})
+
+describe('a process that is killed in the middle of a window', () => {
+  test('fails what runs in it with a retryable error, and the next task starts a new one', async () => {
+    await using engine = start()
+    const { outcome } = await untilSecondWindow(engine)
+    process.kill(engine.pid ?? 0, 'SIGKILL')
+    expect(await outcome).toMatchObject({ code: 'engine.crashed', retryable: true })
+    expect((await engine.transcribe(SHORT, { signal: never })).text).not.toBe('')
+  })
+})
+
+test('a process that hangs is ended, and said to have given no sign of life', async () => {
+  await using engine = start({ stallMs: 3000 })
+  const { outcome } = await untilSecondWindow(engine)
+  const { pid } = engine
+  process.kill(pid ?? 0, 'SIGSTOP')
+  expect(await outcome).toMatchObject({ code: 'engine.crashed', message: expect.stringContaining('no sign of life') })
+  await expect.poll(() => isRunning(pid)).toBe(false)
+})
+
+test('an abort is answered at once; others in the same process go on', async () => {
+  await using engine = start()
+  const controller = new AbortController()
+  const { outcome } = await untilSecondWindow(engine, controller.signal)
+  const other = engine.transcribe(SHORT, { signal: never })
+  const { pid } = engine
+  controller.abort(new Error('enough'))
+  expect(await outcome).toMatchObject({ message: 'enough' })
+  expect((await other).text).not.toBe('')
+  expect(engine.pid).toBe(pid)
+})
+
+test('a process that is paused begins no window until it is resumed', async () => {
+  await using engine = start()
+  const progress: number[] = []
+  const { promise: begun, resolve } = Promise.withResolvers<void>()
+  const outcome = engine.transcribe(LONG, {
+    signal: never,
+    onProgress: ({ phase, seconds }) => {
+      if (phase === 'transcribing') progress.push(seconds)
+      resolve()
+    },
+  })
+  await begun
+  await engine.pause()
+  // It answers, so it does not compute; what it did so far is not all.
+  await engine.ready(never)
+  const paused = [...progress]
+  await engine.ready(never)
+  expect(progress).toEqual(paused)
+  engine.resume()
+  expect((await outcome).text).not.toBe('')
+  expect(progress.length).toBeGreaterThan(paused.length)
+})
+
+test('is ready when it answers, without a checkpoint', async () => {
+  await using engine = new EngineProcess({
+    ...{ modelFolder: '', precision: 'f32', threads: 1, batch: 1 },
+    ...{ temporaryFolder: folder, cacheFolder: folder },
+  })
+  await engine.ready(AbortSignal.timeout(20_000))
+  expect(isRunning(engine.pid)).toBe(true)
+})
+
+function isRunning(pid: number | undefined): boolean {
+  try {
+    return pid !== undefined && process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
