@@ -16,7 +16,12 @@ import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
+import { CPU } from './whisper/device.ts'
+import type { Device } from './whisper/device.ts'
+import { MOST_SLOTS, planDevice } from './whisper/device-memory.ts'
+import type { DevicePlan } from './whisper/device-memory.ts'
 import { estimateMemory } from './whisper/model-memory.ts'
+import { findDevice } from './worker/find-device.ts'
 import { LocalTranscriber } from './worker/local-transcriber.ts'
 import type { Transcriber } from './worker/transcriber.ts'
 import { Worker } from './worker/worker.ts'
@@ -60,22 +65,26 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const temporaryFolder = join(config.dataDir, 'tmp')
   await rm(temporaryFolder, { recursive: true, force: true })
   await mkdir(temporaryFolder, { mode: 0o700 })
-  const engine = await openEngine(config, models, temporaryFolder, logger)
-  const transcriber = stack.use(engine.transcriber)
+  const device = config.engine.kind === 'local' ? await findDevice(config.device) : CPU
+  const engine = await openEngine(config, device, models, temporaryFolder, logger)
   if (config.engine.kind === 'openai') logger.info({ server: config.engine.baseUrl }, 'another server runs the jobs')
-  const worker = stack.use(
-    new Worker({
-      jobs,
-      payloads,
-      transcriber,
-      logger,
-      slots: engine.slots,
-      served: engine.served,
-      asked: engine.asked,
-      leaseMs: LEASE_MS,
-      limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
-    }),
-  )
+  const engines =
+    device.name === 'cpu' ? [engine] : [engine, openDeviceEngine(config, device, models, temporaryFolder, logger)]
+  const workers = engines.map(({ transcriber, slots, served, asked }) => {
+    stack.use(transcriber)
+    return stack.use(
+      new Worker({
+        jobs,
+        payloads,
+        transcriber,
+        logger,
+        ...{ slots, served, asked },
+        leaseMs: LEASE_MS,
+        limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
+      }),
+    )
+  })
+  const tiers = new Set(engines.flatMap(({ asked }) => asked))
 
   const api = await buildApi({
     jobs,
@@ -84,8 +93,8 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
     models: engine.models,
     apiKeys,
     signingSecret,
-    checkWorker: (signal) => worker.check(signal),
-    settings: { ...config, framework: engine.framework, servesGpuTier: engine.asked.includes('gpuflex') },
+    checkWorker: async (signal) => void (await Promise.all(workers.map((worker) => worker.check(signal)))),
+    settings: { ...config, framework: engine.framework, servesGpuTier: tiers.has('gpuflex') },
     logger,
   })
   stack.defer(() => closeApi(api))
@@ -106,8 +115,10 @@ interface Engine {
   readonly models: ApiContext['models']
 }
 
+/** A device serves the tier of its name; the CPU then keeps to its own. */
 async function openEngine(
   config: Config,
+  device: Device,
   models: ModelCache,
   temporaryFolder: string,
   logger: Logger,
@@ -127,7 +138,7 @@ async function openEngine(
         }),
         slots: workers * batch,
         served: 'cpuflex',
-        asked: gpuFallback ? SERVICE_TIERS : ['cpuflex'],
+        asked: gpuFallback && device.name === 'cpu' ? SERVICE_TIERS : ['cpuflex'],
         framework: 'onnxruntime',
         models,
       }
@@ -143,6 +154,34 @@ async function openEngine(
         models: { isPresent: () => Promise.resolve(true) },
       }
     }
+  }
+}
+
+function openDeviceEngine(
+  { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes }: Config,
+  device: Device,
+  models: ModelCache,
+  temporaryFolder: string,
+  logger: Logger,
+): Engine {
+  logger.info({ device: device.name }, 'gpuflex jobs run on a device')
+  const planOf = (folder: string): Promise<DevicePlan> => planDevice(folder, { device, precision, memoryBytes })
+  return {
+    transcriber: new LocalTranscriber({
+      models,
+      settings: { threads, device, batch: MOST_SLOTS, precision, temporaryFolder, cacheFolder },
+      computing: 1,
+      ttlMs,
+      memoryBytes,
+      estimate: async (folder) => (await planOf(folder)).bytes,
+      batchOf: async (folder) => (await planOf(folder)).slots,
+      logger,
+    }),
+    slots: MOST_SLOTS,
+    served: 'gpuflex',
+    asked: ['gpuflex'],
+    framework: 'onnxruntime',
+    models,
   }
 }
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import type { CommandContext } from './commands/context.ts'
+import { addDeviceCommand } from './commands/device.ts'
 import { addEngineCommand } from './commands/engine.ts'
 import { addKeysCommand } from './commands/keys.ts'
 import { addModelsCommand } from './commands/models.ts'
@@ -30,6 +31,7 @@ export async function runCommandLine(
   addTranscribeCommand(program, context)
   addModelsCommand(program, context)
   addKeysCommand(program, context)
+  addDeviceCommand(program, context)
   addEngineCommand(program)
   try {
     await program.parseAsync(argv)

@@ -15,6 +15,8 @@ import {
   text,
 } from './setting-values.ts'
 import type { EngineChoice } from './setting-values.ts'
+import { DEVICE_CHOICES } from './whisper/device.ts'
+import type { DeviceChoice } from './whisper/device.ts'
 import { PRECISIONS } from './whisper/options.ts'
 import type { Precision } from './whisper/options.ts'
 
@@ -30,6 +32,9 @@ export interface Config {
   /** Threads of each engine process. */
   readonly threads: number
   readonly precision: Precision
+  readonly device: DeviceChoice
+  /** What models may take of the device's memory. */
+  readonly deviceMemoryBytes: number
   /** How long a model stays loaded that no job uses. */
   readonly modelTtlMs: number
   /** What loaded models may take together. */
@@ -163,6 +168,22 @@ export const SETTINGS = {
     help: 'how weights are kept: f32 is exact, q8 and q4 are faster and smaller, auto is the fastest that leaves the words as they are',
     parse: oneOf(PRECISIONS),
     fallback: (): Precision => 'auto',
+  },
+  device: {
+    env: 'SOTTO_DEVICE',
+    flag: 'device',
+    takes: DEVICE_CHOICES.join('|'),
+    help: 'the GPU that gpuflex jobs run on; auto takes one that is faster than the CPU, if there is one: see [gpu.md](gpu.md)',
+    parse: oneOf(DEVICE_CHOICES),
+    fallback: (): DeviceChoice => 'auto',
+  },
+  deviceMemoryBytes: {
+    env: 'SOTTO_DEVICE_MEMORY',
+    flag: 'device-memory',
+    takes: 'bytes',
+    help: 'what models may take of its memory; the more, the more windows are decoded together',
+    parse: bytes,
+    fallback: () => 4 * 2 ** 30,
   },
   modelTtlMs: {
     env: 'SOTTO_MODEL_TTL',

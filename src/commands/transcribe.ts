@@ -15,6 +15,7 @@ import type { TranscriptFormat } from '../transcript/formats.ts'
 import type { Transcript } from '../transcript/result.ts'
 import { EngineProcess } from '../worker/engine-process.ts'
 import type { EngineTask } from '../worker/engine-protocol.ts'
+import { findDevice } from '../worker/find-device.ts'
 import { transcribeOptions } from '../worker/transcribe-options.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, camelCase, givenFlags } from './options.ts'
@@ -45,7 +46,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext):
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
-  addSettings(command, ['models', 'threads', 'precision', 'cacheDir'])
+  addSettings(command, ['models', 'threads', 'precision', 'device', 'cacheDir'])
   for (const parameter of describeParameters()) {
     const values = parameter.values?.join('|') ?? parameter.type
     const note = `(default: ${JSON.stringify(parameter.default)})`
@@ -79,8 +80,9 @@ async function transcribeFiles(
   const temporaryFolder = await mkdtemp(join(tmpdir(), 'sotto-'))
   stack.defer(() => rm(temporaryFolder, { recursive: true, force: true }))
   const { threads, precision, cacheDir: cacheFolder } = config
+  const device = await findDevice(config.device, signal)
   const engine = stack.use(
-    new EngineProcess({ modelFolder, threads, precision, batch: 1, temporaryFolder, cacheFolder }),
+    new EngineProcess({ modelFolder, threads, device, precision, batch: 1, temporaryFolder, cacheFolder }),
   )
   for (const file of files) {
     try {

@@ -4,7 +4,7 @@ import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
 import { openQuantisedCopy } from './checkpoint/quantised-copy.ts'
 import { CPU } from './device.ts'
 import type { Device } from './device.ts'
-import { DEFAULT_DEVICE_MEMORY, deviceNeed, slotsFor } from './inference/device-memory.ts'
+import { DEFAULT_DEVICE_MEMORY, floatsOn, planFor } from './device-memory.ts'
 import { loadOnDevice } from './inference/device-model.ts'
 import { loadOnHost } from './inference/host-model.ts'
 import { planQuantisation } from './inference/precision.ts'
@@ -14,8 +14,6 @@ import { Tokenizer } from './tokenizer/tokenizer.ts'
 
 /** Requests may name any tokens; what they share is worth keeping, not what each one made. */
 const MAX_MASKS = 16
-
-const FLOAT_BYTES = { F32: 4, F16: 2 } as const
 
 /** Integers are for the CPU; what devices gain by them differs. */
 const UNQUANTISED = { encoder: null, decoder: null } as const
@@ -29,7 +27,7 @@ export interface LoadOptions {
   /** Where quantised copies of checkpoints are kept; is needed for any precision but f32. */
   readonly cacheFolder?: string
   /** As `openDevice` found it; the CPU unless it is said. */
-  readonly device?: Device
+  readonly device?: Device | undefined
   /** Of the device. */
   readonly memoryBytes?: number
   readonly signal?: AbortSignal
@@ -69,8 +67,10 @@ export class WhisperModel implements AsyncDisposable {
     const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
     const tokenizer = await Tokenizer.load(folder, checkpoint)
     signal?.throwIfAborted()
-    const floats = precision === 'f32' ? 'F32' : device.floats
-    const slots = options.slots ?? defaultSlots(checkpoint, { ...device, floats }, options.memoryBytes)
+    const floats = floatsOn(device, precision)
+    const memoryBytes = options.memoryBytes ?? DEFAULT_DEVICE_MEMORY
+    const planned = device.name === 'cpu' ? 1 : planFor(checkpoint, { device, precision, memoryBytes }).slots
+    const slots = options.slots ?? planned
     const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
     const inference = await load(checkpoint, tokenizer.timestampBegin, {
       ...options,
@@ -105,8 +105,4 @@ export class WhisperModel implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inference[Symbol.asyncDispose]()
   }
-}
-
-function defaultSlots(checkpoint: Checkpoint, device: Device, memoryBytes = DEFAULT_DEVICE_MEMORY): number {
-  return device.name === 'cpu' ? 1 : slotsFor(deviceNeed(checkpoint, FLOAT_BYTES[device.floats]), memoryBytes)
 }

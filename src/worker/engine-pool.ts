@@ -14,6 +14,8 @@ export interface EnginePoolOptions {
   readonly memoryBytes: number
   /** Bytes that a checkpoint takes when it is loaded. */
   readonly estimate: (modelFolder: string) => Promise<number>
+  /** Tasks of a checkpoint that run at the same time, where that depends on it. */
+  readonly batchOf?: (modelFolder: string) => Promise<number>
   readonly logger: Logger
 }
 
@@ -21,6 +23,7 @@ interface Loaded {
   readonly modelFolder: string
   readonly process: EngineProcess
   readonly bytes: number
+  readonly batch: number
   /** Tasks that hold it. */
   holders: number
   ttlTimer: NodeJS.Timeout | undefined
@@ -50,11 +53,13 @@ export class EnginePool implements AsyncDisposable {
 
   /** Waits until there is room for one more task of this model. */
   async hold(modelFolder: string, signal: AbortSignal): Promise<Held> {
-    const bytes = await this.#options.estimate(modelFolder)
+    const { settings, estimate, batchOf } = this.#options
+    const bytes = await estimate(modelFolder)
+    const batch = (await batchOf?.(modelFolder)) ?? settings.batch
     for (;;) {
       signal.throwIfAborted()
       const moment = this.#changes.now()
-      const loaded = this.#loaded.get(modelFolder) ?? this.#load(modelFolder, bytes)
+      const loaded = this.#loaded.get(modelFolder) ?? this.#load(modelFolder, bytes, batch)
       if (loaded !== undefined && this.#isFree(loaded)) return this.#take(loaded)
       await this.#changes.since(moment, signal)
     }
@@ -76,8 +81,8 @@ export class EnginePool implements AsyncDisposable {
   }
 
   /** A process also counts what it has not let go of yet. */
-  #isFree({ holders, process }: Loaded): boolean {
-    return Math.max(holders, process.tasks) < this.#options.settings.batch
+  #isFree({ holders, process, batch }: Loaded): boolean {
+    return Math.max(holders, process.tasks) < batch
   }
 
   #take(loaded: Loaded): Held {
@@ -99,7 +104,7 @@ export class EnginePool implements AsyncDisposable {
   }
 
   /** Undefined while others that are in use leave no memory for it; what is larger than all memory is tried alone. */
-  #load(modelFolder: string, bytes: number): Loaded | undefined {
+  #load(modelFolder: string, bytes: number, batch: number): Loaded | undefined {
     const { settings, memoryBytes, logger } = this.#options
     const used = (): number => [...this.#loaded.values()].reduce((sum, loaded) => sum + loaded.bytes, 0)
     for (const idle of [...this.#loaded.values()].filter(({ holders }) => holders === 0)) {
@@ -110,8 +115,8 @@ export class EnginePool implements AsyncDisposable {
     if (bytes > memoryBytes) {
       logger.warn({ neededBytes: bytes, memoryBytes }, 'the model may need more memory than models may take together')
     }
-    const process = new EngineProcess({ ...settings, modelFolder })
-    const loaded: Loaded = { modelFolder, process, bytes, holders: 0, ttlTimer: undefined }
+    const process = new EngineProcess({ ...settings, batch, modelFolder })
+    const loaded: Loaded = { modelFolder, process, bytes, batch, holders: 0, ttlTimer: undefined }
     this.#loaded.set(modelFolder, loaded)
     return loaded
   }

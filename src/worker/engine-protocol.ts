@@ -1,3 +1,4 @@
+import type { Device } from '../whisper/device.ts'
 import type { Precision, TranscribeOptions } from '../whisper/options.ts'
 import type { Transcription } from '../whisper/result.ts'
 
@@ -7,6 +8,8 @@ export interface EngineSettings {
   readonly modelFolder: string
   readonly precision: Precision
   readonly threads: number
+  /** The CPU unless it is said. */
+  readonly device?: Device
   /** Tasks that run at the same time; their windows are decoded together. */
   readonly batch: number
   /** For the log-mel of recordings. */

@@ -10,6 +10,8 @@ import { Gate } from './gate.ts'
 /** Progress more often than this would only fill the channel. */
 const PROGRESS_INTERVAL_MS = 100
 const ALIVE_INTERVAL_MS = 500
+/** For a failure to reach the worker before the process ends. */
+const LAST_WORDS_MS = 100
 
 /** The engine process's own side: answers its worker's requests until the worker goes. */
 export function runEngine(): void {
@@ -59,6 +61,7 @@ class Engine {
       reply({ type: 'done', id, transcription })
     } catch (error) {
       reply(controller.signal.aborted ? { type: 'aborted', id } : { type: 'failed', id, error: failureOf(error) })
+      if (this.#mayHaveLostDevice(error)) setTimeout(() => process.exit(1), LAST_WORDS_MS)
     } finally {
       this.#running.delete(id)
     }
@@ -83,10 +86,17 @@ class Engine {
     })
   }
 
+  /** A GPU that was reset does not come back within a process. */
+  #mayHaveLostDevice(error: unknown): boolean {
+    const { device } = this.#settings
+    const isForeseen = error instanceof Error && 'code' in error
+    return device !== undefined && device.name !== 'cpu' && !isForeseen
+  }
+
   /** Once for all tasks, and again when it has failed. */
   async #load(): Promise<WhisperModel> {
-    const { modelFolder, threads, batch, precision, cacheFolder } = this.#settings
-    this.#model ??= WhisperModel.load(modelFolder, { threads, slots: batch, precision, cacheFolder })
+    const { modelFolder, threads, device, batch, precision, cacheFolder } = this.#settings
+    this.#model ??= WhisperModel.load(modelFolder, { threads, device, slots: batch, precision, cacheFolder })
     try {
       return await this.#model
     } catch (error) {

@@ -2,7 +2,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { buildFilled, buildJoined } from '../graph/device-memory.ts'
 import type { BuiltGraph, FloatType } from '../graph/graph-builder.ts'
-import { CELLS_PER_BLOCK } from './device-memory.ts'
+import { CELLS_PER_BLOCK } from './device-cells.ts'
 
 /** The caches of one decoder layer, for all slots, on the device. */
 interface DeviceLayer {

@@ -1,6 +1,6 @@
 import { Cells } from './cells.ts'
+import { HIDDEN } from './device-cells.ts'
 import type { DeviceDecoder } from './device-decoder.ts'
-import { HIDDEN } from './device-step.ts'
 import type { StepOutputs } from './device-step.ts'
 import type { Alignment, ReadOptions, Scores, Slot } from './slot.ts'
 

@@ -5,12 +5,10 @@ import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
 import type { Ranking } from '../graph/rank-text.ts'
 import { VISIBLE } from './cells.ts'
 import type { DeviceCaches } from './device-caches.ts'
+import { HIDDEN } from './device-cells.ts'
 import type { DeviceSlot } from './device-slot.ts'
 import type { Alignment, Scores } from './slot.ts'
 import { TextMasks } from './text-masks.ts'
-
-/** Added to the score of a cell that is not seen. Finite, since shaders may be compiled as if there were no infinity; fits float16. */
-export const HIDDEN = -30_000
 
 /** What a slot wants to read next. */
 export interface Reading {
