@@ -15,7 +15,7 @@ function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.Proce
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(SOTTO_|HF_|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
   )
-  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', ...extra }
+  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', ...extra }
 }
 
 export interface ServerOptions {

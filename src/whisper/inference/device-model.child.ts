@@ -1,0 +1,110 @@
+/**
+ * What the tests of a device run in a process of its own, whose environment names the driver: `node device-model.child.ts <folder>`.
+ * Everything is done on the device and on the CPU, with the demo checkpoint whose window was cut to five seconds.
+ */
+import process from 'node:process'
+import { isDeepStrictEqual } from 'node:util'
+import { goldenJson, goldenTensor, maxError } from '../../../test/support/golden.ts'
+import { writeShortWindowDemo } from '../../../test/support/short-window.ts'
+import { decode } from '../decoding/decode.ts'
+import type { DecodingOptions } from '../decoding/decode.ts'
+import { WhisperModel } from '../model.ts'
+import { DeviceCaches } from './device-caches.ts'
+import { CELLS_PER_BLOCK } from './device-cells.ts'
+import { openDevice } from './open-device.ts'
+import type { Slot } from './slot.ts'
+
+const POSITIONS = 250
+const MEL = { bands: 80, frames: 3000 }
+const OPTIONS: DecodingOptions = {
+  ...{ task: 'transcribe', language: 'en', prompt: [], prefix: [], suppressTokens: [-1], suppressBlank: true },
+  ...{ withoutTimestamps: false, maxInitialTimestamp: 1, sampleLength: null, temperature: 0, beamSize: null },
+  ...{ patience: null, bestOf: null, lengthPenalty: null, seed: 0, seek: 0 },
+}
+const BEAMS: DecodingOptions = { ...OPTIONS, beamSize: 5 }
+const STEPS = { before: 20, counted: 60 }
+
+export interface Findings {
+  readonly device: unknown
+  readonly auto: unknown
+  readonly encoder: number
+  readonly texts: readonly string[]
+  readonly areTokensEqual: boolean
+  readonly logprob: number
+  readonly alignment: number
+  readonly heads: readonly number[]
+  /** Beyond the cells that caches begin with. */
+  readonly grown: number
+  readonly location: string
+  /** Of the process, over the counted steps. */
+  readonly grownBytes: number
+  readonly cacheBytes: number
+}
+
+const [folder = ''] = process.argv.slice(2)
+await writeShortWindowDemo(folder, POSITIONS)
+const whole = goldenTensor('en-short.mel.f32')
+const mel = new Float32Array(MEL.bands * 2 * POSITIONS)
+for (let band = 0; band < MEL.bands; band++) {
+  mel.set(whole.subarray(band * MEL.frames, band * MEL.frames + 2 * POSITIONS), band * 2 * POSITIONS)
+}
+const { tokens } = goldenJson<{ tokens: number[] }>('tensors.json')
+
+const device = await openDevice('webgpu')
+await using cpu = await WhisperModel.load(folder, { threads: 2 })
+await using model = await WhisperModel.load(folder, { threads: 1, slots: 2, device })
+const slots = [model.slot(), model.slot()] as const
+const [slot, other] = slots
+const onCpu = cpu.slot()
+
+const encoded = (await onCpu.encode(mel)).slice()
+const encoder = maxError(await slot.encode(mel), encoded)
+await other.encode(mel)
+const results = await Promise.all([decode(model, slot, OPTIONS), decode(model, other, BEAMS)])
+const expected = [await decode(cpu, onCpu, OPTIONS), await decode(cpu, onCpu, BEAMS)]
+
+const [aligned, alignedOnCpu] = [await other.align(tokens, [2, 3]), await onCpu.align(tokens, [2, 3])]
+const alignment = maxError(aligned.logits, alignedOnCpu.logits)
+const heads = aligned.heads.map((head, index) => maxError(head, alignedOnCpu.heads[index]!))
+
+/** Reads more than the caches have cells for, in one sequence and then in five that change places. */
+async function readMuch(into: Slot): Promise<Float32Array> {
+  const { timestampBegin } = model.tokenizer
+  const many = Array.from({ length: CELLS_PER_BLOCK - 8 }, (_, index) => (index * 7) % timestampBegin)
+  into.restart()
+  await into.read(many, [0])
+  into.rearrange([0, 0, 0, 0, 0])
+  await into.read([1, 2, 3, 4, 5], [0])
+  into.rearrange([4, 3, 3, 1, 0])
+  return (await into.read([6, 7, 8, 9, 10], [0])).logits.slice()
+}
+const grown = maxError(await readMuch(other), await readMuch(onCpu))
+
+await using caches = await DeviceCaches.create(model.dimensions, 2, device.floats)
+const { location, size } = caches.ofFirst(2).feeds['past_key_0']!
+
+async function step(count: number): Promise<void> {
+  slot.restart()
+  for (let index = 0; index < count; index++) await slot.read([tokens[index % tokens.length]!], [0])
+}
+await step(STEPS.before)
+const before = process.memoryUsage.rss()
+await step(STEPS.counted)
+const findings: Findings = {
+  device,
+  auto: await openDevice('auto'),
+  encoder,
+  texts: results.map(({ text }) => text),
+  areTokensEqual: isDeepStrictEqual(
+    results.map((result) => result.tokens),
+    expected.map((result) => result.tokens),
+  ),
+  logprob: Math.max(...results.map(({ avgLogprob }, index) => Math.abs(avgLogprob - expected[index]!.avgLogprob))),
+  alignment,
+  heads,
+  grown,
+  location,
+  grownBytes: process.memoryUsage.rss() - before,
+  cacheBytes: size * Float32Array.BYTES_PER_ELEMENT * 2 * model.dimensions.nTextLayer,
+}
+process.stdout.write(JSON.stringify(findings))
