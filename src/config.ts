@@ -173,7 +173,7 @@ export const SETTINGS = {
     env: 'SOTTO_DEVICE',
     flag: 'device',
     takes: DEVICE_CHOICES.join('|'),
-    help: 'the GPU that gpuflex jobs run on; auto takes one that is faster than the CPU, if there is one: see [gpu.md](gpu.md)',
+    help: 'the GPU that gpuflex jobs run on, or none',
     parse: oneOf(DEVICE_CHOICES),
     fallback: (): DeviceChoice => 'auto',
   },

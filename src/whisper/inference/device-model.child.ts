@@ -1,10 +1,12 @@
 /**
- * What the tests of a device run in a process of its own, whose environment names the driver: `node device-model.child.ts <folder>`.
+ * What the tests of a device run in a process of its own, whose environment names the driver: `node --expose-gc device-model.child.ts <folder>`.
  * Everything is done on the device and on the CPU, with the demo checkpoint whose window was cut to five seconds.
  */
+import { join } from 'node:path'
 import process from 'node:process'
 import { isDeepStrictEqual } from 'node:util'
 import { goldenJson, goldenTensor, maxError } from '../../../test/support/golden.ts'
+import { SMALL_LAYOUT, writeRandomCheckpoint } from '../../../test/support/random-checkpoint.ts'
 import { writeShortWindowDemo } from '../../../test/support/short-window.ts'
 import { decode } from '../decoding/decode.ts'
 import type { DecodingOptions } from '../decoding/decode.ts'
@@ -36,6 +38,8 @@ export interface Findings {
   /** Beyond the cells that caches begin with. */
   readonly grown: number
   readonly location: string
+  readonly isRankingEqual: boolean
+  readonly ranking: number
   /** Of the process, over the counted steps. */
   readonly grownBytes: number
   readonly cacheBytes: number
@@ -80,6 +84,31 @@ async function readMuch(into: Slot): Promise<Float32Array> {
 }
 const grown = maxError(await readMuch(other), await readMuch(onCpu))
 
+/** A vocabulary that is ranked in several parts, which the demo checkpoint's is not; windows with masks of their own. */
+async function rank(from: WhisperModel): Promise<{ readonly tokens: number[]; readonly logprobs: Float32Array }> {
+  const { dimensions } = from
+  const values = dimensions.nMels * 2 * dimensions.nAudioCtx
+  const masks = [from.maskOf([3, 17, 250, 299]), undefined]
+  const windows = masks.map(async (mask, index) => {
+    using window = from.slot()
+    await window.encode(Float32Array.from({ length: values }, (_, at) => Math.sin(at * (index + 1))))
+    window.rearrange([0, 0])
+    const options = { top: 5, ...(mask === undefined ? {} : { mask }) }
+    const { topTokens, topLogprobs } = await window.read([from.tokenizer.sot, 7 + index], [0], options)
+    return { tokens: [...topTokens], logprobs: [...topLogprobs] }
+  })
+  const read = await Promise.all(windows)
+  return {
+    tokens: read.flatMap((one) => one.tokens),
+    logprobs: Float32Array.from(read.flatMap((one) => one.logprobs)),
+  }
+}
+const random = join(folder, 'random')
+await writeRandomCheckpoint(random, SMALL_LAYOUT, { type: 'F32' })
+await using small = await WhisperModel.load(random, { threads: 1, slots: 2, device })
+await using smallOnCpu = await WhisperModel.load(random, { threads: 1, slots: 2 })
+const [ranked, rankedOnCpu] = [await rank(small), await rank(smallOnCpu)]
+
 await using caches = await DeviceCaches.create(model.dimensions, 2, device.floats)
 const { location, size } = caches.ofFirst(2).feeds['past_key_0']!
 
@@ -87,8 +116,13 @@ async function step(count: number): Promise<void> {
   slot.restart()
   for (let index = 0; index < count; index++) await slot.read([tokens[index % tokens.length]!], [0])
 }
+/** Bytes of the process, without what waits to be collected. */
+function resident(): number {
+  globalThis.gc?.()
+  return process.memoryUsage.rss()
+}
 await step(STEPS.before)
-const before = process.memoryUsage.rss()
+const before = resident()
 await step(STEPS.counted)
 const findings: Findings = {
   device,
@@ -104,7 +138,9 @@ const findings: Findings = {
   heads,
   grown,
   location,
-  grownBytes: process.memoryUsage.rss() - before,
+  isRankingEqual: isDeepStrictEqual(ranked.tokens, rankedOnCpu.tokens),
+  ranking: maxError(ranked.logprobs, rankedOnCpu.logprobs),
+  grownBytes: resident() - before,
   cacheBytes: size * Float32Array.BYTES_PER_ELEMENT * 2 * model.dimensions.nTextLayer,
 }
 process.stdout.write(JSON.stringify(findings))
