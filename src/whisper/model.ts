@@ -57,7 +57,7 @@ export class WhisperModel implements AsyncDisposable {
     signal?.throwIfAborted()
     const encoder = new Encoder(await createSession(buildEncoder(checkpoint), threads), dimensions)
     signal?.throwIfAborted()
-    const session = await createSession(buildDecoder(checkpoint, tokenizer.timestampBegin), threads)
+    const session = await createSession(buildDecoder(checkpoint, tokenizer), threads)
     const encode = encoder.encode.bind(encoder)
     return new WhisperModel(checkpoint, tokenizer, encoder, new Decoder(session, dimensions, slots, encode))
   }

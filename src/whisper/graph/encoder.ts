@@ -11,7 +11,7 @@ const FRAMES_PER_POSITION = 2
  * alone, so they are computed once, here.
  *
  * `mel` [1, nMels, 2·nAudioCtx] → `encoded` [1, nAudioCtx, nState]; for each decoder layer `cross_key_<n>`
- * [1, heads, headWidth, nAudioCtx] and `cross_value_<n>` [1, heads, nAudioCtx, headWidth].
+ * [1, heads, nAudioCtx, headWidth] and `cross_value_<n>` [1, heads, headWidth, nAudioCtx].
  *
  * The self-attention is one fused operator, which goes through the keys tile by tile: a sixth faster than two products with a softmax
  * in between, and without their scores, which take 9 MB a head.
@@ -56,10 +56,10 @@ export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
   const heads = graph.integers([1, -1, nTextHead, cross.headWidth])
   for (let n = 0; n < nTextLayer; n++) {
     const name = `decoder.layers.${n}.encoder_attn`
-    const key = cross.split(cross.keys(encoded, name), heads, true)
-    const value = cross.split(cross.values(encoded, name), heads)
-    graph.output(`cross_key_${n}`, key, [1, nTextHead, cross.headWidth, nAudioCtx])
-    graph.output(`cross_value_${n}`, value, [1, nTextHead, nAudioCtx, cross.headWidth])
+    const key = cross.split(cross.keys(encoded, name), heads)
+    const value = cross.split(cross.values(encoded, name), heads, true)
+    graph.output(`cross_key_${n}`, key, [1, nTextHead, nAudioCtx, cross.headWidth])
+    graph.output(`cross_value_${n}`, value, [1, nTextHead, cross.headWidth, nAudioCtx])
   }
   return graph.build()
 }

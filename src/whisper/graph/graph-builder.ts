@@ -51,6 +51,7 @@ export class GraphBuilder {
   /** Tensors of the checkpoint that are in use: as they are stored, and as float32. */
   readonly #stored = new Set<string>()
   readonly #weights = new Map<string, Value>()
+  readonly #outputNames = new Map<string, string>()
   #count = 0
 
   constructor(tensors: ReadonlyMap<string, TensorLocation>) {
@@ -62,8 +63,9 @@ export class GraphBuilder {
     return name as Value
   }
 
+  /** @param value of a node, which is renamed: a copy of all logits takes a twentieth of a step */
   output(name: string, value: Value, shape: readonly (number | string)[], type: ValueType = 'F32'): void {
-    this.#nodes.push({ opType: 'Identity', input: [value], output: [name] })
+    this.#outputNames.set(value, name)
     this.#outputs.push(valueInfo(name, TYPES[type], shape))
   }
 
@@ -177,12 +179,20 @@ export class GraphBuilder {
       producerName: 'sotto',
       graph: {
         name: 'whisper',
-        node: this.#nodes,
+        node: this.#nodes.map((node) => ({
+          ...node,
+          input: this.#renamed(node.input),
+          output: this.#renamed(node.output),
+        })),
         initializer: this.#initializers,
         input: this.#inputs,
         output: this.#outputs,
       },
     }).finish()
+  }
+
+  #renamed(values: readonly string[] | null | undefined): string[] {
+    return (values ?? []).map((value) => this.#outputNames.get(value) ?? value)
   }
 
   #add<const Outputs extends readonly Value[]>(
