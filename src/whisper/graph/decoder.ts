@@ -24,7 +24,7 @@ export const ALIGNMENT_PREFIX = 'alignment_'
  * `mask_cells` [w, 1, n, c] and `mask_rows` [1, 1, n, n], added to the scores of the self-attention: 0 or −∞;
  * for each layer `past_key_<n>` and `past_value_<n>` [w, heads, c, headWidth], and the encoder's `cross_key_<n>`
  * [w, heads, nAudioCtx, headWidth] and `cross_value_<n>` [w, heads, headWidth, nAudioCtx]; `logits_at` [k], the rows whose logits are
- * wanted; `mask_tokens` [1, nVocab], added to them; `top` = [m].
+ * wanted; `mask_tokens` [nVocab], added to them; `top` = [m].
  *
  * Outputs: `keys_values` [layers, 2, w·n, nState], of the rows that were read; `logits` [k, nVocab]; `last_logits`
  * [k, nVocab − eot], those from `<|endoftext|>` on; `top_tokens` and `top_logits` [k, m], the m most probable text tokens (those below
@@ -50,7 +50,7 @@ export function buildDecoder(checkpoint: Checkpoint, { eot, timestampBegin }: Sp
   const maskCells = graph.input('mask_cells', 'F32', ['w', 1, 'n', 'c'])
   const maskRows = graph.input('mask_rows', 'F32', [1, 1, 'n', 'n'])
   const logitsAt = graph.input('logits_at', 'I32', ['k'])
-  const maskTokens = graph.input('mask_tokens', 'F32', [1, nVocab])
+  const maskTokens = graph.input('mask_tokens', 'F32', [nVocab])
   const top = graph.input('top', 'I64', [1])
 
   let x = layers.add(
@@ -95,10 +95,7 @@ export function buildDecoder(checkpoint: Checkpoint, { eot, timestampBegin }: Sp
 
   const wanted = layers.layerNorm(graph.node('Gather', [x, logitsAt]), 'decoder.layer_norm')
   const projection = graph.typeOf(OUTPUT_PROJECTION) === undefined ? EMBEDDING : OUTPUT_PROJECTION
-  const logits = layers.add(
-    layers.linear(wanted, projection.replace(/\.weight$/, ''), nVocab, nState, false),
-    maskTokens,
-  )
+  const logits = layers.product(wanted, projection, maskTokens, nVocab, nState)
   graph.output('logits', logits, ['k', nVocab])
   const slice = (from: number, to: number): Value =>
     graph.node('Slice', [logits, graph.integers([from]), graph.integers([to]), graph.integers([1])])

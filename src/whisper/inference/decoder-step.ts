@@ -148,7 +148,7 @@ export class DecoderStep {
   #maskTensor(mask: Float32Array): Tensor {
     let tensor = this.#masks.get(mask)
     if (tensor === undefined) {
-      tensor = new Tensor('float32', mask, [1, mask.length])
+      tensor = new Tensor('float32', mask, [mask.length])
       this.#masks.set(mask, tensor)
     }
     return tensor
