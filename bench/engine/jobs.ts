@@ -64,17 +64,17 @@ async function sample(
   parameters: Parameters,
   runAll: (runs: readonly (() => Promise<string>)[]) => Promise<string[]>,
 ): Promise<Sample> {
-  return await withEngine(async (engine, pid) => {
-    await transcribe(engine, engineTask(checkpoint, recordings[0]?.second ?? '', parameters))
+  return await withEngine(checkpoint, async (engine) => {
+    await transcribe(engine, engineTask(recordings[0]?.second ?? '', parameters))
     const startMs = performance.now()
     const texts = await runAll(
       recordings.map(
         ({ path }) =>
           () =>
-            transcribe(engine, engineTask(checkpoint, path, parameters)),
+            transcribe(engine, engineTask(path, parameters)),
       ),
     )
     const seconds = (performance.now() - startMs) / 1000
-    return { seconds, text: texts.join('\n'), peakMb: await peakMb(await pid()) }
+    return { seconds, text: texts.join('\n'), peakMb: await peakMb(engine.pid) }
   })
 }

@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { PROJECT } from '../../test/support/server.ts'
+import { loadConfig } from '../../src/config.ts'
 
 /** Where and with what a run was made; what a number is worth depends on it. */
 export interface Machine {
@@ -27,7 +28,7 @@ export async function machine(): Promise<Machine> {
     node: process.version,
     onnxruntime: await packageVersion(join(PROJECT, 'node_modules/onnxruntime-node')),
     threads: THREADS,
-    precision: process.env.SOTTO_PRECISION ?? 'default',
+    precision: loadConfig(process.env).precision,
   }
 }
 
@@ -36,7 +37,7 @@ export async function packageVersion(folder: string): Promise<string> {
 }
 
 /** Largest resident size that the process has had so far; null where the system does not tell. */
-export async function peakMb(pid: number): Promise<number | null> {
+export async function peakMb(pid: number | undefined): Promise<number | null> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
   const kilobytes = /VmHWM:\s+(\d+) kB/.exec(status)?.[1]
   return kilobytes === undefined ? null : Number(kilobytes) / 1024

@@ -46,9 +46,9 @@ async function peakOf(
   path: string,
   parameters: Parameters,
 ): Promise<{ readonly peak: number | null; readonly seconds: number }> {
-  return await withEngine(async (engine, pid) => {
+  return await withEngine(checkpoint, async (engine) => {
     const startMs = performance.now()
-    await transcribe(engine, engineTask(checkpoint, path, parameters))
-    return { seconds: (performance.now() - startMs) / 1000, peak: await peakMb(await pid()) }
+    await transcribe(engine, engineTask(path, parameters))
+    return { seconds: (performance.now() - startMs) / 1000, peak: await peakMb(engine.pid) }
   })
 }

@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import process from 'node:process'
 import { optionsOf } from '../../test/support/golden.ts'
-import { temporaryFolder } from '../../test/support/server.ts'
+import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
+import { loadConfig } from '../../src/config.ts'
 import { EngineProcess } from '../../src/worker/engine-process.ts'
 import type { EngineTask } from '../../src/worker/engine-protocol.ts'
 import { peakMb, THREADS } from './machine.ts'
@@ -22,7 +23,7 @@ export interface Recording {
 }
 
 /** No engine falls back to a higher temperature: it would sample, each in its own way, and then the work differs. */
-export function engineTask(modelFolder: string, audioPath: string, parameters: Parameters): EngineTask {
+export function engineTask(audioPath: string, parameters: Parameters): EngineTask {
   const options = optionsOf({
     options: {
       ...{ language: 'en', temperature: [0], beam_size: parameters.beamSize },
@@ -30,16 +31,16 @@ export function engineTask(modelFolder: string, audioPath: string, parameters: P
       without_timestamps: parameters.withoutTimestamps,
     },
   })
-  return { modelFolder, audioPath, options, maxAudioSeconds: null }
+  return { audioPath, options, maxAudioSeconds: null }
 }
 
 /** Runs a recording in an engine process of its own that has loaded the model. */
 export async function runSotto(modelFolder: string, recording: Recording, parameters: Parameters): Promise<Sample> {
-  return await withEngine(async (engine, pid) => {
-    await transcribe(engine, engineTask(modelFolder, recording.second, parameters))
+  return await withEngine(modelFolder, async (engine) => {
+    await transcribe(engine, engineTask(recording.second, parameters))
     const startMs = performance.now()
-    const text = await transcribe(engine, engineTask(modelFolder, recording.path, parameters))
-    return { seconds: (performance.now() - startMs) / 1000, text, peakMb: await peakMb(await pid()) }
+    const text = await transcribe(engine, engineTask(recording.path, parameters))
+    return { seconds: (performance.now() - startMs) / 1000, text, peakMb: await peakMb(engine.pid) }
   })
 }
 
@@ -47,17 +48,16 @@ export async function transcribe(engine: EngineProcess, task: EngineTask): Promi
   return (await engine.transcribe(task, { signal: new AbortController().signal })).text
 }
 
-/** @param use is given the engine, and a way to the id of its process, which starts with its first task */
-export async function withEngine<T>(
-  use: (engine: EngineProcess, pid: () => Promise<number>) => Promise<T>,
-): Promise<T> {
-  await using folder = await temporaryFolder()
-  await using engine = new EngineProcess({ threads: THREADS, temporaryFolder: folder.path })
-  return await use(engine, lastChild)
-}
+/** Windows that are decoded together at most, as by default. */
+const BATCH = 8
 
-/** The engine process tells nobody its id; it is the only child that runs while it is measured. */
-async function lastChild(): Promise<number> {
-  const children = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').catch(() => '')
-  return Number(children.trim().split(' ').at(-1) ?? Number.NaN)
+/** Quantised copies, which are derived at the first use. */
+export const CACHE = join(PROJECT, '.bench/cache')
+
+export async function withEngine<T>(modelFolder: string, use: (engine: EngineProcess) => Promise<T>): Promise<T> {
+  await using folder = await temporaryFolder()
+  const { precision } = loadConfig(process.env)
+  const settings = { modelFolder, precision, threads: THREADS, batch: BATCH }
+  await using engine = new EngineProcess({ ...settings, temporaryFolder: folder.path, cacheFolder: CACHE })
+  return await use(engine)
 }

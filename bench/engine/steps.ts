@@ -4,10 +4,13 @@ import process from 'node:process'
 import { promisify } from 'node:util'
 import { PROJECT } from '../../test/support/server.ts'
 import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
+import { loadConfig } from '../../src/config.ts'
+import type { Slot } from '../../src/whisper/inference/slot.ts'
 import { WhisperModel } from '../../src/whisper/model.ts'
 import { checkpointFolder } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { THREADS } from './machine.ts'
+import { CACHE } from './sotto.ts'
 import { median } from './measurements.ts'
 
 /** How long the engine's own pieces take, without the search around them. */
@@ -38,40 +41,34 @@ export async function steps(on: ModelName): Promise<StepsRow> {
  */
 export async function run([folder = '']: readonly string[]): Promise<void> {
   const { nMels } = (await readCheckpoint(folder)).dimensions
-  await using model = await WhisperModel.load(folder, { threads: THREADS })
+  const { precision } = loadConfig(process.env)
+  await using model = await WhisperModel.load(folder, { threads: THREADS, precision, cacheFolder: CACHE })
+  using slot = model.slot()
   const mel = new Float32Array(nMels * 3000)
   const encoderTimes: number[] = []
-  const encode = async (): Promise<Awaited<ReturnType<WhisperModel['encode']>>> => {
+  for (let index = 0; index <= WINDOWS; index++) {
     const startMs = performance.now()
-    const window = await model.encode(mel)
+    await slot.encode(mel)
     encoderTimes.push(performance.now() - startMs)
-    return window
   }
-  for (let index = 0; index < WINDOWS; index++) await encode()
-  const window = await encode()
-  const stepOf1 = await step(model, window, 1)
-  const stepOf5 = await step(model, window, BEAMS)
+  const stepOf1 = await step(model, slot, 1)
+  const stepOf5 = await step(model, slot, BEAMS)
   console.log(JSON.stringify({ encoderWindow: median(encoderTimes.slice(1)), stepOf1, stepOf5 }))
 }
 
 /** Median of the first hundred steps; the beams trade places in each, as in a search. */
-async function step(
-  model: WhisperModel,
-  window: Awaited<ReturnType<WhisperModel['encode']>>,
-  count: number,
-): Promise<number> {
+async function step(model: WhisperModel, slot: Slot, count: number): Promise<number> {
   const prompt = model.tokenizer.sotSequence('en', 'transcribe')
-  const decoder = model.sequences(window, 1)
-  await decoder.read(prompt, [prompt.length - 1])
-  decoder.rearrange(Array.from({ length: count }, () => 0))
+  slot.restart()
+  await slot.read(prompt, [prompt.length - 1])
+  slot.rearrange(Array.from({ length: count }, () => 0))
+  const options = { mask: model.maskOf([]), top: count + 1 }
   const times: number[] = []
   for (let index = 0; index < STEPS; index++) {
+    const tokens = Array.from({ length: count }, (_, beam) => 300 + index + beam)
     const startMs = performance.now()
-    decoder.rearrange(Array.from({ length: count }, (_, beam) => (beam + 1) % count))
-    await decoder.read(
-      Array.from({ length: count }, (_, beam) => 300 + index + beam),
-      [0],
-    )
+    slot.rearrange(Array.from({ length: count }, (_, beam) => (beam + 1) % count))
+    await slot.read(tokens, [0], options)
     times.push(performance.now() - startMs)
   }
   return median(times)

@@ -72,7 +72,7 @@ export class WhisperModel implements AsyncDisposable {
     const planned = device.name === 'cpu' ? 1 : planFor(checkpoint, { device, precision, memoryBytes }).slots
     const slots = options.slots ?? planned
     const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
-    const inference = await load(checkpoint, tokenizer.timestampBegin, {
+    const inference = await load(checkpoint, tokenizer, {
       ...options,
       device: { ...device, floats },
       slots,

@@ -51,11 +51,11 @@ export async function explainMismatch(
   const mel = await features.window(seek, Math.min(3000, features.contentFrames - seek))
   using slot = model.slot()
   await slot.encode(mel)
-  const { logits: engine } = await slot.read(tokens, [tokens.length - 1])
+  const { logits: engine } = await slot.read(tokens, [tokens.length - 1], { wantsLogits: true })
   const plain = await context.plain()
   const plainLogits = Float32Array.from(plain.logits(plain.encode(mel), tokens).subarray(-dimensions.nVocab))
   const top = (logits: Float32Array): string =>
-    new NextTokens(logits, tokenizer.timestampBegin)
+    new NextTokens(logits, tokenizer)
       .top(5)
       .tokens.map((token) => `${inWords(token)} at ${logits[token]!.toFixed(4)}`)
       .join(', ')

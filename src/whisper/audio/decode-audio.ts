@@ -1,8 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Decoder, Demuxer, FilterAPI } from 'node-av/api'
 import { AV_LOG_QUIET, AV_PKT_DATA_SKIP_SAMPLES, AVMEDIA_TYPE_AUDIO } from 'node-av/constants'
-import { FFmpegError, Log } from 'node-av/lib'
-import type { Packet } from 'node-av/lib'
+import { FFmpegError, Frame, Log, Packet } from 'node-av/lib'
 import { EngineError } from '../errors.ts'
 import { announcedSeconds } from './announced-length.ts'
 import type { ContainerFacts } from './announced-length.ts'
@@ -53,7 +52,7 @@ const FORMATS = [
 ]
 
 /** The conversion is one resampler that FFmpeg puts in by itself, as for the reference's `-f s16le -ac 1 -ar 16000`. */
-const CONVERSION = `aformat=sample_fmts=s16:sample_rates=${SAMPLE_RATE}:channel_layouts=mono`
+const CONVERSION = `aformat=sample_fmts=s16:sample_rates=${SAMPLE_RATE}:channel_layouts=mono,asetnsamples=n=${SAMPLE_RATE}:p=0`
 
 /** Decoding is synchronous (six times as fast as a promise a frame); others get their turn this often. */
 const TURN_MS = 20
@@ -80,8 +79,7 @@ export async function* decodeAudio(path: string, signal?: AbortSignal): AsyncGen
   let samples = 0
   let turnAt = performance.now() + TURN_MS
   try {
-    for (const frame of filter.framesSync(decoder.framesSync(packetsOf(demuxer, stream)))) {
-      if (frame === null) break
+    for (const frame of filteredFrames(filter, demuxer, decoder, stream)) {
       const chunk = copySamples(frame.data?.[0], frame.nbSamples)
       frame.free()
       samples += chunk.length
@@ -102,21 +100,60 @@ export async function* decodeAudio(path: string, signal?: AbortSignal): AsyncGen
 }
 
 /**
+ * One packet and one frame are used again for the whole file: wrapped anew for each frame, as node-av's generators do it, they take
+ * longer than the decoding.
+ */
+function* decodedFrames(demuxer: Demuxer, decoder: Decoder, stream: Stream): Generator<Frame> {
+  const format = demuxer.getFormatContext()
+  const codec = decoder.getCodecContext()
+  if (codec === null) throw damaged()
+  const keepsPadding = demuxer.formatName.includes('mp4')
+  using packet = new Packet()
+  using frame = new Frame()
+  packet.alloc()
+  frame.alloc()
+  for (let hasEnded = false; !hasEnded;) {
+    hasEnded = format.readFrameSync(packet) < 0
+    if (!hasEnded && (packet.streamIndex !== stream.index || packet.size === 0)) {
+      packet.unref()
+      continue
+    }
+    if (!hasEnded && keepsPadding) keepPadding(packet)
+    // A broken packet costs its own sound only, as with the reference.
+    codec.sendPacketSync(hasEnded ? null : packet)
+    packet.unref()
+    while (codec.receiveFrameSync(frame) >= 0) {
+      frame.timeBase = stream.timeBase
+      yield frame
+    }
+  }
+}
+
+function* filteredFrames(filter: FilterAPI, demuxer: Demuxer, decoder: Decoder, stream: Stream): Generator<Frame> {
+  for (const frame of decodedFrames(demuxer, decoder, stream)) {
+    filter.processSync(frame)
+    yield* received(filter)
+  }
+  filter.flushSync()
+  yield* received(filter)
+}
+
+/** What the filter has ready; neither "more input is needed" nor the end is a frame. */
+function* received(filter: FilterAPI): Generator<Frame> {
+  for (let frame = filter.receiveSync(); frame instanceof Frame; frame = filter.receiveSync()) yield frame
+}
+
+/**
  * FFmpeg's newest versions cut the encoder's padding off the end of an mp4's audio, those that the reference is mostly run with do
  * not: a few milliseconds, but other scores for the last window.
  */
-function* packetsOf(demuxer: Demuxer, stream: Stream): Generator<Packet | null> {
-  const keepsPadding = demuxer.formatName.includes('mp4')
-  for (const packet of demuxer.packetsSync(stream.index)) {
-    // Little-endian: samples to skip at the beginning, samples to discard at the end.
-    const skips = keepsPadding ? packet?.getSideData(AV_PKT_DATA_SKIP_SAMPLES) : null
-    if (packet && skips && skips.readUInt32LE(4) > 0) {
-      const withoutDiscard = Buffer.from(skips)
-      withoutDiscard.writeUInt32LE(0, 4)
-      FFmpegError.throwIfError(packet.addSideData(AV_PKT_DATA_SKIP_SAMPLES, withoutDiscard), 'addSideData')
-    }
-    yield packet
-  }
+function keepPadding(packet: Packet): void {
+  // Little-endian: samples to skip at the beginning, samples to discard at the end.
+  const skips = packet.getSideData(AV_PKT_DATA_SKIP_SAMPLES)
+  if (skips === null || skips.readUInt32LE(4) === 0) return
+  const withoutDiscard = Buffer.from(skips)
+  withoutDiscard.writeUInt32LE(0, 4)
+  FFmpegError.throwIfError(packet.addSideData(AV_PKT_DATA_SKIP_SAMPLES, withoutDiscard), 'addSideData')
 }
 
 type Stream = NonNullable<ReturnType<Demuxer['audio']>>
@@ -138,8 +175,7 @@ function openDemuxer(path: string): Demuxer {
 
 function openDecoder(stream: Stream): Decoder {
   try {
-    // A broken packet costs its own sound only, as with the reference.
-    return Decoder.createSync(stream, { exitOnError: false })
+    return Decoder.createSync(stream)
   } catch (cause) {
     throw new EngineError('audio.damaged', 'The audio in the file has a codec that can’t be decoded.', { cause })
   }

@@ -48,7 +48,11 @@ function slowBeamSearch(model: Model, beams: number, maxFinished: number, steps:
 
 function search(model: Model, decoder: BeamSearchDecoder, steps: number): readonly Sequence[] {
   for (let step = 0; step < steps; step++) {
-    if (decoder.update(decoder.sequences.map(({ sampled }) => new NextTokens(model(sampled), VOCABULARY))).isComplete)
+    if (
+      decoder.update(
+        decoder.sequences.map(({ sampled }) => new NextTokens(model(sampled), { timestampBegin: VOCABULARY })),
+      ).isComplete
+    )
       break
   }
   return decoder.finalize()
@@ -77,7 +81,9 @@ test('each beam goes on from its parent', () => {
   const model = modelOf(5)
   for (let step = 0; step < 4; step++) {
     const before = decoder.sequences
-    const { tokens, parents } = decoder.update(before.map(({ sampled }) => new NextTokens(model(sampled), VOCABULARY)))
+    const { tokens, parents } = decoder.update(
+      before.map(({ sampled }) => new NextTokens(model(sampled), { timestampBegin: VOCABULARY })),
+    )
     for (const [index, { sampled }] of decoder.sequences.entries()) {
       expect(sampled).toEqual([...before[parents[index]!]!.sampled, tokens[index]])
     }

@@ -78,16 +78,22 @@ export async function decode(
 
   slot.restart()
   // Without the mask: the probability of silence is that of a token which is suppressed.
-  const first = await slot.read(initialTokens, [initialTokens.indexOf(tokenizer.sot), initialTokens.length - 1])
+  const sot = initialTokens.indexOf(tokenizer.sot)
+  const first = await slot.read(initialTokens, [sot, initialTokens.length - 1], { wantsLogits: true })
   const noSpeechProb = probability(first.logits.subarray(0, nVocab), tokenizer.noSpeech)
   // The sequences have the prompt in common: it is read once.
   slot.rearrange(Array<number>(decoder.count).fill(0))
   let next = Array.from({ length: decoder.count }, () => {
-    const tokens = new NextTokens(first.logits.slice(nVocab), tokenizer.timestampBegin)
+    const tokens = new NextTokens(first.logits.slice(nVocab), tokenizer)
     tokens.forbid(suppressed)
     return tokens
   })
-  const reading = { mask: model.maskOf(suppressed), top: decoder.proposals }
+  const reading = {
+    mask: model.maskOf(suppressed),
+    top: decoder.proposals,
+    // Samples may be any tokens.
+    wantsLogits: options.temperature > 0,
+  }
   for (let sampled = 1; ; sampled++) {
     for (const [index, { sampled: tokens }] of decoder.sequences.entries()) {
       for (const filter of filters) filter.apply(next[index]!, tokens)
@@ -96,7 +102,7 @@ export async function decode(
     if (step.isComplete || sampled === sampleLength || slot.length >= nTextCtx) break
     signal?.throwIfAborted()
     slot.rearrange(step.parents)
-    next = nextTokensOf(await slot.read(step.tokens, [0], reading), model)
+    next = nextTokensOf(await slot.read(step.tokens, [0], reading), tokenizer)
   }
 
   const best = bestSequence(decoder.finalize(), options.lengthPenalty)
@@ -121,21 +127,16 @@ function decoderOf({ eot }: Tokenizer, options: DecodingOptions): TokenDecoder {
 }
 
 /** What the decoder says about each sequence. */
-function nextTokensOf(scores: Scores, { dimensions, tokenizer }: WhisperModel): NextTokens[] {
-  const { logits, topTokens, topLogprobs } = scores
-  const count = logits.length / dimensions.nVocab
-  const part = <Values extends { subarray(from: number, to: number): Values; readonly length: number }>(
-    values: Values,
-    row: number,
-  ): Values => values.subarray((row * values.length) / count, ((row + 1) * values.length) / count)
-  return Array.from(
-    { length: count },
-    (_, row) =>
-      new NextTokens(part(logits, row), tokenizer.timestampBegin, {
-        tokens: part(topTokens, row),
-        logprobs: part(topLogprobs, row),
-      }),
-  )
+function nextTokensOf(scores: Scores, { timestampBegin, eot }: Tokenizer): NextTokens[] {
+  const count = scores.topLogprob.length
+  const part = <Values extends Float32Array | Int32Array>(values: Values, row: number): Values =>
+    values.subarray((row * values.length) / count, ((row + 1) * values.length) / count) as Values
+  return Array.from(scores.topLogprob, (logprob, row) => {
+    const topText = { tokens: part(scores.topTokens, row), logits: part(scores.topLogits, row), logprob }
+    return scores.logits.length > 0
+      ? new NextTokens(part(scores.logits, row), { timestampBegin, topText })
+      : new NextTokens(part(scores.lastLogits, row), { timestampBegin, topText, first: eot })
+  })
 }
 
 /** What no step may sample. */

@@ -13,7 +13,7 @@ export async function detectLanguage(
   const { languages, sot } = model.tokenizer
   if (languages.size === 0) return [{ language: 'en', probability: 1 }]
   slot.restart()
-  const { logits } = await slot.read([sot], [0])
+  const { logits } = await slot.read([sot], [0], { wantsLogits: true })
   const ofLanguages = Float32Array.from(languages.values(), (token) => logits[token]!)
   const total = logSumExp(ofLanguages, 0, ofLanguages.length)
   return [...languages.keys()]

@@ -57,7 +57,7 @@ const logitsOf = fc
 
 /** Logits as the filter leaves them, less what all of them have in common. */
 function filtered(filter: LogitFilter, logits: Float32Array, sampled: readonly number[]): number[] {
-  const next = new NextTokens(logits.slice(), timestampBegin)
+  const next = new NextTokens(logits.slice(), { timestampBegin })
   filter.apply(next, sampled)
   const { tokens, logprobs } = next.top(VOCABULARY)
   const left = Array<number>(VOCABULARY)

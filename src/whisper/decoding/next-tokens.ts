@@ -2,10 +2,13 @@ import { maximum, logSumExp } from './log-softmax.ts'
 
 const FORBIDDEN = Number.NEGATIVE_INFINITY
 
-/** The most probable text tokens, the most probable first, and their log-probabilities among all text tokens. */
+/** What a decoder's graph has found among the text tokens, so that nobody needs to look at all of them. */
 export interface TopText {
+  /** The most probable first. */
   readonly tokens: Int32Array
-  readonly logprobs: Float32Array
+  readonly logits: Float32Array
+  /** Of the first one, among the text tokens. */
+  readonly logprob: number
 }
 
 export interface RankedTokens {
@@ -17,29 +20,38 @@ export interface RankedTokens {
 
 /**
  * What may come next in one sequence. Rules leave two ranges open, one of text tokens (with the special ones) and one of timestamps;
- * only what is open is looked at, and where all text is, what the decoder's graph found there is taken.
+ * only what is open is looked at, and where all text is, what the decoder's graph has found there is taken.
  */
 export class NextTokens {
-  /** [nVocab]. */
-  readonly logits: Float32Array
+  readonly #logits: Float32Array
+  /** Id that the logits begin with. */
+  readonly #first: number
   readonly #timestampBegin: number
   #topText: TopText | undefined
   #textFrom = 0
   #timestampsFrom: number
   #timestampsTo: number
 
-  /** @param topText of these logits; undefined: to be found */
-  constructor(logits: Float32Array, timestampBegin: number, topText?: TopText) {
-    this.logits = logits
+  /**
+   * @param logits of the ids from `first` on
+   * @param options.topText what is below `first`, and is needed when that is not 0
+   */
+  constructor(
+    logits: Float32Array,
+    options: { readonly timestampBegin: number; readonly first?: number; readonly topText?: TopText },
+  ) {
+    const { timestampBegin, first = 0, topText } = options
+    this.#logits = logits
+    this.#first = first
     this.#timestampBegin = timestampBegin
     this.#timestampsFrom = timestampBegin
-    this.#timestampsTo = logits.length
+    this.#timestampsTo = first + logits.length
     this.#topText = topText
   }
 
   /** Forbids single tokens. */
   forbid(tokens: readonly number[]): void {
-    for (const token of tokens) this.logits[token] = FORBIDDEN
+    for (const token of tokens) this.#logits[this.#index(token)] = FORBIDDEN
     this.#topText = undefined
   }
 
@@ -71,29 +83,29 @@ export class NextTokens {
    */
   top(count: number): RankedTokens {
     const total = this.#logSumExp()
-    const text = this.#isAllText(count) ? this.#topText!.tokens.subarray(0, count) : this.#rank(this.#openText, count)
+    const text = this.#topTextOf(count) ?? this.#rank(this.#openText, count)
     const timestamps = this.#rank(this.#openTimestamps, count)
     const tokens: number[] = []
-    for (let ofText = 0, ofTimestamps = 0; tokens.length < count;) {
-      const [one, other] = [text[ofText], timestamps[ofTimestamps]]
-      if (one === undefined && other === undefined) break
-      const takesText = other === undefined || (one !== undefined && this.logits[one]! >= this.logits[other]!)
-      tokens.push(takesText ? one! : other)
-      if (takesText) ofText += 1
-      else ofTimestamps += 1
-    }
-    const logprobs = tokens.map((token) => this.logits[token]! - total)
-    for (let token = 0; tokens.length < count && token < this.logits.length; token++) {
-      if (tokens.includes(token)) continue
+    const logprobs: number[] = []
+    const take = (token: number, logit: number): void => {
       tokens.push(token)
-      logprobs.push(FORBIDDEN)
+      logprobs.push(logit - total)
+    }
+    for (let ofText = 0, ofTimestamps = 0; tokens.length < count;) {
+      const [one, other] = [text.logits[ofText], timestamps.logits[ofTimestamps]]
+      if (one !== undefined && (other === undefined || one >= other)) take(text.tokens[ofText++]!, one)
+      else if (other !== undefined) take(timestamps.tokens[ofTimestamps++]!, other)
+      else break
+    }
+    for (let token = 0; tokens.length < count && token < this.#end; token++) {
+      if (!tokens.includes(token)) take(token, FORBIDDEN)
     }
     return { tokens, logprobs }
   }
 
   /** Of a token that is open. */
   logprob(token: number): number {
-    return this.logits[token]! - this.#logSumExp()
+    return this.#logits[this.#index(token)]! - this.#logSumExp()
   }
 
   /**
@@ -101,48 +113,63 @@ export class NextTokens {
    * @param random in [0, 1)
    */
   sample(temperature: number, random: number): number {
-    const ranges = [this.#openText, this.#openTimestamps]
-    const highest = Math.max(...ranges.map(([from, to]) => maximum(this.logits, from, to)))
-    const weightOf = (token: number): number => Math.exp((this.logits[token]! - highest) / temperature)
+    const ranges = [this.#openText, this.#openTimestamps].map((range) => this.#indices(range))
+    const highest = Math.max(...ranges.map(([from, to]) => maximum(this.#logits, from, to)))
+    const weightOf = (index: number): number => Math.exp((this.#logits[index]! - highest) / temperature)
     let total = 0
-    for (const [from, to] of ranges) for (let token = from; token < to; token++) total += weightOf(token)
+    for (const [from, to] of ranges) for (let index = from; index < to; index++) total += weightOf(index)
     let rest = random * total
     let last = 0
     for (const [from, to] of ranges) {
-      for (let token = from; token < to; token++) {
-        const weight = weightOf(token)
+      for (let index = from; index < to; index++) {
+        const weight = weightOf(index)
         if (weight === 0) continue
-        last = token
+        last = index
         rest -= weight
-        if (rest < 0) return token
+        if (rest < 0) return this.#first + index
       }
     }
-    return last
+    return this.#first + last
   }
 
-  get #openText(): readonly [number, number] {
+  get #end(): number {
+    return this.#first + this.#logits.length
+  }
+
+  get #openText(): Range {
     return [this.#textFrom, this.#timestampBegin]
   }
 
-  get #openTimestamps(): readonly [number, number] {
+  get #openTimestamps(): Range {
     return [this.#timestampsFrom, Math.max(this.#timestampsFrom, this.#timestampsTo)]
   }
 
-  #isAllText(count: number): boolean {
-    return this.#textFrom === 0 && this.#topText !== undefined && this.#topText.tokens.length >= count
+  #index(token: number): number {
+    if (token < this.#first) throw new RangeError(`the logit of token ${token} is not there`)
+    return token - this.#first
+  }
+
+  #indices([from, to]: Range): Range {
+    return [this.#index(from), this.#index(to)]
+  }
+
+  /** Undefined where not all text is open, or too little is known. */
+  #topTextOf(count: number): TopText | undefined {
+    const top = this.#topText
+    return this.#textFrom === 0 && top !== undefined && top.tokens.length >= count ? top : undefined
   }
 
   #highestText(): number {
-    return this.#isAllText(1) ? this.logits[this.#topText!.tokens[0]!]! : maximum(this.logits, ...this.#openText)
+    return this.#topTextOf(1)?.logits[0] ?? maximum(this.#logits, ...this.#indices(this.#openText))
   }
 
   #textLogSumExp(): number {
-    if (!this.#isAllText(1)) return logSumExp(this.logits, ...this.#openText)
-    return this.logits[this.#topText!.tokens[0]!]! - this.#topText!.logprobs[0]!
+    const top = this.#topTextOf(1)
+    return top === undefined ? logSumExp(this.#logits, ...this.#indices(this.#openText)) : top.logits[0]! - top.logprob
   }
 
   #timestampsLogSumExp(): number {
-    return logSumExp(this.logits, ...this.#openTimestamps)
+    return logSumExp(this.#logits, ...this.#indices(this.#openTimestamps))
   }
 
   #logSumExp(): number {
@@ -152,16 +179,25 @@ export class NextTokens {
     return highest + Math.log(Math.exp(text - highest) + Math.exp(timestamps - highest))
   }
 
-  #rank([from, to]: readonly [number, number], count: number): readonly number[] {
-    const top: number[] = []
-    for (let token = from; token < to; token++) {
-      const logit = this.logits[token]!
-      if (logit === FORBIDDEN || (top.length === count && logit <= this.logits[top[count - 1]!]!)) continue
-      let at = top.length
-      while (at > 0 && this.logits[top[at - 1]!]! < logit) at -= 1
-      top.splice(at, 0, token)
-      if (top.length > count) top.pop()
+  #rank(range: Range, count: number): { readonly tokens: readonly number[]; readonly logits: readonly number[] } {
+    const tokens: number[] = []
+    const logits: number[] = []
+    const [from, to] = this.#indices(range)
+    for (let index = from; index < to; index++) {
+      const logit = this.#logits[index]!
+      if (logit === FORBIDDEN || (tokens.length === count && logit <= logits[count - 1]!)) continue
+      let at = tokens.length
+      while (at > 0 && logits[at - 1]! < logit) at -= 1
+      tokens.splice(at, 0, this.#first + index)
+      logits.splice(at, 0, logit)
+      if (tokens.length > count) {
+        tokens.pop()
+        logits.pop()
+      }
     }
-    return top
+    return { tokens, logits }
   }
 }
+
+/** Ids or indices, from the first one to the one behind the last. */
+type Range = readonly [from: number, to: number]

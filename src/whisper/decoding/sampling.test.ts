@@ -10,7 +10,7 @@ test.each([0.2, 0.6, 1])('samples follow the softmax at temperature %d', (temper
   const total = weights.reduce((sum, weight) => sum + weight, 0)
   const random = seededRandom(1, 0)
   const counts = Array<number>(LOGITS.length).fill(0)
-  const next = new NextTokens(LOGITS, 4)
+  const next = new NextTokens(LOGITS, { timestampBegin: 4 })
   for (let draw = 0; draw < DRAWS; draw++) counts[next.sample(temperature, random())]! += 1
   const chiSquared = weights.reduce((sum, weight, token) => {
     const expected = (DRAWS * weight) / total
@@ -31,7 +31,9 @@ test('a seed gives the same numbers again, another seed or stream others', () =>
 
 test('a sequence that has ended stays as it is, while others go on', () => {
   const decoder = new SamplingDecoder({ count: 2, temperature: 0, eot: 0, random: seededRandom(0, 0) })
-  const [ending, going] = [Float32Array.of(5, 1, 1), Float32Array.of(1, 5, 1)].map((row) => new NextTokens(row, 3))
+  const [ending, going] = [Float32Array.of(5, 1, 1), Float32Array.of(1, 5, 1)].map(
+    (row) => new NextTokens(row, { timestampBegin: 3 }),
+  )
   if (ending === undefined || going === undefined) throw new Error('unreachable')
   expect(decoder.update([ending, going])).toMatchObject({ tokens: [0, 1], isComplete: false })
   const [ended] = decoder.sequences

@@ -2,6 +2,12 @@ import type { NextTokens } from './next-tokens.ts'
 import { EMPTY_SEQUENCE } from './sequence.ts'
 import type { Sequence, Step, TokenDecoder } from './sequence.ts'
 
+interface Choice {
+  readonly token: number
+  /** At temperature 1. */
+  readonly logprob: number
+}
+
 /** A source of numbers in [0, 1). */
 export type Random = () => number
 
@@ -14,6 +20,8 @@ export class SamplingDecoder implements TokenDecoder {
   readonly #temperature: number
   readonly #eot: number
   readonly #random: Random
+  /** What a sequence that has ended goes on with. */
+  readonly #nothing: Choice
 
   constructor(options: {
     readonly count: number
@@ -27,13 +35,16 @@ export class SamplingDecoder implements TokenDecoder {
     this.#temperature = options.temperature
     this.#eot = options.eot
     this.#random = options.random
+    this.#nothing = { token: options.eot, logprob: 0 }
   }
 
   update(next: readonly NextTokens[]): Step {
-    const tokens = next.map((row, index) => (this.#isDone[index] === true ? this.#eot : this.#choose(row)))
-    this.sequences = this.sequences.map((sequence, index) =>
-      this.#isDone[index] === true ? sequence : this.#extend(sequence, next[index]!, tokens[index]!),
-    )
+    const choices = next.map((row, index) => (this.#isDone[index] === true ? this.#nothing : this.#choose(row)))
+    this.sequences = this.sequences.map(({ sampled, sumLogprob }, index) => {
+      const { token, logprob } = choices[index]!
+      return { sampled: token === this.#eot ? sampled : [...sampled, token], sumLogprob: sumLogprob + logprob }
+    })
+    const tokens = choices.map(({ token }) => token)
     for (const [index, token] of tokens.entries()) if (token === this.#eot) this.#isDone[index] = true
     return { tokens, parents: [...tokens.keys()], isComplete: this.#isDone.every(Boolean) }
   }
@@ -42,15 +53,13 @@ export class SamplingDecoder implements TokenDecoder {
     return this.sequences
   }
 
-  #extend({ sampled, sumLogprob }: Sequence, next: NextTokens, token: number): Sequence {
-    return {
-      sampled: token === this.#eot ? sampled : [...sampled, token],
-      sumLogprob: sumLogprob + next.logprob(token),
+  #choose(next: NextTokens): Choice {
+    if (this.#temperature === 0) {
+      const { tokens, logprobs } = next.top(1)
+      return { token: tokens[0]!, logprob: logprobs[0]! }
     }
-  }
-
-  #choose(next: NextTokens): number {
-    return this.#temperature === 0 ? next.top(1).tokens[0]! : next.sample(this.#temperature, this.#random())
+    const token = next.sample(this.#temperature, this.#random())
+    return { token, logprob: next.logprob(token) }
   }
 }
 

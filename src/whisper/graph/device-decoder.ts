@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from './decoder.ts'
+import type { SpecialTokens } from './decoder.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { BuiltGraph, FloatType, Value } from './graph-builder.ts'
 import { Layers } from './layers.ts'
@@ -27,15 +28,15 @@ export interface DeviceDecoderGraph extends BuiltGraph {
  * `mask_tokens` [m, nVocab] and `mask_at` [k], which of these masks is added to the text tokens of a row before they are ranked;
  * `top` = [t] and `top_shape` = [k, parts · t]; `align_at` [a], slots.
  *
- * Outputs: for each layer `new_past_key_<n>` and `new_past_value_<n>`, to be written to the inputs' own memory; `logits` [k, nVocab],
- * without the mask; those of `rankText`; `alignment_<n>` [a, alignment heads, n, nAudioCtx].
+ * Outputs: for each layer `new_past_key_<n>` and `new_past_value_<n>`, to be written to the inputs' own memory; `logits` [k, nVocab]
+ * and `last_logits` [k, nVocab − eot], those from `<|endoftext|>` on, both without the mask; those of `rankText`; `alignment_<n>`
+ * [a, alignment heads, n, nAudioCtx].
  *
  * What JavaScript reads and writes is float32, whatever the graph calculates in; only the caches are not.
- * @param timestampBegin id of `<|0.00|>`
  */
 export function buildDeviceDecoder(
   checkpoint: Checkpoint,
-  timestampBegin: number,
+  { eot, timestampBegin }: SpecialTokens,
   floats: FloatType,
 ): DeviceDecoderGraph {
   const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = checkpoint.dimensions
@@ -72,8 +73,10 @@ export function buildDeviceDecoder(
     const normed = layers.layerNorm(x, `${name}.self_attn_layer_norm`)
     const key = graph.node('Reshape', [layers.keys(normed, `${name}.self_attn`), ofHeads])
     const value = graph.node('Reshape', [layers.values(normed, `${name}.self_attn`), ofHeads])
-    const keys = graph.own(`new_past_key_${layer}`, 'ScatterND', [pastKey, cells, key], pastShape)
-    const values = graph.own(`new_past_value_${layer}`, 'ScatterND', [pastValue, cells, value], pastShape)
+    const keys = graph.node('ScatterND', [pastKey, cells, key])
+    const values = graph.node('ScatterND', [pastValue, cells, value])
+    graph.output(`new_past_key_${layer}`, keys, pastShape, floats)
+    graph.output(`new_past_value_${layer}`, values, pastShape, floats)
     const turned = graph.node('MatMul', [keys, queriesOf(normed, `${name}.self_attn`, true)])
     const scores = layers.add(graph.node('Transpose', [turned], { perm: [0, 1, 3, 2] }), maskCells)
     const attended = graph.node('MatMul', [graph.node('Softmax', [scores], { axis: -1 }), values])
@@ -97,6 +100,9 @@ export function buildDeviceDecoder(
   const wanted = layers.layerNorm(graph.node('Gather', [x, logitsAt]), 'decoder.layer_norm')
   const logits = single(graph.node('Gemm', [wanted, embedding], { transB: 1 }))
   graph.output('logits', logits, ['k', nVocab])
+  const axis = graph.integers([1])
+  const last = graph.node('Slice', [logits, graph.integers([eot]), graph.integers([nVocab]), axis])
+  graph.output('last_logits', last, ['k', nVocab - eot])
   const ranking = rankText(graph, logits, nVocab, timestampBegin)
   return { ...graph.build(), ranking }
 }

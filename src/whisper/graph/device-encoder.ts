@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
-import { crossAttention, encodeAudio, fusedAttention } from './encoder.ts'
+import { encodeAudio, fusedAttention } from './encoder.ts'
 import type { SelfAttention } from './encoder.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { BuiltGraph, FloatType, Value } from './graph-builder.ts'
@@ -38,13 +38,15 @@ export function buildDeviceEncoder(checkpoint: Checkpoint, floats: FloatType, is
   const layers = new Layers(graph, nState, nTextHead)
   const heads = graph.integers([1, -1, nTextHead, layers.headWidth])
   for (let n = 0; n < nTextLayer; n++) {
-    const { key, value } = crossAttention(layers, encoded, heads, n)
+    const name = `decoder.layers.${n}.encoder_attn`
+    const key = layers.split(layers.keys(encoded, name), heads, true)
+    const value = layers.split(layers.values(encoded, name), heads)
     const keyShape = ['slots', nTextHead, layers.headWidth, nAudioCtx]
     const valueShape = ['slots', nTextHead, nAudioCtx, layers.headWidth]
     const keys = graph.input(`cross_key_${n}`, floats, keyShape)
     const values = graph.input(`cross_value_${n}`, floats, valueShape)
-    graph.own(`new_cross_key_${n}`, 'ScatterND', [keys, slot, key], keyShape)
-    graph.own(`new_cross_value_${n}`, 'ScatterND', [values, slot, value], valueShape)
+    graph.output(`new_cross_key_${n}`, graph.node('ScatterND', [keys, slot, key]), keyShape, floats)
+    graph.output(`new_cross_value_${n}`, graph.node('ScatterND', [values, slot, value]), valueShape, floats)
   }
   return graph.build()
 }

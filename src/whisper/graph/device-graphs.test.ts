@@ -14,7 +14,7 @@ import type { FloatType } from './graph-builder.ts'
 const DEMO = join(PROJECT, 'models/whisper-demo')
 const SLOTS = 2
 const CELLS = 64
-const TIMESTAMP_BEGIN = 896
+const SPECIAL = { eot: 789, timestampBegin: 896 }
 const { tokens } = goldenJson<{ tokens: number[] }>('tensors.json')
 
 /** Graphs for devices run on the CPU too, slowly: so float16 is tested, which software renderers do not have. */
@@ -43,12 +43,12 @@ describe.each([
     })
 
     test('the decoder, for a window in the second of two slots, with its most probable text tokens', async () => {
-      const { ranking, ...graph } = buildDeviceDecoder(checkpoint, TIMESTAMP_BEGIN, floats)
+      const { ranking, ...graph } = buildDeviceDecoder(checkpoint, SPECIAL, floats)
       const session = await createSession(graph, 2)
       const { nVocab } = checkpoint.dimensions
       const n = tokens.length
       const rows = [...tokens.keys()]
-      const mask = new Float32Array(nVocab).fill(-1e30, TIMESTAMP_BEGIN)
+      const mask = new Float32Array(nVocab).fill(-1e30, SPECIAL.timestampBegin)
       const cross = Object.entries(encoded).map(([name, { data, dims, type }]) => {
         const { buffer } = data as Float32Array
         const again = type === 'float16' ? halves(new Uint16Array(buffer), dims) : new Tensor(type, data, dims)
@@ -87,15 +87,18 @@ describe.each([
       const expected = goldenTensor('en-short.logits.f32')
       expect(maxError(outputs['logits']?.data as Float32Array, expected)).toBeLessThan(ofLogits)
 
+      const lastLogits = outputs['last_logits']?.data as Float32Array
+      const last = rows.flatMap((row) => [...expected.subarray(row * nVocab + SPECIAL.eot, (row + 1) * nVocab)])
+      expect(maxError(lastLogits, Float32Array.from(last))).toBeLessThan(ofLogits)
       expect(ranking).toEqual({ width: 2048, parts: 1 })
       const found = outputs['part_tokens']?.data as Int32Array
-      const logprobs = outputs['top_logprobs']?.data as Float32Array
+      const logprobs = outputs['top_logprob']?.data as Float32Array
       for (const row of rows) {
-        const text = [...expected.subarray(row * nVocab, row * nVocab + TIMESTAMP_BEGIN)]
+        const text = [...expected.subarray(row * nVocab, row * nVocab + SPECIAL.timestampBegin)]
         const total = Math.log(text.reduce((sum, logit) => sum + Math.exp(logit), 0))
         const [best = -1] = found.subarray(3 * row)
         expect(text[best]).toBeGreaterThan(Math.max(...text) - ofLogits)
-        const logprob = logprobs[3 * row]
+        const logprob = logprobs[row]
         expect(Math.abs((logprob ?? Number.NaN) - (text[best]! - total))).toBeLessThan(2 * ofLogits)
       }
     })

@@ -6,7 +6,8 @@ export function buildFilled(floats: FloatType): BuiltGraph {
   const graph = new GraphBuilder(new Map(), floats)
   const given = graph.input('value', 'F32', [1])
   const value = floats === 'F32' ? given : graph.cast(given, floats)
-  graph.own('filled', 'Expand', [value, graph.input('shape', 'I64', [4])], ['a', 'b', 'c', 'd'])
+  const filled = graph.node('Expand', [value, graph.input('shape', 'I64', [4])])
+  graph.output('filled', filled, ['a', 'b', 'c', 'd'], floats)
   return graph.build()
 }
 
@@ -15,6 +16,6 @@ export function buildJoined(floats: FloatType): BuiltGraph {
   const graph = new GraphBuilder(new Map(), floats)
   const first = graph.input('first', floats, ['a', 'b', 'c', 'd'])
   const second = graph.input('second', floats, ['a', 'b', 'e', 'd'])
-  graph.own('joined', 'Concat', [first, second], ['a', 'b', 'f', 'd'], { axis: 2 })
+  graph.output('joined', graph.node('Concat', [first, second], { axis: 2 }), ['a', 'b', 'f', 'd'], floats)
   return graph.build()
 }

@@ -55,6 +55,7 @@ export class GraphBuilder {
   readonly #stored = new Set<string>()
   readonly #weights = new Map<string, Value>()
   readonly floats: FloatType
+  readonly #outputNames = new Map<string, string>()
   #count = 0
 
   constructor(tensors: ReadonlyMap<string, TensorLocation>, floats: FloatType = 'F32') {
@@ -67,29 +68,15 @@ export class GraphBuilder {
     return name as Value
   }
 
+  /** @param value of a node, which is renamed: a copy of all logits takes a twentieth of a step */
   output(name: string, value: Value, shape: readonly (number | string)[], type: ValueType = 'F32'): void {
-    this.#nodes.push({ opType: 'Identity', input: [value], output: [name] })
+    this.#outputNames.set(value, name)
     this.#outputs.push(valueInfo(name, TYPES[type], shape))
   }
 
   /** The type of a tensor of the checkpoint; undefined when it is not there. */
   typeOf(name: string): TensorType | undefined {
     return this.#tensors.get(name)?.type
-  }
-
-  /**
-   * An output that is the node's own, for other nodes to read as well. Where the caller gives the memory that it is to be written to,
-   * the node writes there, without the copy that `output` would make.
-   */
-  own(
-    name: string,
-    opType: string,
-    inputs: readonly Value[],
-    shape: readonly (number | string)[],
-    attributes: Attributes = {},
-  ): Value {
-    this.#outputs.push(valueInfo(name, TYPES[this.floats], shape))
-    return this.#add('', opType, inputs, attributes, [name as Value])[0]
   }
 
   /**
@@ -200,12 +187,20 @@ export class GraphBuilder {
       producerName: 'sotto',
       graph: {
         name: 'whisper',
-        node: this.#nodes,
+        node: this.#nodes.map((node) => ({
+          ...node,
+          input: this.#renamed(node.input),
+          output: this.#renamed(node.output),
+        })),
         initializer: this.#initializers,
         input: this.#inputs,
         output: this.#outputs,
       },
     }).finish()
+  }
+
+  #renamed(values: readonly string[] | null | undefined): string[] {
+    return (values ?? []).map((value) => this.#outputNames.get(value) ?? value)
   }
 
   #add<const Outputs extends readonly Value[]>(

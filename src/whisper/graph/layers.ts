@@ -19,8 +19,12 @@ export class Layers {
 
   /** x·Wᵀ + b: checkpoints keep a linear layer's weights as [out, in]. Whisper's keys have no bias. */
   linear(rows: Value, name: string, outputs: number, inputs: number, hasBias = true): Value {
-    const weight = `${name}.weight`
     const bias = hasBias ? this.graph.weight(`${name}.bias`, [outputs]) : NO_VALUE
+    return this.product(rows, `${name}.weight`, bias, outputs, inputs)
+  }
+
+  /** @param bias [outputs]; may be left out */
+  product(rows: Value, weight: string, bias: Value, outputs: number, inputs: number): Value {
     switch (this.graph.typeOf(weight)) {
       case 'I8':
         return this.#integerProduct(rows, weight, bias, outputs, inputs)

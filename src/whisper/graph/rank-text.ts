@@ -16,7 +16,8 @@ export interface Ranking {
  * Inputs: `mask_tokens` [m, nVocab], `mask_at` [k], `top` = [t], `top_shape` = [k, parts · t].
  *
  * Outputs: `part_tokens` [k · parts, t], the most probable tokens of each part, counted from its first one; `top_at` [k, t], where among
- * these the most probable of all stand; `top_logprobs` [k, t], their log-probabilities among the text tokens.
+ * these the most probable of all stand; `top_logits` [k, t], with the mask; `top_logprob` [k, 1], the log-probability of the first of
+ * them among the text tokens.
  * @param logits [k, nVocab], float32
  * @param timestampBegin the text tokens are those below; the masks have to hide those above
  */
@@ -37,13 +38,13 @@ export function rankText(graph: GraphBuilder, logits: Value, nVocab: number, tim
   graph.output('part_tokens', graph.cast(partTokens, 'I32'), ['k·parts', 't'], 'I32')
   graph.output('top_at', graph.cast(topAt, 'I32'), ['k', 't'], 'I32')
 
-  // The logarithm of the sum of all exponentials, in two steps, since a reduction goes through a row one by one.
+  // The sum of all exponentials, in two steps, since a reduction goes through a row one by one.
   const highest = graph.node('Slice', [best, zero, one, one])
   const exponentials = graph.node('Exp', [graph.node('Sub', [text, highest])])
   const sumsOfParts = graph.node('ReduceSum', [graph.node('Reshape', [exponentials, graph.integers([-1, width])]), one])
   const sums = graph.node('ReduceSum', [graph.node('Reshape', [sumsOfParts, graph.integers([-1, parts])]), one])
-  const logprobs = graph.node('Sub', [graph.node('Sub', [best, highest]), graph.node('Log', [sums])])
-  graph.output('top_logprobs', logprobs, ['k', 't'])
+  graph.output('top_logits', best, ['k', 't'])
+  graph.output('top_logprob', graph.node('Neg', [graph.node('Log', [sums])]), ['k', 1])
   return ranking
 }
 

@@ -8,9 +8,9 @@ export interface LayerCaches {
   /** [slots, heads, cells, headWidth]. */
   pastKey: Float32Array
   pastValue: Float32Array
-  /** [slots, heads, headWidth, nAudioCtx]. */
-  readonly crossKey: Float32Array
   /** [slots, heads, nAudioCtx, headWidth]. */
+  readonly crossKey: Float32Array
+  /** [slots, heads, headWidth, nAudioCtx]. */
   readonly crossValue: Float32Array
 }
 
@@ -22,12 +22,15 @@ export class Caches {
   readonly layers: readonly LayerCaches[]
   readonly heads: number
   readonly headWidth: number
+  /** Of the encoded window: nAudioCtx. */
+  readonly positions: number
   readonly #slots: number
   #cells = CELLS_PER_BLOCK
 
   constructor({ nState, nTextHead, nTextLayer, nAudioCtx }: Dimensions, slots: number) {
     this.heads = nTextHead
     this.headWidth = nState / nTextHead
+    this.positions = nAudioCtx
     this.#slots = slots
     const past = (): Float32Array => new Float32Array(slots * nState * this.#cells)
     const cross = (): Float32Array => new Float32Array(slots * nState * nAudioCtx)
@@ -63,11 +66,11 @@ export class Caches {
 
   /**
    * Keeps the keys or values of rows in cells.
-   * @param rows [cells.length, nState], row-major
+   * @param rows [n, nState], row-major; those that are kept begin at `firstRow`
    */
-  write(past: Float32Array, rows: Float32Array, slot: number, cells: readonly number[]): void {
+  write(past: Float32Array, rows: Float32Array, firstRow: number, slot: number, cells: readonly number[]): void {
     const { heads, headWidth } = this
-    let from = 0
+    let from = firstRow * heads * headWidth
     for (const cell of cells) {
       for (let head = 0; head < heads; head++) {
         const to = ((slot * heads + head) * this.#cells + cell) * headWidth

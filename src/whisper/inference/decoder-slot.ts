@@ -35,14 +35,14 @@ export class DecoderSlot implements Slot {
   }
 
   async read(tokens: readonly number[], logitsAt: readonly number[], options: ReadOptions = {}): Promise<Scores> {
-    const { keys, values, ...scores } = await this.#read(tokens, logitsAt, options, false)
-    this.#keep(tokens.length / this.cells.sequences, keys, values)
-    return scores
+    const outputs = await this.#read(tokens, logitsAt, options, false)
+    this.#keep(tokens.length / this.cells.sequences, outputs)
+    return outputs
   }
 
   async align(tokens: readonly number[], logitsAt: readonly number[]): Promise<Alignment> {
     this.restart()
-    const { logits, heads } = await this.#read(tokens, logitsAt, {}, true)
+    const { logits, heads } = await this.#read(tokens, logitsAt, { wantsLogits: true }, true)
     return { logits, heads }
   }
 
@@ -53,7 +53,7 @@ export class DecoderSlot implements Slot {
   async #read(
     tokens: readonly number[],
     logitsAt: readonly number[],
-    { mask, top = 1 }: ReadOptions,
+    { mask, top = 1, wantsLogits = false }: ReadOptions,
     isAlignment: boolean,
   ): Promise<StepOutputs> {
     const { sequences } = this.cells
@@ -69,6 +69,7 @@ export class DecoderSlot implements Slot {
       logitsAt: firstRows.flatMap((row) => logitsAt.map((at) => row + at)),
       mask,
       top,
+      wantsLogits,
       isAlignment,
       resolve,
       reject,
@@ -77,7 +78,7 @@ export class DecoderSlot implements Slot {
   }
 
   /** Keeps what was read, in free cells. */
-  #keep(t: number, keys: readonly Float32Array[], values: readonly Float32Array[]): void {
+  #keep(t: number, { keysValues, firstRow, rows }: StepOutputs): void {
     const { cells } = this
     const { caches } = this.#decoder
     const count = t * cells.sequences
@@ -87,8 +88,8 @@ export class DecoderSlot implements Slot {
       free = cells.free(count)
     }
     for (const [layer, { pastKey, pastValue }] of caches.layers.entries()) {
-      caches.write(pastKey, keys[layer]!, this.index, free)
-      caches.write(pastValue, values[layer]!, this.index, free)
+      caches.write(pastKey, keysValues, 2 * layer * rows + firstRow, this.index, free)
+      caches.write(pastValue, keysValues, (2 * layer + 1) * rows + firstRow, this.index, free)
     }
     for (let sequence = 0; sequence < cells.sequences; sequence++) {
       cells.show(sequence, free.slice(sequence * t, (sequence + 1) * t))

@@ -3,9 +3,10 @@ import type { InferenceSession } from 'onnxruntime-node'
 import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
 import type { Caches } from './caches.ts'
-import { maskOfRows } from './cells.ts'
 import type { DecoderSlot } from './decoder-slot.ts'
 import type { Scores } from './slot.ts'
+import { StepTensors } from './step-tensors.ts'
+import type { StepShape } from './step-tensors.ts'
 
 /** What a slot wants to read next. */
 export interface Reading {
@@ -17,31 +18,40 @@ export interface Reading {
   readonly logitsAt: readonly number[]
   readonly mask: Float32Array | undefined
   readonly top: number
+  readonly wantsLogits: boolean
   /** Whether it wants the alignment heads' scores. */
   readonly isAlignment: boolean
   readonly resolve: (outputs: StepOutputs) => void
   readonly reject: (error: unknown) => void
 }
 
-/** What a slot gets, parts of arrays that the next step writes to again. */
+/** What a slot gets. */
 export interface StepOutputs extends Scores {
-  /** Of its rows, by layer, [rows, nState]. */
-  readonly keys: readonly Float32Array[]
-  readonly values: readonly Float32Array[]
+  /** [layers, 2, rows of the whole step, nState]: keys and values. */
+  readonly keysValues: Float32Array
+  /** The first of the step's rows that is the slot's, and the number of all rows. */
+  readonly firstRow: number
+  readonly rows: number
   readonly heads: readonly Float32Array[]
 }
 
-type Feeds = Record<string, Tensor>
+/** What every step gives. */
+const OUTPUTS = ['last_logits', 'top_tokens', 'top_logits', 'top_logprob', 'keys_values'] as const
 
-/** One run of the decoder's graph, for the readings of slots that follow each other. */
+/** Shapes with more rows are prompts, which differ in length; their tensors are not kept. */
+const KEPT_ROWS = 256
+/** Before all are let go of. */
+const KEPT_SHAPES = 32
+
+/** Runs the decoder's graph, for the readings of slots that follow each other. */
 export class DecoderStep {
   readonly #session: InferenceSession
   readonly #dimensions: Dimensions
   readonly #caches: Caches
   readonly #noMask: Float32Array
+  readonly #masks = new WeakMap<Float32Array, Tensor>()
   readonly #alignmentNames: readonly string[]
-  #logits = new Float32Array(0)
-  #rows: Float32Array[] = []
+  readonly #tensors = new Map<string, StepTensors>()
 
   constructor(session: InferenceSession, dimensions: Dimensions, caches: Caches) {
     this.#session = session
@@ -55,113 +65,102 @@ export class DecoderStep {
   async run(batch: readonly Reading[]): Promise<void> {
     const [first] = batch
     if (first === undefined) return
-    const n = first.tokens.length
-    const feeds = { ...this.#feedsOf(batch, first), ...this.#cachesOf(first.slot.index, batch.length) }
-    const wanted = batch.flatMap(({ logitsAt }, index) => logitsAt.map((at) => index * n + at))
-    const top = Math.max(...batch.map((reading) => reading.top))
-    feeds['logits_at'] = new Tensor('int32', Int32Array.from(wanted), [wanted.length])
-    feeds['top'] = integers([top])
-
-    const rows = batch.length * n
-    const fetches = this.#fetchesOf(rows, wanted.length, first.isAlignment)
-    const outputs = await this.#session.run(feeds, fetches)
-    let firstWanted = 0
-    for (const [index, reading] of batch.entries()) {
-      const count = reading.logitsAt.length
-      const part = (name: string, length: number): Float32Array =>
-        floats(outputs[name]).subarray(firstWanted * length, (firstWanted + count) * length)
-      const { nState, nVocab, nTextLayer, nAudioCtx } = this.#dimensions
-      const rowsOf = (kind: number): readonly Float32Array[] =>
-        Array.from({ length: nTextLayer }, (_, layer) =>
-          this.#rows[2 * layer + kind]!.subarray(index * n * nState, (index + 1) * n * nState),
-        )
-      const topTokens = outputs['top_tokens']?.data
-      if (!(topTokens instanceof Int32Array)) throw new TypeError('the session returned no int32 tensor')
-      reading.resolve({
-        logits: part('logits', nVocab),
-        topTokens: topTokens.subarray(firstWanted * top, (firstWanted + count) * top),
-        topLogprobs: part('top_logprobs', top),
-        keys: rowsOf(0),
-        values: rowsOf(1),
-        heads: reading.isAlignment
-          ? this.#alignmentNames.flatMap((name) => split(floats(outputs[name]), n * nAudioCtx))
-          : [],
-      })
-      firstWanted += count
-    }
+    const tensors = this.#tensorsOf({
+      firstSlot: first.slot.index,
+      slots: batch.length,
+      sequences: first.sequences,
+      t: first.tokens.length / first.sequences,
+      wanted: batch.reduce((sum, { logitsAt }) => sum + logitsAt.length, 0),
+      top: Math.max(...batch.map(({ top }) => top)),
+    })
+    this.#fill(tensors, batch)
+    const feeds = { ...tensors.feeds, mask_tokens: this.#maskTensor(first.mask ?? this.#noMask) }
+    const outputs = await this.#session.run(feeds, [
+      ...OUTPUTS,
+      ...(first.wantsLogits ? ['logits'] : []),
+      ...(first.isAlignment ? this.#alignmentNames : []),
+    ])
+    this.#answer(outputs, batch)
   }
 
-  #feedsOf(batch: readonly Reading[], { sequences, tokens, mask }: Reading): Feeds {
-    const { cells, heads, headWidth } = this.#caches
-    const w = batch.length
-    const n = tokens.length
-    const t = n / sequences
-    const maskCells = new Float32Array(w * n * cells)
-    for (const [index, { slot }] of batch.entries()) {
-      for (let row = 0; row < n; row++) {
-        maskCells.set(slot.cells.maskOf(Math.floor(row / t)), (index * n + row) * cells)
+  #tensorsOf(shape: StepShape): StepTensors {
+    const { slots, sequences, t } = shape
+    const create = (): StepTensors => new StepTensors(shape, this.#caches)
+    if (slots * sequences * t > KEPT_ROWS) return create()
+    const key = [...Object.values(shape), this.#caches.cells].join()
+    let tensors = this.#tensors.get(key)
+    if (tensors === undefined) {
+      if (this.#tensors.size === KEPT_SHAPES) this.#tensors.clear()
+      tensors = create()
+      this.#tensors.set(key, tensors)
+    }
+    return tensors
+  }
+
+  #fill({ tokens, positions, maskCells, logitsAt }: StepTensors, batch: readonly Reading[]): void {
+    const { cells } = this.#caches
+    let row = 0
+    let wanted = 0
+    for (const reading of batch) {
+      const { slot, sequences } = reading
+      const t = reading.tokens.length / sequences
+      for (const at of reading.logitsAt) logitsAt[wanted++] = row + at
+      for (let index = 0; index < reading.tokens.length; index++, row++) {
+        tokens[row] = reading.tokens[index]!
+        positions[row] = slot.length + (index % t)
+        maskCells.set(slot.cells.maskOf(Math.floor(index / t)), row * cells)
       }
     }
-    const positions = batch.flatMap(({ slot }) => tokens.map((_, row) => slot.length + (row % t)))
-    const { nVocab } = this.#dimensions
-    return {
-      tokens: new Tensor('int32', Int32Array.from(batch.flatMap((reading) => reading.tokens)), [w * n]),
-      positions: new Tensor('int32', Int32Array.from(positions), [w * n]),
-      shape: integers([w, n, heads, headWidth]),
-      cells_and_rows: integers([cells, n]),
-      mask_cells: new Tensor('float32', maskCells, [w, 1, n, cells]),
-      mask_rows: new Tensor('float32', maskOfRows(sequences, t), [1, 1, n, n]),
-      mask_tokens: new Tensor('float32', mask ?? this.#noMask, [1, nVocab]),
+  }
+
+  #answer(outputs: InferenceSession.ReturnType, batch: readonly Reading[]): void {
+    const { nAudioCtx } = this.#dimensions
+    const topTokens = outputs['top_tokens']?.data
+    if (!(topTokens instanceof Int32Array)) throw new TypeError('the session returned no int32 tensor')
+    const all = batch.reduce((sum, { logitsAt }) => sum + logitsAt.length, 0)
+    const rows = batch.reduce((sum, { tokens }) => sum + tokens.length, 0)
+    let firstRow = 0
+    let from = 0
+    for (const { tokens, logitsAt, wantsLogits, isAlignment, resolve } of batch) {
+      const part = <Values extends Float32Array | Int32Array>(values: Values): Values => {
+        const length = values.length / all
+        return values.subarray(from * length, (from + logitsAt.length) * length) as Values
+      }
+      const partOf = (name: string): Float32Array => part(floats(outputs, name))
+      resolve({
+        logits: wantsLogits ? partOf('logits') : NONE,
+        lastLogits: partOf('last_logits'),
+        topTokens: part(topTokens),
+        topLogits: partOf('top_logits'),
+        topLogprob: partOf('top_logprob'),
+        keysValues: floats(outputs, 'keys_values'),
+        firstRow,
+        rows,
+        heads: isAlignment
+          ? this.#alignmentNames.flatMap((name) => split(floats(outputs, name), tokens.length * nAudioCtx))
+          : [],
+      })
+      firstRow += tokens.length
+      from += logitsAt.length
     }
   }
 
-  #cachesOf(firstSlot: number, count: number): Feeds {
-    const { nAudioCtx, nState } = this.#dimensions
-    const { cells, heads, headWidth, layers } = this.#caches
-    const view = (cache: Float32Array, length: number, shape: readonly number[]): Tensor => {
-      const perSlot = length * nState
-      return new Tensor('float32', cache.subarray(firstSlot * perSlot, (firstSlot + count) * perSlot), [
-        count,
-        heads,
-        ...shape,
-      ])
+  #maskTensor(mask: Float32Array): Tensor {
+    let tensor = this.#masks.get(mask)
+    if (tensor === undefined) {
+      tensor = new Tensor('float32', mask, [mask.length])
+      this.#masks.set(mask, tensor)
     }
-    const feeds: Feeds = {}
-    for (const [layer, { pastKey, pastValue, crossKey, crossValue }] of layers.entries()) {
-      feeds[`past_key_${layer}`] = view(pastKey, cells, [cells, headWidth])
-      feeds[`past_value_${layer}`] = view(pastValue, cells, [cells, headWidth])
-      feeds[`cross_key_${layer}`] = view(crossKey, nAudioCtx, [headWidth, nAudioCtx])
-      feeds[`cross_value_${layer}`] = view(crossValue, nAudioCtx, [nAudioCtx, headWidth])
-    }
-    return feeds
-  }
-
-  /** Outputs whose size is known are written into arrays that stay. */
-  #fetchesOf(rows: number, wanted: number, isAlignment: boolean): Record<string, Tensor | null> {
-    const { nState, nTextLayer, nVocab } = this.#dimensions
-    if (this.#logits.length < wanted * nVocab) this.#logits = new Float32Array(wanted * nVocab)
-    if ((this.#rows[0]?.length ?? 0) < rows * nState) {
-      this.#rows = Array.from({ length: 2 * nTextLayer }, () => new Float32Array(rows * nState))
-    }
-    const fetches: Record<string, Tensor | null> = { top_tokens: null, top_logprobs: null }
-    fetches['logits'] = new Tensor('float32', this.#logits.subarray(0, wanted * nVocab), [wanted, nVocab])
-    for (let layer = 0; layer < nTextLayer; layer++) {
-      const [key, value] = [this.#rows[2 * layer]!, this.#rows[2 * layer + 1]!]
-      fetches[`key_${layer}`] = new Tensor('float32', key.subarray(0, rows * nState), [rows, nState])
-      fetches[`value_${layer}`] = new Tensor('float32', value.subarray(0, rows * nState), [rows, nState])
-    }
-    if (isAlignment) for (const name of this.#alignmentNames) fetches[name] = null
-    return fetches
+    return tensor
   }
 }
 
-function integers(values: readonly number[]): Tensor {
-  return new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length])
-}
+const NONE = new Float32Array(0)
 
-function floats(tensor: { readonly data: unknown } | undefined): Float32Array {
-  if (!(tensor?.data instanceof Float32Array)) throw new TypeError('the session returned no float32 tensor')
-  return tensor.data
+function floats(outputs: InferenceSession.ReturnType, name: string): Float32Array {
+  const data = outputs[name]?.data
+  if (!(data instanceof Float32Array)) throw new TypeError(`the session returned no float32 tensor ${name}`)
+  return data
 }
 
 /** Consecutive parts of equal length. */

@@ -111,6 +111,7 @@ function isSame(batch: readonly Reading[], reading: Reading): boolean {
     last.sequences === reading.sequences &&
     last.tokens.length === reading.tokens.length &&
     last.mask === reading.mask &&
+    last.wantsLogits === reading.wantsLogits &&
     !last.isAlignment &&
     !reading.isAlignment
   )

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { Device } from '../device.ts'
+import type { SpecialTokens } from '../graph/decoder.ts'
 import { buildDeviceDecoder } from '../graph/device-decoder.ts'
 import { buildDeviceEncoder } from '../graph/device-encoder.ts'
 import { DeviceCaches } from './device-caches.ts'
@@ -13,12 +14,11 @@ const THREADS = 1
 
 /**
  * Encoder and decoder on a device that keeps tensors between runs: WebGPU, the only one for which onnxruntime-node can.
- * @param timestampBegin id of `<|0.00|>`
  * @throws EngineError `checkpoint.unsupported`
  */
 export async function loadOnDevice(
   checkpoint: Checkpoint,
-  timestampBegin: number,
+  special: SpecialTokens,
   { device, slots, signal }: { readonly device: Device; readonly slots: number; readonly signal?: AbortSignal },
 ): Promise<DeviceDecoder> {
   const { dimensions } = checkpoint
@@ -27,9 +27,9 @@ export async function loadOnDevice(
   const encoder = await createSession(buildDeviceEncoder(checkpoint, floats, hasFusedAttention), THREADS, 'webgpu')
   const ofEncoder = stack.use(new DeviceEncoder(encoder, dimensions))
   signal?.throwIfAborted()
-  const { ranking, ...graph } = buildDeviceDecoder(checkpoint, timestampBegin, floats)
+  const { ranking, ...graph } = buildDeviceDecoder(checkpoint, special, floats)
   const session = await createSession(graph, THREADS, 'webgpu')
-  const step = stack.use(new DeviceStep(session, dimensions, ranking, timestampBegin))
+  const step = stack.use(new DeviceStep(session, dimensions, ranking, special))
   signal?.throwIfAborted()
   const caches = stack.use(await DeviceCaches.create(dimensions, slots, floats))
   stack.move()

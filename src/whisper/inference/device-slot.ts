@@ -42,7 +42,7 @@ export class DeviceSlot implements Slot {
 
   async align(tokens: readonly number[], logitsAt: readonly number[]): Promise<Alignment> {
     this.restart()
-    return await this.#read(tokens, logitsAt, {}, true)
+    return await this.#read(tokens, logitsAt, { wantsLogits: true }, true)
   }
 
   /** Its sequences have read t tokens each, whose keys and values are kept in these cells, [sequences, t]. */
@@ -62,7 +62,7 @@ export class DeviceSlot implements Slot {
   async #read(
     tokens: readonly number[],
     logitsAt: readonly number[],
-    { mask, top = 1 }: ReadOptions,
+    { mask, top = 1, wantsLogits = false }: ReadOptions,
     isAlignment: boolean,
   ): Promise<StepOutputs> {
     const { sequences } = this.cells
@@ -70,6 +70,15 @@ export class DeviceSlot implements Slot {
     const { nTextCtx } = this.#decoder.dimensions
     if (this.#length + t > nTextCtx) throw new RangeError(`more than ${nTextCtx} tokens`)
     const rows = Array.from({ length: sequences }, (_, sequence) => logitsAt.map((at) => sequence * t + at)).flat()
-    return await this.#decoder.read({ slot: this, tokens, sequences, logitsAt: rows, mask, top, isAlignment })
+    return await this.#decoder.read({
+      slot: this,
+      tokens,
+      sequences,
+      logitsAt: rows,
+      mask,
+      top,
+      wantsLogits,
+      isAlignment,
+    })
   }
 }

@@ -2,6 +2,7 @@ import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
 import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
+import type { SpecialTokens } from '../graph/decoder.ts'
 import type { Ranking } from '../graph/rank-text.ts'
 import { VISIBLE } from './cells.ts'
 import type { DeviceCaches } from './device-caches.ts'
@@ -20,6 +21,7 @@ export interface Reading {
   readonly logitsAt: readonly number[]
   readonly mask: Float32Array | undefined
   readonly top: number
+  readonly wantsLogits: boolean
   /** Whether it wants the alignment heads' scores. */
   readonly isAlignment: boolean
 }
@@ -29,10 +31,14 @@ export interface PlacedReading extends Reading {
   readonly cells: readonly number[]
 }
 
-/** What a slot gets, parts of arrays that the next step writes to again. */
+/** What a slot gets. */
 export interface StepOutputs extends Scores, Alignment {}
 
 type Feeds = Record<string, Tensor>
+
+/** What every step gives. */
+const OUTPUTS = ['last_logits', 'part_tokens', 'top_at', 'top_logits', 'top_logprob'] as const
+const NONE = new Float32Array(0)
 
 /** One run of the decoder's graph, for whatever any slots read. */
 export class DeviceStep implements AsyncDisposable {
@@ -40,21 +46,20 @@ export class DeviceStep implements AsyncDisposable {
   readonly #dimensions: Dimensions
   readonly #ranking: Ranking
   readonly #masks: TextMasks
+  readonly #eot: number
   readonly #alignmentNames: readonly string[]
-  #logits = new Float32Array(0)
 
-  /** @param timestampBegin id of `<|0.00|>` */
-  constructor(session: InferenceSession, dimensions: Dimensions, ranking: Ranking, timestampBegin: number) {
+  constructor(session: InferenceSession, dimensions: Dimensions, ranking: Ranking, special: SpecialTokens) {
     this.#session = session
     this.#dimensions = dimensions
     this.#ranking = ranking
-    this.#masks = new TextMasks(dimensions.nVocab, timestampBegin)
+    this.#masks = new TextMasks(dimensions.nVocab, special.timestampBegin)
+    this.#eot = special.eot
     this.#alignmentNames = session.outputNames.filter((name) => name.startsWith(ALIGNMENT_PREFIX))
   }
 
   /** @param batch of one reading at least, each of another slot */
   async run(batch: readonly PlacedReading[], caches: DeviceCaches): Promise<readonly StepOutputs[]> {
-    const { nVocab } = this.#dimensions
     const w = 1 + Math.max(...batch.map(({ slot }) => slot.index))
     const n = Math.max(...batch.map(({ tokens }) => tokens.length))
     const wanted = batch.reduce((sum, { logitsAt }) => sum + logitsAt.length, 0)
@@ -68,32 +73,15 @@ export class DeviceStep implements AsyncDisposable {
       ...this.#wantedOf(batch, wanted, top),
       align_at: int32(aligned.length === 0 ? [0] : aligned.map(({ slot }) => slot.index)),
     }
-    if (this.#logits.length < wanted * nVocab) this.#logits = new Float32Array(wanted * nVocab)
-    const logits = this.#logits.subarray(0, wanted * nVocab)
-    const fetches: Record<string, Tensor | null> = {
+    const outputs = await this.#session.run(feeds, {
       ...ofSlots.fetches,
-      logits: new Tensor('float32', logits, [wanted, nVocab]),
-      ...{ part_tokens: null, top_at: null, top_logprobs: null },
-    }
-    if (aligned.length > 0) for (const name of this.#alignmentNames) fetches[name] = null
-    const outputs = await this.#session.run(feeds, fetches)
+      ...Object.fromEntries(OUTPUTS.map((name) => [name, null])),
+      ...(batch.some(({ wantsLogits }) => wantsLogits) ? { logits: null } : {}),
+      ...(aligned.length > 0 ? Object.fromEntries(this.#alignmentNames.map((name) => [name, null])) : {}),
+    })
     for (const name of Object.keys(ofSlots.fetches)) outputs[name]?.dispose()
 
-    const topTokens = this.#topTokens(outputs, wanted, top)
-    const topLogprobs = floats(outputs['top_logprobs'])
-    let firstWanted = 0
-    return batch.map((reading) => {
-      const [from, to] = [firstWanted, firstWanted + reading.logitsAt.length]
-      firstWanted = to
-      const own = logits.subarray(from * nVocab, to * nVocab)
-      this.#masks.apply(own, reading.mask)
-      return {
-        logits: own,
-        topTokens: topTokens.subarray(from * top, to * top),
-        topLogprobs: topLogprobs.subarray(from * top, to * top),
-        heads: reading.isAlignment ? this.#headsOf(outputs, aligned.indexOf(reading), n, reading.tokens.length) : [],
-      }
-    })
+    return this.#answers(outputs, batch, wanted, top)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -152,6 +140,39 @@ export class DeviceStep implements AsyncDisposable {
       top: int64([top]),
       top_shape: int64([wanted, this.#ranking.parts * top]),
     }
+  }
+
+  #answers(
+    outputs: InferenceSession.ReturnType,
+    batch: readonly PlacedReading[],
+    wanted: number,
+    top: number,
+  ): readonly StepOutputs[] {
+    const n = Math.max(...batch.map(({ tokens }) => tokens.length))
+    const topTokens = this.#topTokens(outputs, wanted, top)
+    let from = 0
+    let aligned = 0
+    return batch.map(({ logitsAt, tokens, mask, wantsLogits, isAlignment }) => {
+      const first = from
+      from += logitsAt.length
+      const part = <Values extends Float32Array | Int32Array>(values: Values): Values => {
+        const length = values.length / wanted
+        return values.subarray(first * length, from * length) as Values
+      }
+      const partOf = (name: string): Float32Array => part(floats(outputs[name]))
+      const answer = {
+        logits: wantsLogits ? partOf('logits') : NONE,
+        lastLogits: partOf('last_logits'),
+        topTokens: part(topTokens),
+        topLogits: partOf('top_logits'),
+        topLogprob: partOf('top_logprob'),
+        heads: isAlignment ? this.#headsOf(outputs, aligned++, n, tokens.length) : [],
+      }
+      this.#masks.apply(answer.logits, mask)
+      this.#masks.apply(answer.lastLogits, mask, this.#eot)
+      this.#masks.applyToRanked(answer.topLogits)
+      return answer
+    })
   }
 
   #topTokens(outputs: Readonly<Record<string, { readonly data: unknown }>>, wanted: number, top: number): Int32Array {

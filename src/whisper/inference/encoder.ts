@@ -28,8 +28,8 @@ export class Encoder implements AsyncDisposable {
       encoded: new Tensor('float32', this.#encoded, [1, nAudioCtx, nState]),
     }
     for (const [layer, { crossKey, crossValue }] of layers.entries()) {
-      fetches[`cross_key_${layer}`] = new Tensor('float32', part(crossKey), [1, nTextHead, headWidth, nAudioCtx])
-      fetches[`cross_value_${layer}`] = new Tensor('float32', part(crossValue), [1, nTextHead, nAudioCtx, headWidth])
+      fetches[`cross_key_${layer}`] = new Tensor('float32', part(crossKey), [1, nTextHead, nAudioCtx, headWidth])
+      fetches[`cross_value_${layer}`] = new Tensor('float32', part(crossValue), [1, nTextHead, headWidth, nAudioCtx])
     }
     await this.#session.run({ mel: new Tensor('float32', mel, [1, nMels, mel.length / nMels]) }, fetches)
     return this.#encoded

@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { Device } from '../device.ts'
 import { buildDecoder } from '../graph/decoder.ts'
+import type { SpecialTokens } from '../graph/decoder.ts'
 import { buildEncoder } from '../graph/encoder.ts'
 import { Decoder } from './decoder.ts'
 import { Encoder } from './encoder.ts'
@@ -14,7 +15,7 @@ import type { Slot } from './slot.ts'
  */
 export async function loadOnHost(
   checkpoint: Checkpoint,
-  timestampBegin: number,
+  special: SpecialTokens,
   options: {
     readonly device: Device
     readonly threads: number
@@ -30,7 +31,7 @@ export async function loadOnHost(
   )
   signal?.throwIfAborted()
   const provider = device.name === 'coreml' ? 'cpu' : device.name
-  const session = await createSession(buildDecoder(checkpoint, timestampBegin), threads, provider)
+  const session = await createSession(buildDecoder(checkpoint, special), threads, provider)
   const decoder = stack.use(new Decoder(session, dimensions, slots, encoder.encode.bind(encoder)))
   const parts = stack.move()
   return { open: decoder.open.bind(decoder), [Symbol.asyncDispose]: () => parts.disposeAsync() }

@@ -5,19 +5,22 @@ import type { Quantisation } from '../checkpoint/quantiser.ts'
 import type { Precision } from '../options.ts'
 import { buildIntegerProbe, PROBE_RESULT, PROBE_WIDTH } from '../graph/integer-probe.ts'
 
-/** Below this width a step is made of calls, not of weights, and integers gain nothing: the smallest published models have 384. */
-const SMALLEST_WORTHWHILE_STATE = 384
+/** With fewer weights in the decoder, a step is made of calls, and integers gain nothing; the smallest published model has 29 million. */
+const SMALLEST_WORTHWHILE_DECODER = 4e6
 
 /**
  * `auto` leaves the encoder as it is: integer arithmetic scales all frames of a window by the largest value among them, and the
  * encoders of published checkpoints have a few channels that are far larger than the others.
  */
-export async function planQuantisation(precision: Precision, { nState }: Dimensions): Promise<QuantisationPlan> {
+export async function planQuantisation(precision: Precision, dimensions: Dimensions): Promise<QuantisationPlan> {
   switch (precision) {
     case 'f32':
       return { encoder: null, decoder: null }
     case 'auto':
-      return { encoder: null, decoder: nState < SMALLEST_WORTHWHILE_STATE ? null : await bytesFor() }
+      return {
+        encoder: null,
+        decoder: decoderWeights(dimensions) < SMALLEST_WORTHWHILE_DECODER ? null : await bytesFor(),
+      }
     case 'q8': {
       const bytes = await bytesFor()
       return { encoder: bytes, decoder: bytes }
@@ -25,6 +28,11 @@ export async function planQuantisation(precision: Precision, { nState }: Dimensi
     case 'q4':
       return { encoder: await bytesFor(), decoder: { type: 'q4' } }
   }
+}
+
+/** Of its linear layers: what a step reads. */
+function decoderWeights({ nState, nTextLayer, nVocab }: Dimensions): number {
+  return nState * (nVocab + 14 * nState * nTextLayer)
 }
 
 /**

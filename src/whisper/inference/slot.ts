@@ -1,11 +1,14 @@
-/** What the decoder says about the next tokens. Valid until the slot reads again: the arrays are used again. */
+/** What the decoder says about the next tokens, for each of the k rows that were asked for, row-major, with the mask added. */
 export interface Scores {
-  /** Of the rows that were asked for, [k, nVocab], row-major, with the mask added. */
+  /** [k, nVocab]; empty unless they were wanted. */
   readonly logits: Float32Array
-  /** The most probable text tokens of each row, the most probable first, [k, m]. */
+  /** [k, nVocab − eot], from `<|endoftext|>` on. */
+  readonly lastLogits: Float32Array
+  /** The most probable text tokens, special ones included, the most probable first, [k, m]. */
   readonly topTokens: Int32Array
-  /** Their log-probabilities among the text tokens. */
-  readonly topLogprobs: Float32Array
+  readonly topLogits: Float32Array
+  /** The log-probability of the first of them among the text tokens, [k]. */
+  readonly topLogprob: Float32Array
 }
 
 export interface Alignment {
@@ -18,8 +21,10 @@ export interface Alignment {
 export interface ReadOptions {
   /** [nVocab], added to the logits: 0, or −∞ for tokens that are suppressed. */
   readonly mask?: Float32Array
-  /** Text tokens that are wanted for each row, m. */
+  /** Text tokens that are wanted for each row, m; 1 unless it is said. */
   readonly top?: number
+  /** Whether all logits are wanted: copying them takes a twentieth of a step. */
+  readonly wantsLogits?: boolean
 }
 
 /** A place where one window at a time is encoded and decoded, in any number of sequences of equal length. */

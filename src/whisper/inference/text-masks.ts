@@ -1,5 +1,5 @@
-const FORBIDDEN = Number.NEGATIVE_INFINITY
-/** Low enough to have no probability; finite, since shaders may be compiled as if there were no infinity. */
+export const FORBIDDEN = Number.NEGATIVE_INFINITY
+/** Low enough to have no probability, whatever is added; finite, since shaders may be compiled as if there were no infinity. */
 const UNRANKED = -1e30
 
 /** The masks of suppressed tokens in the two forms that a device needs: as a table to be added there, and as a list for what it returns. */
@@ -27,13 +27,18 @@ export class TextMasks {
     return table
   }
 
-  /** @param logits [k, nVocab], in place */
-  apply(logits: Float32Array, mask: Float32Array | undefined): void {
+  /** @param logits [k, nVocab − first], of the ids from `first` on, in place */
+  apply(logits: Float32Array, mask: Float32Array | undefined, first = 0): void {
     if (mask === undefined) return
-    const tokens = this.#listOf(mask)
-    for (let row = 0; row < logits.length; row += this.#nVocab) {
-      for (const token of tokens) logits[row + token] = FORBIDDEN
+    const tokens = this.#listOf(mask).filter((token) => token >= first)
+    for (let row = 0; row < logits.length; row += this.#nVocab - first) {
+      for (const token of tokens) logits[row + token - first] = FORBIDDEN
     }
+  }
+
+  /** What was ranked although the mask hides it, since there was nothing else. */
+  applyToRanked(logits: Float32Array): void {
+    for (const [index, logit] of logits.entries()) if (logit <= UNRANKED / 2) logits[index] = FORBIDDEN
   }
 
   #listOf(mask: Float32Array): readonly number[] {
