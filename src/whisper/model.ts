@@ -17,7 +17,10 @@ const MAX_MASKS = 16
 
 export interface LoadOptions {
   readonly threads: number
-  /** Windows that can be decoded at the same time; 1 unless it is said. */
+  /**
+   * Recordings that can be decoded at the same time, 1 unless it is said; as many windows more can be, of recordings whose windows do
+   * not depend on each other.
+   */
   readonly slots?: number
   /** f32 unless it is said. */
   readonly precision?: Precision
@@ -33,14 +36,17 @@ export class WhisperModel implements AsyncDisposable {
   readonly tokenizer: Tokenizer
   readonly #encoder: Encoder
   readonly #decoder: Decoder
+  /** Slots that stay free for recordings: as many as may come at the same time, whatever those that are here take. */
+  readonly #reserved: number
   readonly #masks = new Map<string, Float32Array>()
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: Encoder, decoder: Decoder) {
+  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: Encoder, decoder: Decoder, slots: number) {
     this.dimensions = checkpoint.dimensions
     this.isMultilingual = checkpoint.isMultilingual
     this.tokenizer = tokenizer
     this.#encoder = encoder
     this.#decoder = decoder
+    this.#reserved = slots
   }
 
   /**
@@ -59,7 +65,7 @@ export class WhisperModel implements AsyncDisposable {
     signal?.throwIfAborted()
     const session = await createSession(buildDecoder(checkpoint, tokenizer), threads)
     const encode = encoder.encode.bind(encoder)
-    return new WhisperModel(checkpoint, tokenizer, encoder, new Decoder(session, dimensions, slots, encode))
+    return new WhisperModel(checkpoint, tokenizer, encoder, new Decoder(session, dimensions, 2 * slots, encode), slots)
   }
 
   get melBands(): number {
@@ -69,6 +75,15 @@ export class WhisperModel implements AsyncDisposable {
   /** @throws RangeError when all slots are taken */
   slot(): Slot {
     return this.#decoder.open()
+  }
+
+  /**
+   * Slots for further windows of a recording that has one already, at most `count`: as many as recordings that come meanwhile leave
+   * over, which can be none.
+   */
+  spareSlots(count: number): readonly Slot[] {
+    const spare = Math.min(count, this.#decoder.freeSlots - this.#reserved)
+    return Array.from({ length: Math.max(0, spare) }, () => this.slot())
   }
 
   /** The mask that suppresses these tokens; the same array for the same tokens, so that windows which share it share steps. */

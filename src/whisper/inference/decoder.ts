@@ -45,6 +45,10 @@ export class Decoder implements AsyncDisposable {
     return slot
   }
 
+  get freeSlots(): number {
+    return this.#capacity - this.#slots.length
+  }
+
   /** The last slot moves into the gap: steps take slots that follow each other. */
   close(slot: DecoderSlot): void {
     const last = this.#slots.pop()
