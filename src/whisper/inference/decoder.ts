@@ -69,7 +69,7 @@ export class Decoder implements AsyncDisposable {
   }
 
   grow(): void {
-    this.caches.grow()
+    this.caches.grow(this.#slots.length)
     for (const slot of this.#slots) slot.cells.grow(this.caches.cells)
   }
 
