@@ -169,7 +169,10 @@ function openDeviceEngine(
   return {
     transcriber: new LocalTranscriber({
       models,
-      settings: { threads, device, batch: MOST_SLOTS, precision, temporaryFolder, cacheFolder },
+      settings: {
+        ...{ threads, device, deviceMemoryBytes: memoryBytes, batch: MOST_SLOTS },
+        ...{ precision, temporaryFolder, cacheFolder },
+      },
       computing: 1,
       ttlMs,
       memoryBytes,

@@ -46,7 +46,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext):
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
-  addSettings(command, ['models', 'threads', 'precision', 'device', 'cacheDir'])
+  addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir'])
   for (const parameter of describeParameters()) {
     const values = parameter.values?.join('|') ?? parameter.type
     const note = `(default: ${JSON.stringify(parameter.default)})`
@@ -79,10 +79,13 @@ async function transcribeFiles(
   await using stack = new AsyncDisposableStack()
   const temporaryFolder = await mkdtemp(join(tmpdir(), 'sotto-'))
   stack.defer(() => rm(temporaryFolder, { recursive: true, force: true }))
-  const { threads, precision, cacheDir: cacheFolder } = config
+  const { threads, precision, deviceMemoryBytes, cacheDir: cacheFolder } = config
   const device = await findDevice(config.device, signal)
   const engine = stack.use(
-    new EngineProcess({ modelFolder, threads, device, precision, batch: 1, temporaryFolder, cacheFolder }),
+    new EngineProcess({
+      ...{ modelFolder, threads, device, deviceMemoryBytes, precision },
+      ...{ batch: 1, temporaryFolder, cacheFolder },
+    }),
   )
   for (const file of files) {
     try {

@@ -20,22 +20,26 @@ const UNQUANTISED = { encoder: null, decoder: null } as const
 
 export interface LoadOptions {
   readonly threads: number
-  /** Windows that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. */
+  /**
+   * Recordings that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. As many
+   * windows more can be, where a device has room for them, of recordings whose windows do not depend on each other.
+   */
   readonly slots?: number
   /** f32 unless it is said. On a device anything else is float16, where it has that. */
   readonly precision?: Precision
   /** Where quantised copies of checkpoints are kept; is needed for any precision but f32. */
   readonly cacheFolder?: string
   /** As `openDevice` found it; the CPU unless it is said. */
-  readonly device?: Device | undefined
-  /** Of the device. */
-  readonly memoryBytes?: number
+  readonly device?: Device
+  /** What the model may take of the device's memory. */
+  readonly deviceMemoryBytes?: number
   readonly signal?: AbortSignal
 }
 
 /** What runs a checkpoint: on the CPU or on a device. */
 interface Inference extends AsyncDisposable {
   open(): Slot
+  readonly freeSlots: number
 }
 
 /** A checkpoint, loaded and ready to run. */
@@ -43,9 +47,9 @@ export class WhisperModel implements AsyncDisposable {
   readonly dimensions: Dimensions
   readonly isMultilingual: boolean
   readonly tokenizer: Tokenizer
-  /** Windows that can be decoded at the same time. */
-  readonly slots: number
   readonly #inference: Inference
+  /** Slots that stay free for recordings: as many as may come at the same time, whatever those that are here take. */
+  readonly #reserved: number
   readonly #masks = new Map<string, Float32Array>()
 
   private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, inference: Inference, slots: number) {
@@ -53,7 +57,7 @@ export class WhisperModel implements AsyncDisposable {
     this.isMultilingual = checkpoint.isMultilingual
     this.tokenizer = tokenizer
     this.#inference = inference
-    this.slots = slots
+    this.#reserved = slots
   }
 
   /**
@@ -68,14 +72,14 @@ export class WhisperModel implements AsyncDisposable {
     const tokenizer = await Tokenizer.load(folder, checkpoint)
     signal?.throwIfAborted()
     const floats = floatsOn(device, precision)
-    const memoryBytes = options.memoryBytes ?? DEFAULT_DEVICE_MEMORY
-    const planned = device.name === 'cpu' ? 1 : planFor(checkpoint, { device, precision, memoryBytes }).slots
-    const slots = options.slots ?? planned
+    const memoryBytes = options.deviceMemoryBytes ?? DEFAULT_DEVICE_MEMORY
+    const room = device.name === 'cpu' ? Infinity : planFor(checkpoint, { device, precision, memoryBytes }).slots
+    const slots = options.slots ?? (device.name === 'cpu' ? 1 : room)
     const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
     const inference = await load(checkpoint, tokenizer, {
       ...options,
       device: { ...device, floats },
-      slots,
+      slots: Math.max(slots, Math.min(2 * slots, room)),
     })
     return new WhisperModel(checkpoint, tokenizer, inference, slots)
   }
@@ -87,6 +91,15 @@ export class WhisperModel implements AsyncDisposable {
   /** @throws RangeError when all slots are taken */
   slot(): Slot {
     return this.#inference.open()
+  }
+
+  /**
+   * Slots for further windows of a recording that has one already, at most `count`: as many as recordings that come meanwhile leave
+   * over, which can be none.
+   */
+  spareSlots(count: number): readonly Slot[] {
+    const spare = Math.min(count, this.#inference.freeSlots - this.#reserved)
+    return Array.from({ length: Math.max(0, spare) }, () => this.slot())
   }
 
   /** The mask that suppresses these tokens; the same array for the same tokens, so that windows which share it share steps. */

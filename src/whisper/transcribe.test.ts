@@ -131,6 +131,31 @@ describe('beyond the recorded runs', () => {
   })
 })
 
+test('clips that do not depend on each other are decoded together, and give what each gives alone', async () => {
+  await using roomy = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 2, slots: 4 })
+  await using features = await open(goldenClips().find(({ name }) => name === 'es-long')?.path ?? '')
+  const clipTimestamps = [0, 9, 9, 20, 20, 31, 33]
+  const options = { ...DEFAULT_OPTIONS, language: 'es', conditionOnPreviousText: false, beamSize: 3, clipTimestamps }
+  let inside = 0
+  let most = 0
+  const enterWindow = (): Promise<Disposable> => {
+    inside += 1
+    most = Math.max(most, inside)
+    return Promise.resolve({ [Symbol.dispose]: () => (inside -= 1) })
+  }
+  const together = await transcribe(roomy, features, options, { enterWindow })
+  expect(most).toBe(4)
+  const alone = await transcribe(model, features, options)
+  expect(together.segments.map(({ id, seek, tokens }) => ({ id, seek, tokens }))).toEqual(
+    alone.segments.map(({ id, seek, tokens }) => ({ id, seek, tokens })),
+  )
+  expect(together.text).toBe(alone.text)
+
+  most = 0
+  await transcribe(roomy, features, { ...options, conditionOnPreviousText: true }, { enterWindow })
+  expect(most).toBe(1)
+})
+
 test('progress goes up to the end of the recording', async () => {
   const [clip] = goldenClips().filter(({ name }) => name === 'es-long')
   await using features = await open(clip?.path ?? '')

@@ -10,6 +10,8 @@ export interface EngineSettings {
   readonly threads: number
   /** The CPU unless it is said. */
   readonly device?: Device
+  /** What the model may take of the device's memory. */
+  readonly deviceMemoryBytes?: number
   /** Tasks that run at the same time; their windows are decoded together. */
   readonly batch: number
   /** For the log-mel of recordings. */

@@ -95,8 +95,8 @@ class Engine {
 
   /** Once for all tasks, and again when it has failed. */
   async #load(): Promise<WhisperModel> {
-    const { modelFolder, threads, device, batch, precision, cacheFolder } = this.#settings
-    this.#model ??= WhisperModel.load(modelFolder, { threads, device, slots: batch, precision, cacheFolder })
+    const { modelFolder, batch, ...options } = this.#settings
+    this.#model ??= WhisperModel.load(modelFolder, { ...options, slots: batch })
     try {
       return await this.#model
     } catch (error) {

@@ -63,6 +63,8 @@ export class Turns implements Disposable {
     if (this.#waiting.length === 0 || longest === undefined) return
     await longest.pause()
     if (remove(this.#playing, longest)) {
+      // It may have left and come again while it was being paused.
+      this.#own(longest.pause())
       this.#waiting.push(longest)
       this.#next()
     }

@@ -54,10 +54,10 @@ export async function openQuantisedCopy(
       await writeCopy(checkpoint, plan, temporary, signal)
       await rename(temporary, path)
     } catch (cause) {
-      await rm(temporary, { force: true })
+      await rm(temporary, { force: true }).catch(() => undefined)
       signal?.throwIfAborted()
       if (cause instanceof EngineError) throw cause
-      const message = `The quantised weights can’t be written to ${cacheFolder}: its disk is full or can’t be written.`
+      const message = 'The server can’t keep the quantised weights: its cache folder is full or can’t be written.'
       throw new EngineError('engine.disk_full', message, { cause })
     }
     await removeOthers(cacheFolder, place, name)

@@ -31,6 +31,8 @@ export class NextTokens {
   #textFrom = 0
   #timestampsFrom: number
   #timestampsTo: number
+  /** Of what is open; undefined while it is not known. */
+  #timestampsTotal: number | undefined
 
   /**
    * @param logits of the ids from `first` on
@@ -53,6 +55,7 @@ export class NextTokens {
   forbid(tokens: readonly number[]): void {
     for (const token of tokens) this.#logits[this.#index(token)] = FORBIDDEN
     this.#topText = undefined
+    this.#timestampsTotal = undefined
   }
 
   /** Forbids the text tokens below this id. */
@@ -66,10 +69,12 @@ export class NextTokens {
 
   forbidTimestampsBelow(id: number): void {
     this.#timestampsFrom = Math.max(this.#timestampsFrom, id)
+    this.#timestampsTotal = undefined
   }
 
   forbidTimestampsFrom(id: number): void {
     this.#timestampsTo = Math.min(this.#timestampsTo, id)
+    this.#timestampsTotal = undefined
   }
 
   /** Whether all timestamps together are more probable than any single text token. */
@@ -169,7 +174,8 @@ export class NextTokens {
   }
 
   #timestampsLogSumExp(): number {
-    return logSumExp(this.#logits, ...this.#indices(this.#openTimestamps))
+    this.#timestampsTotal ??= logSumExp(this.#logits, ...this.#indices(this.#openTimestamps))
+    return this.#timestampsTotal
   }
 
   #logSumExp(): number {

@@ -47,12 +47,13 @@ export class Caches {
     return this.#cells
   }
 
-  grow(): void {
+  /** @param slots the first ones, which are in use; what lies in the others is not copied, which would make memory of it */
+  grow(slots: number): void {
     const cells = this.#cells + CELLS_PER_BLOCK
     const [from, to] = [this.#cells * this.headWidth, cells * this.headWidth]
     const moved = (old: Float32Array): Float32Array => {
       const larger = new Float32Array(this.#slots * this.heads * to)
-      for (let head = 0; head < this.#slots * this.heads; head++) {
+      for (let head = 0; head < slots * this.heads; head++) {
         larger.set(old.subarray(head * from, (head + 1) * from), head * to)
       }
       return larger

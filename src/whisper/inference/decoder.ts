@@ -45,6 +45,10 @@ export class Decoder implements AsyncDisposable {
     return slot
   }
 
+  get freeSlots(): number {
+    return this.#capacity - this.#slots.length
+  }
+
   /** The last slot moves into the gap: steps take slots that follow each other. */
   close(slot: DecoderSlot): void {
     const last = this.#slots.pop()
@@ -65,7 +69,7 @@ export class Decoder implements AsyncDisposable {
   }
 
   grow(): void {
-    this.caches.grow()
+    this.caches.grow(this.#slots.length)
     for (const slot of this.#slots) slot.cells.grow(this.caches.cells)
   }
 

@@ -3,7 +3,8 @@ import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import type { DeviceEncoder } from './device-encoder.ts'
 import { DeviceSlot } from './device-slot.ts'
-import type { DeviceStep, Reading, StepOutputs } from './device-step.ts'
+import type { Reading } from './device-feeds.ts'
+import type { DeviceStep, StepOutputs } from './device-step.ts'
 import type { Slot } from './slot.ts'
 
 interface Waiting {
@@ -43,6 +44,10 @@ export class DeviceDecoder implements AsyncDisposable {
     const slot = new DeviceSlot(this, index, this.#caches.cells)
     this.#slots[index] = slot
     return slot
+  }
+
+  get freeSlots(): number {
+    return this.#slots.filter((slot) => slot === undefined).length
   }
 
   close(slot: DeviceSlot): void {

@@ -4,37 +4,14 @@ import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
 import type { SpecialTokens } from '../graph/decoder.ts'
 import type { Ranking } from '../graph/rank-text.ts'
-import { VISIBLE } from './cells.ts'
 import type { DeviceCaches } from './device-caches.ts'
-import { HIDDEN } from './device-cells.ts'
-import type { DeviceSlot } from './device-slot.ts'
+import { int32, int64, rowFeeds } from './device-feeds.ts'
+import type { Feeds, PlacedReading } from './device-feeds.ts'
 import type { Alignment, Scores } from './slot.ts'
 import { TextMasks } from './text-masks.ts'
 
-/** What a slot wants to read next. */
-export interface Reading {
-  readonly slot: DeviceSlot
-  readonly sequences: number
-  /** [sequences, t], row-major: a row each. */
-  readonly tokens: readonly number[]
-  /** Indices among the rows. */
-  readonly logitsAt: readonly number[]
-  readonly mask: Float32Array | undefined
-  readonly top: number
-  readonly wantsLogits: boolean
-  /** Whether it wants the alignment heads' scores. */
-  readonly isAlignment: boolean
-}
-
-/** A reading, and the cells that keep its rows. */
-export interface PlacedReading extends Reading {
-  readonly cells: readonly number[]
-}
-
 /** What a slot gets. */
 export interface StepOutputs extends Scores, Alignment {}
-
-type Feeds = Record<string, Tensor>
 
 /** What every step gives. */
 const OUTPUTS = ['last_logits', 'part_tokens', 'top_at', 'top_logits', 'top_logprob'] as const
@@ -60,6 +37,7 @@ export class DeviceStep implements AsyncDisposable {
 
   /** @param batch of one reading at least, each of another slot */
   async run(batch: readonly PlacedReading[], caches: DeviceCaches): Promise<readonly StepOutputs[]> {
+    const { nTextHead: heads, nState } = this.#dimensions
     const w = 1 + Math.max(...batch.map(({ slot }) => slot.index))
     const n = Math.max(...batch.map(({ tokens }) => tokens.length))
     const wanted = batch.reduce((sum, { logitsAt }) => sum + logitsAt.length, 0)
@@ -69,7 +47,7 @@ export class DeviceStep implements AsyncDisposable {
 
     const feeds = {
       ...ofSlots.feeds,
-      ...this.#rowsOf(batch, w, n, caches.cells),
+      ...rowFeeds(batch, { slots: w, places: n, cells: caches.cells, heads, headWidth: nState / heads }),
       ...this.#wantedOf(batch, wanted, top),
       align_at: int32(aligned.length === 0 ? [0] : aligned.map(({ slot }) => slot.index)),
     }
@@ -86,39 +64,6 @@ export class DeviceStep implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session.release()
-  }
-
-  /** Which rows there are, where the attention finds them, which cells they see and which ones keep them. */
-  #rowsOf(batch: readonly PlacedReading[], w: number, n: number, capacity: number): Feeds {
-    const { nTextHead: heads, nState } = this.#dimensions
-    const placeRows = new Int32Array(w * n)
-    const rowPlaces: number[] = []
-    const positions: number[] = []
-    const cells: bigint[] = []
-    const mask = new Float32Array(w * n * capacity).fill(HIDDEN)
-    for (const { slot, tokens, sequences, cells: own } of batch) {
-      const t = tokens.length / sequences
-      for (const [row, cell] of own.entries()) {
-        const place = slot.index * n + row
-        const sequence = Math.floor(row / t)
-        const seen = mask.subarray(place * capacity, (place + 1) * capacity)
-        seen.set(slot.cells.maskOf(sequence))
-        for (const earlier of own.slice(sequence * t, row + 1)) seen[earlier] = VISIBLE
-        placeRows[place] = rowPlaces.length
-        rowPlaces.push(place)
-        positions.push(slot.length + (row % t))
-        for (let head = 0; head < heads; head++) cells.push(BigInt(slot.index), BigInt(head), BigInt(cell))
-      }
-    }
-    return {
-      tokens: int32(batch.flatMap(({ tokens }) => tokens)),
-      positions: int32(positions),
-      place_rows: new Tensor('int32', placeRows, [w * n]),
-      row_places: int32(rowPlaces),
-      places: int64([w, n, heads, nState / heads]),
-      cells: new Tensor('int64', BigInt64Array.from(cells), [rowPlaces.length, heads, 3]),
-      mask_cells: new Tensor('float32', mask, [w, 1, n, capacity]),
-    }
   }
 
   /** Which logits are wanted, and how they are ranked. */
@@ -202,14 +147,6 @@ export class DeviceStep implements AsyncDisposable {
       })
     })
   }
-}
-
-function int32(values: readonly number[]): Tensor {
-  return new Tensor('int32', Int32Array.from(values), [values.length])
-}
-
-function int64(values: readonly number[]): Tensor {
-  return new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length])
 }
 
 function floats(tensor: { readonly data: unknown } | undefined): Float32Array {

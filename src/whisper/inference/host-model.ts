@@ -22,7 +22,7 @@ export async function loadOnHost(
     readonly slots: number
     readonly signal?: AbortSignal
   },
-): Promise<AsyncDisposable & { open(): Slot }> {
+): Promise<AsyncDisposable & { open(): Slot; readonly freeSlots: number }> {
   const { device, threads, slots, signal } = options
   const { dimensions } = checkpoint
   await using stack = new AsyncDisposableStack()
@@ -34,5 +34,11 @@ export async function loadOnHost(
   const session = await createSession(buildDecoder(checkpoint, special), threads, provider)
   const decoder = stack.use(new Decoder(session, dimensions, slots, encoder.encode.bind(encoder)))
   const parts = stack.move()
-  return { open: decoder.open.bind(decoder), [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return {
+    open: decoder.open.bind(decoder),
+    get freeSlots() {
+      return decoder.freeSlots
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
 }

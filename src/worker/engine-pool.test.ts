@@ -1,0 +1,135 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import pino from 'pino'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fixture } from '../../test/support/clips.ts'
+import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { EnginePool } from './engine-pool.ts'
+import type { EnginePoolOptions } from './engine-pool.ts'
+import { PROJECT } from '../../test/support/server.ts'
+
+const DEMO = join(PROJECT, 'models/whisper-demo')
+/** The same folder by other names: other models for the pool. */
+const OTHER = join(DEMO, '.')
+const models = [DEMO, `${OTHER}/`, `${OTHER}//`]
+const never = new AbortController().signal
+const task = {
+  audioPath: fixture('en-short.wav'),
+  options: { ...DEFAULT_OPTIONS, language: 'en' },
+  maxAudioSeconds: null,
+}
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sotto-pool-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** Each model takes 100 bytes. */
+function poolOf(options: Partial<EnginePoolOptions> & { readonly batch?: number } = {}): EnginePool {
+  const { batch = 2, ...rest } = options
+  return new EnginePool({
+    settings: { precision: 'f32', threads: 1, batch, temporaryFolder: folder, cacheFolder: folder },
+    ...{ computing: 2, ttlMs: 60_000, memoryBytes: 1000, estimate: () => Promise.resolve(100) },
+    logger: pino({ level: 'silent' }),
+    ...rest,
+  })
+}
+
+/** Holds a model, uses it, and says by which process; lets go of it unless it is to be kept. */
+async function use(pool: EnginePool, model: string): Promise<number> {
+  using held = await pool.hold(model, never)
+  expect((await held.process.transcribe(task, { signal: never })).text).not.toBe('')
+  return held.process.pid ?? 0
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+test('tasks of a model share its process, which stays for the next one', async () => {
+  await using pool = poolOf()
+  const [one, other] = await Promise.all([use(pool, models[0]!), use(pool, models[0]!)])
+  expect(other).toBe(one)
+  expect(await use(pool, models[0]!)).toBe(one)
+  expect(await use(pool, models[1]!)).not.toBe(one)
+})
+
+test('further tasks wait until one of the batch is done', async () => {
+  await using pool = poolOf({ batch: 1 })
+  const first = await pool.hold(models[0]!, never)
+  let isHeld = false
+  const second = pool.hold(models[0]!, never).then((held) => {
+    isHeld = true
+    return held
+  })
+  await pool.check(never)
+  expect(isHeld).toBe(false)
+  first[Symbol.dispose]()
+  ;(await second)[Symbol.dispose]()
+})
+
+test('a wait can be aborted', async () => {
+  await using pool = poolOf({ batch: 1 })
+  using _ = await pool.hold(models[0]!, never)
+  const controller = new AbortController()
+  const waiting = pool.hold(models[0]!, controller.signal)
+  controller.abort(new Error('enough'))
+  await expect(waiting).rejects.toThrow('enough')
+})
+
+test('a model that nobody uses ends after a while, and gives its memory back', async () => {
+  await using pool = poolOf({ ttlMs: 50 })
+  const pid = await use(pool, models[0]!)
+  await expect.poll(() => isRunning(pid)).toBe(false)
+  expect(await use(pool, models[0]!)).not.toBe(pid)
+})
+
+describe('where memory is for two models', () => {
+  test('the one that was used longest ago leaves for the third', async () => {
+    await using pool = poolOf({ memoryBytes: 250 })
+    const pids = [await use(pool, models[0]!), await use(pool, models[1]!)]
+    await use(pool, models[0]!)
+    await use(pool, models[2]!)
+    await expect.poll(() => pids.map(isRunning)).toEqual([true, false])
+  })
+
+  test('a third one waits while both are in use', async () => {
+    await using pool = poolOf({ memoryBytes: 250 })
+    const held = [await pool.hold(models[0]!, never), await pool.hold(models[1]!, never)]
+    let isHeld = false
+    const third = pool.hold(models[2]!, never).then((loaded) => {
+      isHeld = true
+      return loaded
+    })
+    await pool.check(never)
+    expect(isHeld).toBe(false)
+    held[0]?.[Symbol.dispose]()
+    ;(await third)[Symbol.dispose]()
+    held[1]?.[Symbol.dispose]()
+  })
+})
+
+test('a model that is larger than all memory is tried, alone', async () => {
+  await using pool = poolOf({ memoryBytes: 50 })
+  expect(await use(pool, models[0]!)).toBeGreaterThan(0)
+})
+
+test('models take turns where cores are for one', { timeout: 60_000 }, async () => {
+  await using pool = poolOf({ computing: 1 })
+  const done = await Promise.all([use(pool, models[0]!), use(pool, models[1]!), use(pool, models[2]!)])
+  expect(new Set(done).size).toBe(3)
+})
+
+test('disposing of it ends all processes', async () => {
+  const pool = poolOf()
+  const pids = [await use(pool, models[0]!), await use(pool, models[1]!)]
+  await pool[Symbol.asyncDispose]()
+  expect(pids.map(isRunning)).toEqual([false, false])
+})
