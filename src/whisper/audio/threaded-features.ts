@@ -9,6 +9,12 @@ import type { FeaturesReply, FeaturesRequest } from './features-thread.ts'
 /** The extension differs between a checkout and a compiled package. */
 const ENTRY = fileURLToPath(new URL(`./features-thread${extname(import.meta.url)}`, import.meta.url))
 
+/**
+ * Recordings that are read at the same time; others wait. One after the other, so that the first is decoded while the next is read; not
+ * one alone, so that a long recording does not hold up all others.
+ */
+const AT_ONCE = 2
+
 interface Pending {
   readonly resolve: (features: AudioFeatures) => void
   readonly reject: (error: unknown) => void
@@ -21,13 +27,30 @@ interface Pending {
  */
 export class ThreadedFeatures implements AsyncDisposable {
   readonly #pending = new Map<number, Pending>()
+  readonly #waiting: (() => void)[] = []
   #thread: Worker | undefined
+  #reading = 0
   #last = 0
 
   /** As `openFeatures` of features.ts. */
   async open(path: string, options: OpenFeaturesOptions): Promise<AudioFeatures> {
+    while (this.#reading === AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#reading += 1
+    try {
+      options.signal?.throwIfAborted()
+      return await this.#open(path, options)
+    } finally {
+      this.#reading -= 1
+      this.#waiting.shift()?.()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread?.terminate()
+  }
+
+  async #open(path: string, options: OpenFeaturesOptions): Promise<AudioFeatures> {
     const { melBands, temporaryFolder, maxSeconds, signal, onProgress } = options
-    signal?.throwIfAborted()
     const thread = (this.#thread ??= this.#start())
     const id = ++this.#last
     const { promise, resolve, reject } = Promise.withResolvers<AudioFeatures>()
@@ -44,10 +67,6 @@ export class ThreadedFeatures implements AsyncDisposable {
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#thread?.terminate()
   }
 
   #start(): Worker {
