@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => model[Symbol.asyncDispose]())
 
-/** Windows that differ: the recording, cut off after so many frames. */
+/** Windows that differ: the recording, which has 320 frames, cut off after so many. */
 function melOf(frames: number): Float32Array {
   return goldenTensor('en-short.mel.f32').map((value, index) => (index % 3000 < frames ? value : 0))
 }
@@ -47,7 +47,7 @@ async function alone(frames: number): Promise<number[][]> {
 }
 
 test('windows that are decoded together get what each gets alone', async () => {
-  const lengths = [3000, 700, 250]
+  const lengths = [320, 200, 90]
   const expected = []
   for (const frames of lengths) expected.push(await alone(frames))
   const slots = lengths.map(() => model.slot())
@@ -57,17 +57,51 @@ test('windows that are decoded together get what each gets alone', async () => {
 })
 
 test('a slot that is closed in the middle leaves the others as they are', async () => {
-  const expected = await alone(700)
+  const expected = await alone(200)
   const [first, second] = [model.slot(), model.slot()]
-  const leaving = search(first, 3000)
+  const leaving = search(first, 320)
   await leaving.next()
-  const staying = search(second, 700)
+  const staying = search(second, 200)
   const found: number[][] = []
   for (let step = 0; step < 5; step++) found.push([...((await staying.next()).value ?? [])])
   first[Symbol.dispose]()
   for await (const logits of staying) found.push([...logits])
   second[Symbol.dispose]()
   expectSame(found, expected)
+})
+
+test('a slot that is closed while another one encodes leaves it as it is', async () => {
+  const expected = await alone(140)
+  const [first, second] = [model.slot(), model.slot()]
+  await first.encode(melOf(320))
+  const staying = all(second, 140)
+  first[Symbol.dispose]()
+  expectSame(await staying, expected)
+  second[Symbol.dispose]()
+})
+
+test('slots that are closed between two steps of a turn leave the others as they are', async () => {
+  const expected = [await alone(320), await alone(200)]
+  const leaving = [model.slot(), model.slot()]
+  const staying = [model.slot(), model.slot()]
+  for (const slot of leaving) await slot.encode(melOf(60))
+  const searches = [search(staying[0]!, 320), search(staying[1]!, 200)]
+  const found: number[][][] = [[], []]
+  const step = async (): Promise<boolean> => {
+    const results = await Promise.all(searches.map((one) => one.next()))
+    for (const [index, { value }] of results.entries()) if (value) found[index]!.push([...value])
+    return results.every(({ done }) => done === true)
+  }
+  for (let index = 0; index < 3; index++) await step()
+  // Of another kind, so that the same turn takes two steps; they are closed as soon as the first one is done.
+  const reads = leaving.map(async (slot) => {
+    await slot.read([1, 2, 3, 4, 5], [4])
+    slot[Symbol.dispose]()
+  })
+  while (!(await step()));
+  await Promise.all(reads)
+  for (const [index, steps] of found.entries()) expectSame(steps, expected[index]!)
+  for (const slot of staying) slot[Symbol.dispose]()
 })
 
 test('a slot can be taken again, and no more than there are', () => {

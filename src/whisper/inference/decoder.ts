@@ -22,8 +22,10 @@ export class Decoder implements AsyncDisposable {
   readonly #session: InferenceSession
   readonly #step: DecoderStep
   readonly #encode: Encode
-  readonly #slots: DecoderSlot[] = []
-  readonly #capacity: number
+  /** By their place in the caches. */
+  readonly #slots: (DecoderSlot | undefined)[]
+  /** Encoders under way, which write to the places that their slots had when they began. */
+  #encoding = 0
   #readings: Reading[] = []
   #isRunning = false
 
@@ -34,32 +36,33 @@ export class Decoder implements AsyncDisposable {
     this.caches = new Caches(dimensions, slots)
     this.#step = new DecoderStep(session, dimensions, this.caches)
     this.#encode = encode
-    this.#capacity = slots
+    this.#slots = Array.from({ length: slots }, () => undefined)
   }
 
   /** @throws RangeError when all slots are taken */
   open(): Slot {
-    if (this.#slots.length === this.#capacity) throw new RangeError(`all ${this.#capacity} slots are taken`)
-    const slot = new DecoderSlot(this, this.#slots.length)
-    this.#slots.push(slot)
+    const index = this.#slots.indexOf(undefined)
+    if (index === -1) throw new RangeError(`all ${this.#slots.length} slots are taken`)
+    const slot = new DecoderSlot(this, index)
+    this.#slots[index] = slot
     return slot
   }
 
   get freeSlots(): number {
-    return this.#capacity - this.#slots.length
+    return this.#slots.filter((slot) => slot === undefined).length
   }
 
-  /** The last slot moves into the gap: steps take slots that follow each other. */
   close(slot: DecoderSlot): void {
-    const last = this.#slots.pop()
-    if (last === undefined || last === slot) return
-    this.caches.move(last.index, slot.index)
-    last.index = slot.index
-    this.#slots[slot.index] = last
+    this.#slots[slot.index] = undefined
   }
 
   async encode(mel: Float32Array, slot: DecoderSlot): Promise<Float32Array> {
-    return await this.#encode(mel, this.caches.layers, slot.index)
+    this.#encoding += 1
+    try {
+      return await this.#encode(mel, this.caches.layers, slot.index)
+    } finally {
+      this.#encoding -= 1
+    }
   }
 
   /** Reads with whoever else reads in this turn of the event loop. */
@@ -69,21 +72,38 @@ export class Decoder implements AsyncDisposable {
   }
 
   grow(): void {
-    this.caches.grow(this.#slots.length)
-    for (const slot of this.#slots) slot.cells.grow(this.caches.cells)
+    this.caches.grow(this.#slots.findLastIndex((slot) => slot !== undefined) + 1)
+    for (const slot of this.#slots) slot?.cells.grow(this.caches.cells)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session.release()
   }
 
+  /** Moves the last slots into gaps: steps take slots that follow each other. */
+  #closeGaps(): void {
+    if (this.#encoding > 0) return
+    for (;;) {
+      const gap = this.#slots.indexOf(undefined)
+      const last = this.#slots.findLast((slot) => slot !== undefined)
+      if (gap === -1 || last === undefined || last.index < gap) return
+      this.caches.move(last.index, gap)
+      this.#slots[last.index] = undefined
+      this.#slots[gap] = last
+      last.index = gap
+    }
+  }
+
   async #run(): Promise<void> {
     this.#isRunning = true
     while (this.#readings.length > 0) {
       await nextTurn()
-      const readings = this.#readings
+      let readings: readonly Reading[] = this.#readings
       this.#readings = []
-      for (const batch of batchesOf(readings)) {
+      while (readings.length > 0) {
+        this.#closeGaps()
+        const batch = firstBatch(readings)
+        readings = readings.filter((reading) => !batch.includes(reading))
         try {
           await this.#step.run(batch)
         } catch (error) {
@@ -96,19 +116,14 @@ export class Decoder implements AsyncDisposable {
 }
 
 /** Readings of one kind, of slots that follow each other. */
-function batchesOf(readings: readonly Reading[]): readonly (readonly Reading[])[] {
-  const sorted = readings.toSorted((one, other) => one.slot.index - other.slot.index)
-  const batches: Reading[][] = []
-  for (const reading of sorted) {
-    const batch = batches.find((candidate) => isSame(candidate, reading))
-    if (batch === undefined) batches.push([reading])
-    else batch.push(reading)
-  }
-  return batches
+function firstBatch(readings: readonly Reading[]): readonly Reading[] {
+  const [first, ...others] = readings.toSorted((one, other) => one.slot.index - other.slot.index)
+  const batch = first === undefined ? [] : [first]
+  for (const reading of others) if (follows(batch.at(-1), reading)) batch.push(reading)
+  return batch
 }
 
-function isSame(batch: readonly Reading[], reading: Reading): boolean {
-  const last = batch.at(-1)
+function follows(last: Reading | undefined, reading: Reading): boolean {
   return (
     last !== undefined &&
     last.slot.index + 1 === reading.slot.index &&
