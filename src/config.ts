@@ -165,7 +165,7 @@ export const SETTINGS = {
     env: 'SOTTO_PRECISION',
     flag: 'precision',
     takes: PRECISIONS.join('|'),
-    help: 'how weights are kept: f32 is exact, q8 and q4 are faster and smaller, auto is the fastest that leaves the words as they are',
+    help: 'how weights are kept: f32 is exact, q8 and q4 are faster and smaller, f16 is for devices, auto is the fastest that leaves the words as they are',
     parse: oneOf(PRECISIONS),
     fallback: (): Precision => 'auto',
   },

@@ -7,8 +7,8 @@ const BASE_BYTES = 200 * 2 ** 20
 const CELLS = 512
 const FLOAT_BYTES = 4
 /** Of a linear layer's weight, scales included. */
-const DECODER_BYTES: Readonly<Record<Precision, number>> = { auto: 1, f32: 4, q8: 1, q4: 0.7 }
-const ENCODER_BYTES: Readonly<Record<Precision, number>> = { auto: 4, f32: 4, q8: 1, q4: 1 }
+const DECODER_BYTES: Readonly<Record<Precision, number>> = { auto: 1, f32: 4, f16: 4, q8: 1, q4: 0.7 }
+const ENCODER_BYTES: Readonly<Record<Precision, number>> = { auto: 4, f32: 4, f16: 4, q8: 1, q4: 1 }
 
 /**
  * About as many bytes as a process takes that has loaded this checkpoint, with all slots in use.

@@ -8,13 +8,17 @@ import { buildIntegerProbe, PROBE_RESULT, PROBE_WIDTH } from '../graph/integer-p
 /** With fewer weights in the decoder, a step is made of calls, and integers gain nothing; the smallest published model has 29 million. */
 const SMALLEST_WORTHWHILE_DECODER = 4e6
 
+type DecoderSizes = Pick<Dimensions, 'nState' | 'nTextLayer' | 'nVocab'>
+
 /**
  * `auto` leaves the encoder as it is: integer arithmetic scales all frames of a window by the largest value among them, and the
  * encoders of published checkpoints have a few channels that are far larger than the others.
  */
-export async function planQuantisation(precision: Precision, dimensions: Dimensions): Promise<QuantisationPlan> {
+export async function planQuantisation(precision: Precision, dimensions: DecoderSizes): Promise<QuantisationPlan> {
   switch (precision) {
     case 'f32':
+    // Few processors multiply 16-bit floats: half-precision weights are widened when they are loaded.
+    case 'f16':
       return { encoder: null, decoder: null }
     case 'auto':
       return {
@@ -31,7 +35,7 @@ export async function planQuantisation(precision: Precision, dimensions: Dimensi
 }
 
 /** Of its linear layers: what a step reads. */
-function decoderWeights({ nState, nTextLayer, nVocab }: Dimensions): number {
+function decoderWeights({ nState, nTextLayer, nVocab }: DecoderSizes): number {
   return nState * (nVocab + 14 * nState * nTextLayer)
 }
 
