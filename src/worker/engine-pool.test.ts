@@ -127,6 +127,19 @@ test('models take turns where cores are for one', { timeout: 60_000 }, async () 
   expect(new Set(done).size).toBe(3)
 })
 
+test('a task that is to be alone gets a process of its own, which ends with it', async () => {
+  await using pool = poolOf()
+  using shared = await pool.hold(models[0]!, never)
+  await shared.process.transcribe(task, { signal: never })
+  const alone = await pool.hold(models[0]!, never, true)
+  await alone.process.transcribe(task, { signal: never })
+  const { pid = 0 } = alone.process
+  expect(pid).not.toBe(shared.process.pid)
+  alone[Symbol.dispose]()
+  await expect.poll(() => isRunning(pid)).toBe(false)
+  expect(isRunning(shared.process.pid ?? 0)).toBe(true)
+})
+
 test('disposing of it ends all processes', async () => {
   const pool = poolOf()
   const pids = [await use(pool, models[0]!), await use(pool, models[1]!)]

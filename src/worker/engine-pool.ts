@@ -20,7 +20,9 @@ export interface EnginePoolOptions {
 }
 
 interface Loaded {
-  readonly modelFolder: string
+  readonly key: string
+  /** Whether it ends with its task. */
+  readonly isAlone: boolean
   readonly process: EngineProcess
   readonly bytes: number
   readonly batch: number
@@ -45,21 +47,26 @@ export class EnginePool implements AsyncDisposable {
   readonly #loaded = new Map<string, Loaded>()
   readonly #ending = new Set<Promise<void>>()
   #isAnswering = false
+  #lastAlone = 0
 
   constructor(options: EnginePoolOptions) {
     this.#options = options
     this.#turns = new Turns({ limit: options.computing, logger: options.logger })
   }
 
-  /** Waits until there is room for one more task of this model. */
-  async hold(modelFolder: string, signal: AbortSignal): Promise<Held> {
+  /**
+   * Waits until there is room for one more task of this model.
+   * @param isAlone whether it gets a process that no other task shares: one that may have brought a process down is not to do so to others
+   */
+  async hold(modelFolder: string, signal: AbortSignal, isAlone = false): Promise<Held> {
     const { settings, estimate, batchOf } = this.#options
     const bytes = await estimate(modelFolder)
-    const batch = (await batchOf?.(modelFolder)) ?? settings.batch
+    const batch = isAlone ? 1 : ((await batchOf?.(modelFolder)) ?? settings.batch)
+    const key = isAlone ? `${modelFolder} alone ${++this.#lastAlone}` : modelFolder
     for (;;) {
       signal.throwIfAborted()
       const moment = this.#changes.now()
-      const loaded = this.#loaded.get(modelFolder) ?? this.#load(modelFolder, bytes, batch)
+      const loaded = this.#loaded.get(key) ?? this.#load(modelFolder, { key, isAlone, bytes, batch })
       if (loaded !== undefined && this.#isFree(loaded)) return this.#take(loaded)
       await this.#changes.since(moment, signal)
     }
@@ -87,8 +94,8 @@ export class EnginePool implements AsyncDisposable {
 
   #take(loaded: Loaded): Held {
     clearTimeout(loaded.ttlTimer)
-    this.#loaded.delete(loaded.modelFolder)
-    this.#loaded.set(loaded.modelFolder, loaded)
+    this.#loaded.delete(loaded.key)
+    this.#loaded.set(loaded.key, loaded)
     loaded.holders += 1
     if (loaded.holders === 1) this.#turns.join(loaded.process)
     return { process: loaded.process, [Symbol.dispose]: () => this.#release(loaded) }
@@ -98,13 +105,15 @@ export class EnginePool implements AsyncDisposable {
     loaded.holders -= 1
     if (loaded.holders === 0) {
       this.#turns.leave(loaded.process)
-      loaded.ttlTimer = setTimeout(() => this.#unload(loaded), this.#options.ttlMs)
+      if (loaded.isAlone) this.#unload(loaded)
+      else loaded.ttlTimer = setTimeout(() => this.#unload(loaded), this.#options.ttlMs)
     }
     this.#changes.ring()
   }
 
   /** Undefined while others that are in use leave no memory for it; what is larger than all memory is tried alone. */
-  #load(modelFolder: string, bytes: number, batch: number): Loaded | undefined {
+  #load(modelFolder: string, entry: Pick<Loaded, 'key' | 'isAlone' | 'bytes' | 'batch'>): Loaded | undefined {
+    const { bytes, batch } = entry
     const { settings, memoryBytes, logger } = this.#options
     const used = (): number => [...this.#loaded.values()].reduce((sum, loaded) => sum + loaded.bytes, 0)
     for (const idle of [...this.#loaded.values()].filter(({ holders }) => holders === 0)) {
@@ -115,15 +124,16 @@ export class EnginePool implements AsyncDisposable {
     if (bytes > memoryBytes) {
       logger.warn({ neededBytes: bytes, memoryBytes }, 'the model may need more memory than models may take together')
     }
-    const process = new EngineProcess({ ...settings, batch, modelFolder })
-    const loaded: Loaded = { modelFolder, process, bytes, batch, holders: 0, ttlTimer: undefined }
-    this.#loaded.set(modelFolder, loaded)
+    const onLetGo = (): void => this.#changes.ring()
+    const process = new EngineProcess({ ...settings, batch, modelFolder }, { onLetGo })
+    const loaded: Loaded = { ...entry, process, holders: 0, ttlTimer: undefined }
+    this.#loaded.set(entry.key, loaded)
     return loaded
   }
 
   #unload(loaded: Loaded): void {
     clearTimeout(loaded.ttlTimer)
-    if (!this.#loaded.delete(loaded.modelFolder)) return
+    if (!this.#loaded.delete(loaded.key)) return
     const ended = loaded.process[Symbol.asyncDispose]()
     this.#ending.add(ended)
     void ended.finally(() => this.#ending.delete(ended))

@@ -38,6 +38,7 @@ interface Running {
 export class EngineProcess implements AsyncDisposable {
   readonly #settings: EngineSettings
   readonly #stallMs: number
+  readonly #onLetGo: (() => void) | undefined
   readonly #running = new Map<number, Running>()
   readonly #listeners = new Set<() => void>()
   #child: ChildProcess | undefined
@@ -45,10 +46,14 @@ export class EngineProcess implements AsyncDisposable {
   #isPaused = false
   #lastId = 0
 
-  /** @param options.stallMs how long the process may be silent while it has tasks */
-  constructor(settings: EngineSettings, options: { readonly stallMs?: number } = {}) {
+  /**
+   * @param options.stallMs how long the process may be silent while it has tasks
+   * @param options.onLetGo called when it holds a task less
+   */
+  constructor(settings: EngineSettings, options: { readonly stallMs?: number; readonly onLetGo?: () => void } = {}) {
     this.#settings = settings
     this.#stallMs = options.stallMs ?? STALL_MS
+    this.#onLetGo = options.onLetGo
   }
 
   /** Undefined while it does not run. */
@@ -154,6 +159,7 @@ export class EngineProcess implements AsyncDisposable {
     this.#child = undefined
     const running = [...this.#running.values()]
     this.#running.clear()
+    this.#onLetGo?.()
     this.#watch()
     this.#tellPaused()
     const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { retryable: true, cause })
@@ -173,6 +179,7 @@ export class EngineProcess implements AsyncDisposable {
       return
     }
     this.#running.delete(reply.id)
+    this.#onLetGo?.()
     this.#watch()
     switch (reply.type) {
       case 'done':

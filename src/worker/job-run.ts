@@ -99,7 +99,10 @@ export class JobRun {
     const { payloads, transcriber } = this.#options
     await using recording = await payloads.openLocal(job.payloadKey, signal)
     return await transcriber.transcribe(
-      { model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
+      {
+        ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
+        isSuspect: job.crashes > 0,
+      },
       { signal, logger: this.#logger },
     )
   }

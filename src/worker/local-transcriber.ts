@@ -23,10 +23,10 @@ export class LocalTranscriber implements Transcriber {
   }
 
   async transcribe(task: TranscriptionTask, { signal, logger }: TranscriptionControl): Promise<Transcription> {
-    const { model, audioPath, input, maxAudioSeconds } = task
+    const { model, audioPath, input, maxAudioSeconds, isSuspect } = task
     const options = transcribeOptions(input)
     const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
-    using held = await this.#pool.hold(folder, signal)
+    using held = await this.#pool.hold(folder, signal, isSuspect)
     return await held.process.transcribe({ audioPath, options, maxAudioSeconds }, { signal })
   }
 

@@ -11,6 +11,8 @@ export interface TranscriptionTask {
   readonly input: WhisperInput
   /** Longer recordings are refused; null: any length. */
   readonly maxAudioSeconds: number | null
+  /** Whether what ran it died before: it may have been the reason. */
+  readonly isSuspect: boolean
 }
 
 export interface TranscriptionControl {

@@ -106,6 +106,20 @@ describe('kill -9 of the engine process', () => {
     expect((await client.transcribe(fixture('en-short.wav'))).status).toBe('success')
   })
 
+  test('that two jobs share: each runs again in one of its own, so that one can’t bring down the other', async () => {
+    await using folder = await temporaryFolder()
+    const { server, client } = await start(folder.path)
+    await using _ = server
+    const url = await client.upload(CLIP)
+    const jobs = [await client.submit(url), await client.submit(url)]
+    for (const { id } of jobs) await client.waitFor(id, (job) => job.status === 'processing')
+    const shared = await engineOf(server)
+    process.kill(shared, 'SIGKILL')
+    await vi.waitFor(async () => expect((await server.engines()).filter((pid) => pid !== shared)).toHaveLength(2))
+    for (const { id } of jobs) expect((await client.finish(id)).status).toBe('success')
+    await vi.waitFor(async () => expect(await server.engines()).toEqual([]))
+  })
+
   test('goes with the server, however that ends', async () => {
     await using folder = await temporaryFolder()
     const { server, client } = await start(folder.path)

@@ -70,10 +70,15 @@ export class Server implements AsyncDisposable {
 
   /** Process id of an engine process of its; waits for nothing. */
   async engine(): Promise<number> {
-    const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
-    const [engine] = children.trim().split(' ').map(Number)
-    if (engine === undefined || Number.isNaN(engine) || engine === 0) throw new Error('no engine process runs')
+    const [engine] = await this.engines()
+    if (engine === undefined) throw new Error('no engine process runs')
     return engine
+  }
+
+  /** Process ids of its engine processes. */
+  async engines(): Promise<readonly number[]> {
+    const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
+    return children.trim().split(' ').filter(Boolean).map(Number)
   }
 
   /** All that it printed so far, to stdout and stderr. */
