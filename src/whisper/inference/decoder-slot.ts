@@ -1,6 +1,7 @@
 import { Cells } from './cells.ts'
 import type { Decoder } from './decoder.ts'
 import type { StepOutputs } from './decoder-step.ts'
+import { readingOf } from './reading.ts'
 import type { Alignment, ReadOptions, Scores, Slot } from './slot.ts'
 
 export class DecoderSlot implements Slot {
@@ -53,28 +54,11 @@ export class DecoderSlot implements Slot {
   async #read(
     tokens: readonly number[],
     logitsAt: readonly number[],
-    { mask, top = 1, wantsLogits = false }: ReadOptions,
+    options: ReadOptions,
     isAlignment: boolean,
   ): Promise<StepOutputs> {
-    const { sequences } = this.cells
-    const t = tokens.length / sequences
-    const { nTextCtx } = this.#decoder.dimensions
-    if (this.#length + t > nTextCtx) throw new RangeError(`more than ${nTextCtx} tokens`)
-    const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
-    const firstRows = Array.from({ length: sequences }, (_, sequence) => sequence * t)
-    this.#decoder.read({
-      slot: this,
-      tokens,
-      sequences,
-      logitsAt: firstRows.flatMap((row) => logitsAt.map((at) => row + at)),
-      mask,
-      top,
-      wantsLogits,
-      isAlignment,
-      resolve,
-      reject,
-    })
-    return await promise
+    const most = this.#decoder.dimensions.nTextCtx
+    return await this.#decoder.read(readingOf(this, tokens, logitsAt, { ...options, isAlignment, most }))
   }
 
   /** Keeps what was read, in free cells. */

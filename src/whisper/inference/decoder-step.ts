@@ -4,23 +4,13 @@ import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
 import type { Caches } from './caches.ts'
 import type { DecoderSlot } from './decoder-slot.ts'
+import type { Reading } from './reading.ts'
 import type { Scores } from './slot.ts'
 import { StepTensors } from './step-tensors.ts'
 import type { StepShape } from './step-tensors.ts'
 
-/** What a slot wants to read next. */
-export interface Reading {
-  readonly slot: DecoderSlot
-  readonly sequences: number
-  /** [sequences, t], row-major: a row each. */
-  readonly tokens: readonly number[]
-  /** Indices among the rows. */
-  readonly logitsAt: readonly number[]
-  readonly mask: Float32Array | undefined
-  readonly top: number
-  readonly wantsLogits: boolean
-  /** Whether it wants the alignment heads' scores. */
-  readonly isAlignment: boolean
+/** A reading, and who waits for it. */
+export interface WaitingReading extends Reading<DecoderSlot> {
   readonly resolve: (outputs: StepOutputs) => void
   readonly reject: (error: unknown) => void
 }
@@ -62,7 +52,7 @@ export class DecoderStep {
   }
 
   /** @param batch of one kind: equal numbers of sequences and tokens, the same mask */
-  async run(batch: readonly Reading[]): Promise<void> {
+  async run(batch: readonly WaitingReading[]): Promise<void> {
     const [first] = batch
     if (first === undefined) return
     const tensors = this.#tensorsOf({
@@ -97,7 +87,7 @@ export class DecoderStep {
     return tensors
   }
 
-  #fill({ tokens, positions, maskCells, logitsAt }: StepTensors, batch: readonly Reading[]): void {
+  #fill({ tokens, positions, maskCells, logitsAt }: StepTensors, batch: readonly WaitingReading[]): void {
     const { cells } = this.#caches
     let row = 0
     let wanted = 0
@@ -113,7 +103,7 @@ export class DecoderStep {
     }
   }
 
-  #answer(outputs: InferenceSession.ReturnType, batch: readonly Reading[]): void {
+  #answer(outputs: InferenceSession.ReturnType, batch: readonly WaitingReading[]): void {
     const { nAudioCtx } = this.#dimensions
     const topTokens = outputs['top_tokens']?.data
     if (!(topTokens instanceof Int32Array)) throw new TypeError('the session returned no int32 tensor')

@@ -5,7 +5,8 @@ import { Caches } from './caches.ts'
 import type { LayerCaches } from './caches.ts'
 import { DecoderSlot } from './decoder-slot.ts'
 import { DecoderStep } from './decoder-step.ts'
-import type { Reading } from './decoder-step.ts'
+import type { StepOutputs, WaitingReading } from './decoder-step.ts'
+import type { Reading } from './reading.ts'
 import type { Slot } from './slot.ts'
 
 /** Encodes into a slot's part of the caches. */
@@ -26,7 +27,7 @@ export class Decoder implements AsyncDisposable {
   readonly #slots: (DecoderSlot | undefined)[]
   /** Encoders under way, which write to the places that their slots had when they began. */
   #encoding = 0
-  #readings: Reading[] = []
+  #readings: WaitingReading[] = []
   #isRunning = false
 
   /** @param slots windows that can be decoded at the same time */
@@ -66,9 +67,11 @@ export class Decoder implements AsyncDisposable {
   }
 
   /** Reads with whoever else reads in this turn of the event loop. */
-  read(reading: Reading): void {
-    this.#readings.push(reading)
+  async read(reading: Reading<DecoderSlot>): Promise<StepOutputs> {
+    const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
+    this.#readings.push({ ...reading, resolve, reject })
     if (!this.#isRunning) void this.#run()
+    return await promise
   }
 
   grow(): void {
@@ -98,7 +101,7 @@ export class Decoder implements AsyncDisposable {
     this.#isRunning = true
     while (this.#readings.length > 0) {
       await nextTurn()
-      let readings: readonly Reading[] = this.#readings
+      let readings: readonly WaitingReading[] = this.#readings
       this.#readings = []
       while (readings.length > 0) {
         this.#closeGaps()
@@ -116,14 +119,14 @@ export class Decoder implements AsyncDisposable {
 }
 
 /** Readings of one kind, of slots that follow each other. */
-function firstBatch(readings: readonly Reading[]): readonly Reading[] {
+function firstBatch(readings: readonly WaitingReading[]): readonly WaitingReading[] {
   const [first, ...others] = readings.toSorted((one, other) => one.slot.index - other.slot.index)
   const batch = first === undefined ? [] : [first]
   for (const reading of others) if (follows(batch.at(-1), reading)) batch.push(reading)
   return batch
 }
 
-function follows(last: Reading | undefined, reading: Reading): boolean {
+function follows(last: WaitingReading | undefined, reading: WaitingReading): boolean {
   return (
     last !== undefined &&
     last.slot.index + 1 === reading.slot.index &&

@@ -3,12 +3,12 @@ import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import type { DeviceEncoder } from './device-encoder.ts'
 import { DeviceSlot } from './device-slot.ts'
-import type { Reading } from './device-feeds.ts'
 import type { DeviceStep, StepOutputs } from './device-step.ts'
+import type { Reading } from './reading.ts'
 import type { Slot } from './slot.ts'
 
 interface Waiting {
-  readonly reading: Reading
+  readonly reading: Reading<DeviceSlot>
   readonly resolve: (outputs: StepOutputs) => void
   readonly reject: (error: unknown) => void
 }
@@ -59,7 +59,7 @@ export class DeviceDecoder implements AsyncDisposable {
   }
 
   /** Reads with whoever else reads in this turn of the event loop. */
-  async read(reading: Reading): Promise<StepOutputs> {
+  async read(reading: Reading<DeviceSlot>): Promise<StepOutputs> {
     const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
     this.#waiting.push({ reading, resolve, reject })
     if (!this.#isRunning) void this.#run()
@@ -92,7 +92,7 @@ export class DeviceDecoder implements AsyncDisposable {
   }
 
   /** A free cell for each row. */
-  async #cellsFor({ slot, tokens }: Reading): Promise<readonly number[]> {
+  async #cellsFor({ slot, tokens }: Reading<DeviceSlot>): Promise<readonly number[]> {
     let free = slot.cells.free(tokens.length)
     while (free.length < tokens.length) {
       await this.#caches.grow()

@@ -2,24 +2,10 @@ import { Tensor } from 'onnxruntime-node'
 import { VISIBLE } from './cells.ts'
 import { HIDDEN } from './device-cells.ts'
 import type { DeviceSlot } from './device-slot.ts'
-
-/** What a slot wants to read next. */
-export interface Reading {
-  readonly slot: DeviceSlot
-  readonly sequences: number
-  /** [sequences, t], row-major: a row each. */
-  readonly tokens: readonly number[]
-  /** Indices among the rows. */
-  readonly logitsAt: readonly number[]
-  readonly mask: Float32Array | undefined
-  readonly top: number
-  readonly wantsLogits: boolean
-  /** Whether it wants the alignment heads' scores. */
-  readonly isAlignment: boolean
-}
+import type { Reading } from './reading.ts'
 
 /** A reading, and the cells that keep its rows. */
-export interface PlacedReading extends Reading {
+export interface PlacedReading extends Reading<DeviceSlot> {
   readonly cells: readonly number[]
 }
 

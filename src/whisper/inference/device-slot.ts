@@ -2,6 +2,7 @@ import { Cells } from './cells.ts'
 import { HIDDEN } from './device-cells.ts'
 import type { DeviceDecoder } from './device-decoder.ts'
 import type { StepOutputs } from './device-step.ts'
+import { readingOf } from './reading.ts'
 import type { Alignment, ReadOptions, Scores, Slot } from './slot.ts'
 
 /** A slot whose caches lie on the device; which cells its sequences see is known here. */
@@ -62,23 +63,10 @@ export class DeviceSlot implements Slot {
   async #read(
     tokens: readonly number[],
     logitsAt: readonly number[],
-    { mask, top = 1, wantsLogits = false }: ReadOptions,
+    options: ReadOptions,
     isAlignment: boolean,
   ): Promise<StepOutputs> {
-    const { sequences } = this.cells
-    const t = tokens.length / sequences
-    const { nTextCtx } = this.#decoder.dimensions
-    if (this.#length + t > nTextCtx) throw new RangeError(`more than ${nTextCtx} tokens`)
-    const rows = Array.from({ length: sequences }, (_, sequence) => logitsAt.map((at) => sequence * t + at)).flat()
-    return await this.#decoder.read({
-      slot: this,
-      tokens,
-      sequences,
-      logitsAt: rows,
-      mask,
-      top,
-      wantsLogits,
-      isAlignment,
-    })
+    const most = this.#decoder.dimensions.nTextCtx
+    return await this.#decoder.read(readingOf(this, tokens, logitsAt, { ...options, isAlignment, most }))
   }
 }
