@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, SETTINGS, loadConfig, unknownVariables } from './config.ts'
+import { ConfigError, loadConfig, unknownVariables } from './config.ts'
+import { SETTINGS } from './settings.ts'
 
 describe('loadConfig', () => {
   test('has a default for everything', () => {

@@ -1,7 +1,8 @@
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { SETTINGS } from '../config.ts'
-import type { Flags, Setting, SettingName } from '../config.ts'
+import type { Flags } from '../config.ts'
+import { SETTINGS } from '../settings.ts'
+import type { Setting, SettingName } from '../settings.ts'
 
 /** Gives a command the flags of these settings; all whose flag has a name when none are named. */
 export function addSettings(command: Command, names: readonly SettingName[] = settingNames()): Command {

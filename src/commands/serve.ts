@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import pino from 'pino'
 import type { Logger } from 'pino'
 import { loadConfig, unknownVariables } from '../config.ts'
-import type { LogLevel } from '../config.ts'
+import type { LogLevel } from '../settings.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 

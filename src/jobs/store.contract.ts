@@ -1,136 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import type { Updateable } from 'kysely'
 import { describe, expect, test } from 'vitest'
-import type { Database } from './database.ts'
-import { FINISHED_STATUSES, JOB_STATUSES, isFinished } from './job.ts'
-import type { Job, JobStatus } from './job.ts'
+import type { Job } from './job.ts'
+import { describeJobLife } from './life.contract.ts'
+import type { Verb } from './life.contract.ts'
 import { newJob } from './new-job.fixture.ts'
-import type { JobsTable } from './schema.ts'
-import type { ClaimedJob, JobStore, Lease, NewJob } from './store.ts'
-
-export interface JobStoreFixture extends AsyncDisposable {
-  readonly store: JobStore
-  readonly database: Database
-  /** Another store on the same database, by a connection of its own, as another process has it. */
-  readonly connect: () => Promise<JobStore>
-}
-
-const LIMITS = { failures: 2, crashes: 2 }
-const ERROR = { code: 'engine.failed', message: 'The engine failed.' }
-const EVERY_TIER = { asked: ['cpuflex', 'gpuflex'], served: 'cpuflex', leaseMs: 60_000 } as const
-
-async function claimed(store: JobStore, leaseMs = 60_000): Promise<ClaimedJob> {
-  const claim = await store.claim({ ...EVERY_TIER, leaseMs })
-  if (claim === undefined) throw new Error('nothing to claim')
-  return claim
-}
-
-/** Submits a job and runs it. */
-async function running(store: JobStore, given: Partial<NewJob> = {}, leaseMs?: number): Promise<ClaimedJob> {
-  const job = newJob(given)
-  await store.submit(job)
-  await store.admit()
-  const claim = await claimed(store, leaseMs)
-  expect(claim.job.id).toBe(job.id)
-  return claim
-}
-
-/** Brings a job to a status, with the lease that it has, had or never had. */
-async function jobIn(store: JobStore, status: JobStatus): Promise<Lease> {
-  if (status === 'accepted') return { jobId: (await store.submit(newJob())).id, token: randomUUID(), attempt: 1 }
-  const { lease } = await running(store)
-  if (status === 'pending') await store.release(lease)
-  if (status === 'success') await store.succeed(lease, 'results/1.json')
-  if (status === 'failed') await store.fail(lease, ERROR)
-  if (status === 'cancelled') {
-    await store.cancel(lease.jobId)
-    await store.settleCancelled(lease)
-  }
-  expect((await store.find(lease.jobId))?.status).toBe(status)
-  return lease
-}
-
-type Verb = (store: JobStore, lease: Lease) => Promise<unknown>
-type Outcomes = Readonly<Record<JobStatus, JobStatus | 'removed'>>
-
-const UNMOVED = Object.fromEntries(JOB_STATUSES.map((status) => [status, status])) as Record<JobStatus, JobStatus>
-
-/** What each verb makes of a job in each status: the table at the top of `job.ts`. */
-const LIFE: readonly (readonly [name: string, Verb, Outcomes])[] = [
-  ['admit', (store) => store.admit(), { ...UNMOVED, accepted: 'pending' }],
-  ['claim', (store) => store.claim(EVERY_TIER), { ...UNMOVED, pending: 'processing' }],
-  ['heartbeat', (store, lease) => store.heartbeat(lease, 1), UNMOVED],
-  ['release', (store, lease) => store.release(lease), { ...UNMOVED, processing: 'pending' }],
-  [
-    'retry below the limit',
-    (store, lease) => store.retry(lease, 'error', ERROR, LIMITS),
-    { ...UNMOVED, processing: 'pending' },
-  ],
-  [
-    'retry at the limit of errors',
-    (store, lease) => store.retry(lease, 'error', ERROR, { ...LIMITS, failures: 1 }),
-    { ...UNMOVED, processing: 'failed' },
-  ],
-  [
-    'retry at the limit of crashes',
-    (store, lease) => store.retry(lease, 'crash', ERROR, { ...LIMITS, crashes: 1 }),
-    { ...UNMOVED, processing: 'failed' },
-  ],
-  ['succeed', (store, lease) => store.succeed(lease, 'results/2.json'), { ...UNMOVED, processing: 'success' }],
-  ['fail', (store, lease) => store.fail(lease, ERROR), { ...UNMOVED, processing: 'failed' }],
-  ['settleCancelled when nobody asked for it', (store, lease) => store.settleCancelled(lease), UNMOVED],
-  [
-    'settleCancelled when it was asked for',
-    async (store, lease) => {
-      await store.cancel(lease.jobId)
-      await store.settleCancelled(lease)
-    },
-    { ...UNMOVED, accepted: 'cancelled', pending: 'cancelled', processing: 'cancelled' },
-  ],
-  ['cancel', (store, lease) => store.cancel(lease.jobId), { ...UNMOVED, accepted: 'cancelled', pending: 'cancelled' }],
-  ['reap while leases run', (store) => store.reap({ crashes: 1 }), UNMOVED],
-  [
-    'reap below the limit of crashes',
-    async (store, lease) => {
-      await store.heartbeat(lease, 0)
-      await store.reap({ crashes: 2 })
-    },
-    { ...UNMOVED, processing: 'pending' },
-  ],
-  [
-    'reap at the limit of crashes',
-    async (store, lease) => {
-      await store.heartbeat(lease, 0)
-      await store.reap({ crashes: 1 })
-    },
-    { ...UNMOVED, processing: 'failed' },
-  ],
-  ['recover', (store) => store.recover(), { ...UNMOVED, processing: 'pending' }],
-  [
-    'remove',
-    (store, lease) => store.remove(lease.jobId),
-    { ...UNMOVED, success: 'removed', failed: 'removed', cancelled: 'removed' },
-  ],
-]
-
-/** What each verb makes of a running job whose cancellation was asked for. */
-const CANCELLATION: readonly (readonly [name: string, Verb, JobStatus])[] = [
-  ['settleCancelled', (store, lease) => store.settleCancelled(lease), 'cancelled'],
-  ['release', (store, lease) => store.release(lease), 'cancelled'],
-  ['retry', (store, lease) => store.retry(lease, 'error', ERROR, { failures: 1, crashes: 1 }), 'cancelled'],
-  ['recover', (store) => store.recover(), 'cancelled'],
-  [
-    'reap',
-    async (store, lease) => {
-      await store.heartbeat(lease, 0)
-      await store.reap({ crashes: 1 })
-    },
-    'cancelled',
-  ],
-  ['succeed', (store, lease) => store.succeed(lease, 'results/1.json'), 'success'],
-  ['fail', (store, lease) => store.fail(lease, ERROR), 'failed'],
-]
+import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
+import type { JobStoreFixture } from './running-job.fixture.ts'
+import type { JobStore } from './store.ts'
 
 /** Everything that happened, in order. */
 function recorded(store: JobStore): readonly string[] {
@@ -139,19 +15,6 @@ function recorded(store: JobStore): readonly string[] {
   store.on('cancelRequested', (id) => events.push(`cancelRequested ${id}`))
   store.on('finished', (id) => events.push(`finished ${id}`))
   return events
-}
-
-/** What the columns of a job in this status can be, so that nothing but the change of status is wrong. */
-function columnsOf(status: JobStatus): Updateable<JobsTable> {
-  return {
-    status,
-    result_key: status === 'success' ? 'results/1.json' : null,
-    error_code: status === 'failed' ? ERROR.code : null,
-    error_message: status === 'failed' ? ERROR.message : null,
-    lease_token: status === 'processing' ? 'token' : null,
-    lease_until: status === 'processing' ? 0 : null,
-    completed_at: isFinished(status) ? 0 : null,
-  }
 }
 
 /** Claims all that can be claimed, and says in which order it came. */
@@ -163,40 +26,7 @@ async function order(store: JobStore): Promise<readonly string[]> {
 
 /** The contract of `JobStore`, to be run against each of its implementations; `open` makes an empty database. */
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
-  describe(`${name}: the life of a job`, () => {
-    const cases = LIFE.flatMap(([verb, run, outcomes]) =>
-      JOB_STATUSES.map((from) => ({ verb, from, to: outcomes[from], run })),
-    )
-    test.each(cases)('$verb: $from → $to', async ({ from, to, run }) => {
-      await using fixture = await open()
-      const { store } = fixture
-      const lease = await jobIn(store, from)
-      await run(store, lease)
-      expect((await store.find(lease.jobId))?.status ?? 'removed').toBe(to)
-    })
-
-    test.each(CANCELLATION)('%s after a cancellation was asked for', async (_, run, to) => {
-      await using fixture = await open()
-      const { store } = fixture
-      const { lease } = await running(store)
-      await store.cancel(lease.jobId)
-      await run(store, lease)
-      expect((await store.find(lease.jobId))?.status).toBe(to)
-    })
-
-    const escapes = FINISHED_STATUSES.flatMap((from) =>
-      JOB_STATUSES.filter((to) => to !== from).map((to) => ({ from, to })),
-    )
-    test.each(escapes)('the database refuses $from → $to', async ({ from, to }) => {
-      await using fixture = await open()
-      const { store, database } = fixture
-      const { jobId } = await jobIn(store, from)
-      const before = await store.find(jobId)
-      const update = database.updateTable('jobs').set(columnsOf(to)).where('id', '=', jobId)
-      await expect(update.execute()).rejects.toMatchObject({ code: 'store.refused', retryable: false })
-      expect(await store.find(jobId)).toEqual(before)
-    })
-  })
+  describeJobLife(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {

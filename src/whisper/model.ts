@@ -1,4 +1,3 @@
-import { tmpdir } from 'node:os'
 import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
 import { openQuantisedCopy } from './checkpoint/quantised-copy.ts'
@@ -65,7 +64,7 @@ export class WhisperModel implements AsyncDisposable {
    * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
    */
   static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
-    const { precision = 'f32', cacheFolder = tmpdir(), device = CPU, signal } = options
+    const { precision = 'f32', cacheFolder, device = CPU, signal } = options
     const stored = await readCheckpoint(folder)
     const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
     const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })

@@ -59,17 +59,23 @@ export class EnginePool implements AsyncDisposable {
    * @param isAlone whether it gets a process that no other task shares: one that may have brought a process down is not to do so to others
    */
   async hold(modelFolder: string, signal: AbortSignal, isAlone = false): Promise<Held> {
-    const { settings, estimate, batchOf } = this.#options
-    const bytes = await estimate(modelFolder)
-    const batch = isAlone ? 1 : ((await batchOf?.(modelFolder)) ?? settings.batch)
     const key = isAlone ? `${modelFolder} alone ${++this.#lastAlone}` : modelFolder
+    let needs: Pick<Loaded, 'bytes' | 'batch'> | undefined
     for (;;) {
       signal.throwIfAborted()
+      if (!this.#loaded.has(key)) needs ??= await this.#needsOf(modelFolder, isAlone)
       const moment = this.#changes.now()
-      const loaded = this.#loaded.get(key) ?? this.#load(modelFolder, { key, isAlone, bytes, batch })
+      const loaded = this.#loaded.get(key) ?? (needs && this.#load(modelFolder, { key, isAlone, ...needs }))
       if (loaded !== undefined && this.#isFree(loaded)) return this.#take(loaded)
       await this.#changes.since(moment, signal)
     }
+  }
+
+  /** Read from the checkpoint, where it is not loaded already. */
+  async #needsOf(modelFolder: string, isAlone: boolean): Promise<Pick<Loaded, 'bytes' | 'batch'>> {
+    const { settings, estimate, batchOf } = this.#options
+    const bytes = await estimate(modelFolder)
+    return { bytes, batch: isAlone ? 1 : ((await batchOf?.(modelFolder)) ?? settings.batch) }
   }
 
   /** Fails unless an engine process answers. */

@@ -34,16 +34,17 @@ export interface QuantisationPlan {
 /**
  * A copy of the checkpoint whose linear layers are quantised, in a file of its own, which is made at the first use and made anew
  * when the checkpoint has changed.
- * @param cacheFolder is made where it is not there
+ * @param options.cacheFolder is made where it is not there; may be left out where nothing is quantised
  * @throws EngineError `engine.disk_full`
  */
 export async function openQuantisedCopy(
   checkpoint: Checkpoint,
   plan: QuantisationPlan,
-  options: { readonly cacheFolder: string; readonly signal: AbortSignal | undefined },
+  options: { readonly cacheFolder: string | undefined; readonly signal: AbortSignal | undefined },
 ): Promise<Checkpoint> {
   const { cacheFolder, signal } = options
   if (plan.encoder === null && plan.decoder === null) return checkpoint
+  if (cacheFolder === undefined) throw new TypeError('quantised weights need a folder to be kept in')
   const place = digest(checkpoint.folder)
   const name = `${place}-${digest(await versionOf(checkpoint, plan))}.safetensors`
   const path = join(cacheFolder, name)

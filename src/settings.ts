@@ -1,0 +1,286 @@
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import {
+  addresses,
+  apiKey,
+  bytes,
+  engine,
+  headerText,
+  httpUrl,
+  integer,
+  list,
+  onOff,
+  oneOf,
+  text,
+} from './setting-values.ts'
+import type { EngineChoice } from './setting-values.ts'
+import { DEVICE_CHOICES } from './whisper/device.ts'
+import type { DeviceChoice } from './whisper/device.ts'
+import { PRECISIONS } from './whisper/options.ts'
+import type { Precision } from './whisper/options.ts'
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export interface Setting<T> {
+  readonly env: string
+  /** Name of the flag, without the dashes; null for what is better kept out of a command line. */
+  readonly flag: string | null
+  /** What the value looks like, for the help. */
+  readonly takes: string
+  readonly help: string
+  /** Throws an error whose message says what the value has to be. */
+  readonly parse: (text: string) => T
+  readonly fallback: () => T
+}
+
+/** Every setting: its environment variable, its flag, its default. `docs/configuration.md` is held against this table. */
+export const SETTINGS = {
+  host: {
+    env: 'HOST',
+    flag: 'host',
+    takes: 'address',
+    help: 'address to listen on',
+    parse: text,
+    fallback: () => '127.0.0.1',
+  },
+  port: {
+    env: 'PORT',
+    flag: 'port',
+    takes: 'number',
+    help: 'port to listen on, 0 for any free one',
+    parse: integer(0, 65_535),
+    fallback: () => 8080,
+  },
+  dataDir: {
+    env: 'SOTTO_DATA_DIR',
+    flag: 'data-dir',
+    takes: 'folder',
+    help: 'where database, recordings and results lie',
+    parse: (value: string) => resolve(value),
+    fallback: () => resolve('data'),
+  },
+  workers: {
+    env: 'SOTTO_WORKERS',
+    flag: 'workers',
+    takes: 'number',
+    help: 'engine processes that compute at the same time, each with one model; with another engine, jobs at the same time',
+    parse: integer(1, 256),
+    fallback: () => 1,
+  },
+  batch: {
+    env: 'SOTTO_BATCH',
+    flag: 'batch',
+    takes: 'number',
+    help: 'jobs of a model that run at the same time; their windows are decoded together',
+    parse: integer(1, 256),
+    fallback: () => 8,
+  },
+  threads: {
+    env: 'SOTTO_THREADS',
+    flag: 'threads',
+    takes: 'number',
+    help: 'threads of each worker, no more than there are cores; by default the cores are shared out',
+    parse: integer(1, 1024),
+    fallback: (): number | null => null,
+  },
+  precision: {
+    env: 'SOTTO_PRECISION',
+    flag: 'precision',
+    takes: PRECISIONS.join('|'),
+    help: 'how weights are kept: f32 is exact, q8 and q4 are faster and smaller, f16 is for devices, auto is the fastest that leaves the words as they are',
+    parse: oneOf(PRECISIONS),
+    fallback: (): Precision => 'auto',
+  },
+  device: {
+    env: 'SOTTO_DEVICE',
+    flag: 'device',
+    takes: DEVICE_CHOICES.join('|'),
+    help: 'the GPU that gpuflex jobs run on, or none',
+    parse: oneOf(DEVICE_CHOICES),
+    fallback: (): DeviceChoice => 'auto',
+  },
+  deviceMemoryBytes: {
+    env: 'SOTTO_DEVICE_MEMORY',
+    flag: 'device-memory',
+    takes: 'bytes',
+    help: 'what models may take of its memory; the more, the more windows are decoded together',
+    parse: bytes,
+    fallback: () => 4 * 2 ** 30,
+  },
+  modelTtlMs: {
+    env: 'SOTTO_MODEL_TTL',
+    flag: 'model-ttl',
+    takes: 'seconds',
+    help: 'how long a model stays in memory that no job uses',
+    parse: (value: string) => integer(0, 30 * 86_400)(value) * 1000,
+    fallback: () => 600_000,
+  },
+  modelMemoryBytes: {
+    env: 'SOTTO_MODEL_MEMORY',
+    flag: 'model-memory',
+    takes: 'bytes',
+    help: 'what loaded models may take together; by default three quarters of the memory',
+    parse: bytes,
+    fallback: (): number | null => null,
+  },
+  cacheDir: {
+    env: 'SOTTO_CACHE_DIR',
+    flag: 'cache-dir',
+    takes: 'folder',
+    help: 'where quantised copies of weights are kept',
+    parse: (value: string) => resolve(value),
+    fallback: () => join(homedir(), '.cache', 'sotto'),
+  },
+  publicUrl: {
+    env: 'SOTTO_PUBLIC_URL',
+    flag: 'public-url',
+    takes: 'url',
+    help: 'what the URLs that the API returns start with; by default what the request came in by',
+    parse: httpUrl,
+    fallback: (): URL | null => null,
+  },
+  trustedProxies: {
+    env: 'SOTTO_TRUSTED_PROXIES',
+    flag: 'trusted-proxies',
+    takes: 'list',
+    help: 'addresses or CIDR ranges, separated by commas, whose X-Forwarded-* headers count',
+    parse: addresses,
+    fallback: (): readonly string[] => [],
+  },
+  apiKey: {
+    env: 'SOTTO_API_KEY',
+    flag: null,
+    takes: 'key',
+    help: 'an API key, instead of the one that the first start makes',
+    parse: apiKey,
+    fallback: (): string | null => null,
+  },
+  maxUploadBytes: {
+    env: 'SOTTO_MAX_UPLOAD_BYTES',
+    flag: 'max-upload-bytes',
+    takes: 'bytes',
+    help: 'largest recording that may be uploaded',
+    parse: bytes,
+    fallback: () => 5 * 2 ** 30,
+  },
+  uploadUrlTtlSeconds: {
+    env: 'SOTTO_UPLOAD_URL_TTL',
+    flag: 'upload-url-ttl',
+    takes: 'seconds',
+    help: 'how long an upload URL may be used',
+    parse: integer(1, 7 * 86_400),
+    fallback: () => 3600,
+  },
+  pollUrlTtlSeconds: {
+    env: 'SOTTO_POLL_URL_TTL',
+    flag: 'poll-url-ttl',
+    takes: 'seconds',
+    help: 'how long a poll URL may be used without an API key',
+    parse: integer(1, 366 * 86_400),
+    fallback: () => 7 * 86_400,
+  },
+  syncTimeoutMs: {
+    env: 'SOTTO_SYNC_TIMEOUT',
+    flag: 'sync-timeout',
+    takes: 'seconds',
+    help: 'how long a request to the synchronous API may wait for its result',
+    parse: (value: string) => integer(1, 3600)(value) * 1000,
+    fallback: () => 120_000,
+  },
+  engine: {
+    env: 'SOTTO_ENGINE',
+    flag: 'engine',
+    takes: 'local|openai:url',
+    help: 'what runs the jobs: this machine, or a server that speaks OpenAI’s transcription API',
+    parse: engine,
+    fallback: (): EngineChoice => ({ kind: 'local' }),
+  },
+  engineApiKey: {
+    env: 'SOTTO_ENGINE_API_KEY',
+    flag: null,
+    takes: 'key',
+    help: "that server's API key",
+    parse: headerText,
+    fallback: (): string | null => null,
+  },
+  engineModel: {
+    env: 'SOTTO_ENGINE_MODEL',
+    flag: 'engine-model',
+    takes: 'name',
+    help: "that server's name of the model that all jobs run on; by default the name that a job was submitted with",
+    parse: text,
+    fallback: (): string | null => null,
+  },
+  engineTimeoutMs: {
+    env: 'SOTTO_ENGINE_TIMEOUT',
+    flag: 'engine-timeout',
+    takes: 'seconds',
+    help: 'how long that server may take for a recording, its upload included',
+    parse: (value: string) => integer(1, 7 * 86_400)(value) * 1000,
+    fallback: () => 3_600_000,
+  },
+  gpuFallback: {
+    env: 'SOTTO_GPU_FALLBACK',
+    flag: 'gpu-fallback',
+    takes: 'on|off',
+    help: 'whether gpuflex jobs run on the CPU where there is no GPU; off: they are refused with 503',
+    parse: onOff,
+    fallback: () => true,
+  },
+  models: {
+    env: 'SOTTO_MODELS',
+    flag: 'models',
+    takes: 'list',
+    help: 'further models of the hub to serve, org/name or org/name@revision, separated by commas',
+    parse: list,
+    fallback: (): readonly string[] => [],
+  },
+  hubEndpoint: {
+    env: 'HF_ENDPOINT',
+    flag: null,
+    takes: 'url',
+    help: 'the hub that weights are fetched from',
+    parse: (value: string) => httpUrl(value).href.replace(/\/+$/, ''),
+    fallback: () => 'https://huggingface.co',
+  },
+  hubToken: {
+    env: 'HF_TOKEN',
+    flag: null,
+    takes: 'token',
+    help: "the hub's access token, for gated models",
+    parse: text,
+    fallback: (): string | null => null,
+  },
+  hubHome: {
+    env: 'HF_HOME',
+    flag: null,
+    takes: 'folder',
+    help: 'where fetched weights are kept, shared with other tools that use the hub',
+    parse: (value: string) => resolve(value),
+    fallback: () => join(homedir(), '.cache', 'huggingface'),
+  },
+  hubOffline: {
+    env: 'HF_HUB_OFFLINE',
+    flag: null,
+    takes: 'on|off',
+    help: 'on: never ask the hub',
+    parse: onOff,
+    fallback: () => false,
+  },
+  logLevel: {
+    env: 'SOTTO_LOG_LEVEL',
+    flag: 'log-level',
+    takes: LOG_LEVELS.join('|'),
+    help: 'how much is logged',
+    parse: oneOf(LOG_LEVELS),
+    fallback: (): LogLevel => 'info',
+  },
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof SETTINGS
+/** What the settings' values are read as. */
+export type SettingValues = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
+
+/** Their values are never shown. */
+export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken', 'engineApiKey'])
