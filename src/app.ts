@@ -6,12 +6,12 @@ import { ApiKeys } from './api/api-keys.ts'
 import type { ApiContext, ApiSettings } from './api/context.ts'
 import { buildApi } from './api/server.ts'
 import type { Config } from './config.ts'
-import { openDatabase } from './jobs/database.ts'
-import { lockOwner } from './jobs/owner-lock.ts'
+import { openSqlite } from './jobs/sqlite/database.ts'
+import { lockOwner } from './jobs/sqlite/owner-lock.ts'
 import { Reaper } from './jobs/reaper.ts'
 import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
-import { SqliteJobStore } from './jobs/sqlite-store.ts'
+import { SqlJobStore } from './jobs/sql-store.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
@@ -46,13 +46,12 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   await using stack = new AsyncDisposableStack()
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   stack.use(await lockOwner(config.dataDir))
-  const database = await openDatabase(config.dataDir)
-  stack.defer(() => database.destroy())
+  const database = stack.use(await openSqlite(config.dataDir))
   const apiKeys = new ApiKeys(database)
   await apiKeys.setEnvironmentKey(config.apiKey)
   const firstKey = (await apiKeys.isEmpty()) ? (await apiKeys.create('first')).secret : null
 
-  const jobs = new SqliteJobStore(database)
+  const jobs = new SqlJobStore(database)
   const recovered = await jobs.recover()
   if (recovered > 0) logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
   const payloads = await FolderPayloadStore.open(join(config.dataDir, 'payloads'))

@@ -2,15 +2,15 @@ import { mkdtempDisposable, readFile, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { openDatabase } from '../jobs/database.ts'
+import { openSqlite } from '../jobs/sqlite/database.ts'
 import { ApiKeys } from './api-keys.ts'
 
 async function open() {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-keys-')))
-  const keys = new ApiKeys(stack.use(await openDatabase(folder.path)))
+  const keys = new ApiKeys(stack.use(await openSqlite(folder.path)))
   const opened = stack.move()
-  const connect = async () => new ApiKeys(opened.use(await openDatabase(folder.path)))
+  const connect = async () => new ApiKeys(opened.use(await openSqlite(folder.path)))
   return { keys, connect, folder: folder.path, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
-import type { Database } from '../jobs/database.ts'
+import type { Database } from '../jobs/dialect.ts'
 import { dateOf } from '../jobs/job-row.ts'
 import type { ApiKeysTable } from '../jobs/schema.ts'
 
@@ -27,16 +27,16 @@ const ENVIRONMENT_ID = 'environment'
  * request on. Secrets have 256 random bits, so a plain hash is enough to keep them by.
  */
 export class ApiKeys {
-  readonly #database: Database
+  readonly #queries: Database['queries']
 
-  constructor(database: Database) {
-    this.#database = database
+  constructor({ queries }: Database) {
+    this.#queries = queries
   }
 
   /** Makes a key. Its secret can't be had again. */
   async create(name: string): Promise<NewApiKey> {
     const secret = `sotto_${randomBytes(32).toString('base64url')}`
-    const row = await this.#database
+    const row = await this.#queries
       .insertInto('api_keys')
       .values({ id: randomUUID(), name, prefix: secret.slice(0, PREFIX_LENGTH), hash: hashOf(secret) })
       .returningAll()
@@ -49,14 +49,14 @@ export class ApiKeys {
    * made key's already stays that key's.
    */
   async setEnvironmentKey(secret: string | null): Promise<void> {
-    const former = this.#database.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID)
+    const former = this.#queries.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID)
     if (secret === null) {
       await former.execute()
       return
     }
     const hash = hashOf(secret)
     await former.where('hash', '<>', hash).execute()
-    await this.#database
+    await this.#queries
       .insertInto('api_keys')
       // Of a secret that a person chose, even the beginning is theirs to keep.
       .values({ id: ENVIRONMENT_ID, name: 'SOTTO_API_KEY', prefix: '', hash })
@@ -66,18 +66,18 @@ export class ApiKeys {
 
   /** Whether there is no key at all, as at the first start. */
   async isEmpty(): Promise<boolean> {
-    return (await this.#database.selectFrom('api_keys').select('id').limit(1).executeTakeFirst()) === undefined
+    return (await this.#queries.selectFrom('api_keys').select('id').limit(1).executeTakeFirst()) === undefined
   }
 
   /** The oldest first. */
   async list(): Promise<readonly ApiKey[]> {
-    const rows = await this.#database.selectFrom('api_keys').selectAll().orderBy('created_at').orderBy('id').execute()
+    const rows = await this.#queries.selectFrom('api_keys').selectAll().orderBy('created_at').orderBy('id').execute()
     return rows.map(apiKeyOf)
   }
 
   /** False when there is no such key. */
   async revoke(id: string): Promise<boolean> {
-    const result = await this.#database.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
+    const result = await this.#queries.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
     return result.numDeletedRows > 0n
   }
 
@@ -87,7 +87,7 @@ export class ApiKeys {
    * bits cannot be found; one that a person chose has to be long for other reasons already.
    */
   async verify(secret: string): Promise<string | undefined> {
-    const query = this.#database.selectFrom('api_keys').select('id').where('hash', '=', hashOf(secret))
+    const query = this.#queries.selectFrom('api_keys').select('id').where('hash', '=', hashOf(secret))
     return (await query.executeTakeFirst())?.id
   }
 }

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { ApiKeys } from '../api/api-keys.ts'
 import { loadConfig } from '../config.ts'
-import { openDatabase } from '../jobs/database.ts'
+import { openSqlite } from '../jobs/sqlite/database.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 
@@ -13,9 +13,7 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
   const withKeys = async (options: Record<string, unknown>, action: (apiKeys: ApiKeys) => Promise<void>) => {
     const { dataDir } = loadConfig(context.environment, givenFlags(options))
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
-    await using stack = new AsyncDisposableStack()
-    const database = await openDatabase(dataDir)
-    stack.defer(() => database.destroy())
+    await using database = await openSqlite(dataDir)
     await action(new ApiKeys(database))
   }
 

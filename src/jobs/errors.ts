@@ -4,6 +4,7 @@
  * - `store.newer_schema`: a newer version wrote the database
  * - `store.damaged`: what the file holds is no database of ours, or is broken
  * - `store.refused`: a constraint or trigger of the schema refused the write; a bug of the caller
+ * - `idempotency.mismatch`: the idempotency key came with another request before
  */
 export type JobStoreErrorCode =
   | 'store.unavailable'
@@ -11,6 +12,7 @@ export type JobStoreErrorCode =
   | 'store.newer_schema'
   | 'store.damaged'
   | 'store.refused'
+  | 'idempotency.mismatch'
 
 export class JobStoreError extends Error {
   override readonly name = 'JobStoreError'
@@ -21,5 +23,19 @@ export class JobStoreError extends Error {
     super(message, options)
     this.code = code
     this.retryable = code === 'store.unavailable'
+  }
+}
+
+/** A key has as much as it may have (`KeyLimits`). */
+export class LimitError extends Error {
+  override readonly name = 'LimitError'
+  readonly code = 'limit.reached'
+  readonly retryable = true
+  /** When it is worth trying again. */
+  readonly retryAfterSeconds: number
+
+  constructor(message: string, retryAfterSeconds: number) {
+    super(message)
+    this.retryAfterSeconds = retryAfterSeconds
   }
 }

@@ -1,13 +1,19 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
-import type { Database } from './database.ts'
+import type { Database } from './dialect.ts'
+import { fromNow } from './dialect.ts'
 import type { JobError, JobStatus } from './job.ts'
-import { now } from './sqlite-clock.ts'
 
 /** Why a run ended early: through no fault of the job (`stop`), by a retryable error, or since its process died. */
 export type EndOfRun =
   | { readonly cause: 'stop' }
-  | { readonly cause: 'error' | 'crash'; readonly limit: number; readonly error: JobError }
+  | {
+      readonly cause: 'error' | 'crash'
+      readonly limit: number
+      readonly error: JobError
+      /** How long it is to wait before it is claimed again. */
+      readonly pauseMs?: number
+    }
 
 export interface GivenBack {
   readonly id: string
@@ -19,7 +25,7 @@ export interface GivenBack {
  * asked for, else `failed` with the error if this was its last allowed failure or crash, else `pending` again.
  */
 export async function giveBack(
-  database: Database,
+  { queries, dialect }: Database,
   which: RawBuilder<SqlBool>,
   end: EndOfRun,
 ): Promise<readonly GivenBack[]> {
@@ -27,6 +33,7 @@ export async function giveBack(
   const crashed = end.cause === 'crash' ? 1 : 0
   const error = end.cause === 'stop' ? null : end.error
   const exhausted = exhaustedBy(end)
+  const notBefore = end.cause === 'stop' || end.pauseMs === undefined ? sql`cast(null as double precision)` : fromNow(dialect, end.pauseMs)
   const status = sql`case
     when cancel_requested_at is not null then 'cancelled'
     when ${exhausted} then 'failed'
@@ -40,12 +47,13 @@ export async function giveBack(
       error_code = case when ${status} = 'failed' then ${error?.code ?? null} end,
       error_message = case when ${status} = 'failed' then ${error?.message ?? null} end,
       started_at = case when ${status} <> 'pending' then started_at end,
-      completed_at = case when ${status} <> 'pending' then ${now} end,
+      completed_at = case when ${status} <> 'pending' then ${dialect.now} end,
+      not_before = case when ${status} = 'pending' then ${notBefore} end,
       lease_token = null,
       lease_until = null
     where status = 'processing' and ${which}
     returning id, status
-  `.execute(database)
+  `.execute(queries)
   return rows
 }
 

@@ -11,15 +11,21 @@ export function jobOf(row: JobRow): Job {
     status: row.status,
     serviceTier: row.service_tier,
     servedTier: row.served_tier,
+    priority: row.priority,
     input: inputOf(row),
     payloadKey: row.payload_key,
     resultKey: row.result_key,
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
     maxAudioSeconds: row.max_audio_seconds,
+    audioSeconds: row.audio_seconds,
+    doneSeconds: row.done_seconds,
     acceptedAt: dateOf(row.accepted_at),
-    startedAt: row.started_at === null ? null : dateOf(row.started_at),
-    completedAt: row.completed_at === null ? null : dateOf(row.completed_at),
-    cancelRequestedAt: row.cancel_requested_at === null ? null : dateOf(row.cancel_requested_at),
+    startedAt: dateOrNull(row.started_at),
+    completedAt: dateOrNull(row.completed_at),
+    cancelRequestedAt: dateOrNull(row.cancel_requested_at),
+    startBy: dateOrNull(row.start_by),
+    timeoutSeconds: row.timeout_seconds,
+    expiresAt: dateOrNull(row.expires_at),
     attempt: row.attempt,
     failures: row.failures,
     crashes: row.crashes,
@@ -29,6 +35,10 @@ export function jobOf(row: JobRow): Job {
 /** Rounded, since `Date` would cut 1.2899999 s to 1.289 s. */
 export function dateOf(seconds: number): Date {
   return new Date(Math.round(seconds * 1000))
+}
+
+function dateOrNull(seconds: number | null): Date | null {
+  return seconds === null ? null : dateOf(seconds)
 }
 
 function inputOf(row: JobRow): Readonly<Record<string, unknown>> {

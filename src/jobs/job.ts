@@ -6,7 +6,7 @@
  * | (none)                | accepted   | submit          |                                                           |
  * | accepted              | pending    | admit           |                                                           |
  * | pending               | processing | claim           | a fresh lease token, attempt + 1                          |
- * | processing            | pending    | release, retry  | the lease token; retry: below the limit                   |
+ * | processing            | pending    | release, retry  | the lease token; retry: below the limit, after a pause    |
  * | processing            | pending    | reap            | the lease has run out; below the limit of crashes         |
  * | processing            | pending    | recover         | the process that ran it is dead                           |
  * | processing            | success    | succeed         | the lease token; the result is stored already             |
@@ -18,6 +18,8 @@
  * | processing            | cancelled  | release, retry  | the lease token, and cancellation was asked for           |
  * | processing            | cancelled  | reap            | the lease has run out, and cancellation was asked for     |
  * | processing            | cancelled  | recover         | its process is dead, and cancellation was asked for       |
+ * | accepted, pending     | failed     | expire          | the time by which it had to start has passed              |
+ * | accepted, pending     | cancelled  | expire          | the time after which it is not kept has passed            |
  *
  * Each transition is one guarded UPDATE whose row count decides; a trigger refuses any change of the status of a job
  * that has finished.
@@ -34,6 +36,9 @@ export function isFinished(status: JobStatus): status is FinishedStatus {
 
 export const SERVICE_TIERS = ['cpuflex', 'gpuflex'] as const
 export type ServiceTier = (typeof SERVICE_TIERS)[number]
+
+export const JOB_PRIORITIES = ['high', 'normal', 'low'] as const
+export type JobPriority = (typeof JOB_PRIORITIES)[number]
 
 /** What the user is told of a job that failed: a stable code, and what is wrong with which file or server. */
 export interface JobError {
@@ -53,6 +58,7 @@ export interface Job {
   readonly serviceTier: ServiceTier
   /** The tier that runs or ran it; null until it was claimed. */
   readonly servedTier: ServiceTier | null
+  readonly priority: JobPriority
   /** The validated model parameters, as submitted. */
   readonly input: Readonly<Record<string, unknown>>
   /** Key of the uploaded recording in the payload store. */
@@ -63,10 +69,20 @@ export interface Job {
   readonly error: JobError | null
   /** Longest recording that this job may have, in seconds; null: no limit. */
   readonly maxAudioSeconds: number | null
+  /** Length of the recording, in seconds: as probed or estimated at submit. */
+  readonly audioSeconds: number
+  /** How much of it has been transcribed and kept, in seconds; after a crash it goes on from there. */
+  readonly doneSeconds: number
   readonly acceptedAt: Date
   readonly startedAt: Date | null
   readonly completedAt: Date | null
   readonly cancelRequestedAt: Date | null
+  /** It fails unless it has started by then; null: it may wait for ever. */
+  readonly startBy: Date | null
+  /** How long one run of it may take, in seconds; null: any time. */
+  readonly timeoutSeconds: number | null
+  /** When its recording, its result and its row are removed; null: not known before it finishes, or kept. */
+  readonly expiresAt: Date | null
   /** How often it was claimed. */
   readonly attempt: number
   /** How often a retryable error sent it back. */

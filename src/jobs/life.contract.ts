@@ -132,7 +132,7 @@ export function describeJobLife(name: string, open: () => Promise<JobStoreFixtur
       const { store, database } = fixture
       const { jobId } = await jobIn(store, from)
       const before = await store.find(jobId)
-      const update = database.updateTable('jobs').set(columnsOf(to)).where('id', '=', jobId)
+      const update = database.queries.updateTable('jobs').set(columnsOf(to)).where('id', '=', jobId)
       await expect(update.execute()).rejects.toMatchObject({ code: 'store.refused', retryable: false })
       expect(await store.find(jobId)).toEqual(before)
     })

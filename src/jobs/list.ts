@@ -1,19 +1,19 @@
 import { sql } from 'kysely'
 import type { SqlBool } from 'kysely'
-import type { Database } from './database.ts'
+import type { Database } from './dialect.ts'
 import type { Job } from './job.ts'
 import { jobOf } from './job-row.ts'
 import type { ListOptions } from './store.ts'
 
 /** A page is empty when the job that it is to follow is gone or another key's. */
 export async function list(
-  database: Database,
+  queries: Database['queries'],
   keyId: string,
   { status, limit, before }: ListOptions,
 ): Promise<readonly Job[]> {
   // Written out, since only a constant lets the planner use the partial index `jobs_listed`.
   const isListed = sql<SqlBool>`key_id = ${keyId} and urgent = 0`
-  let query = database.selectFrom('jobs').selectAll().where(isListed)
+  let query = queries.selectFrom('jobs').selectAll().where(isListed)
   if (status !== undefined) query = query.where('status', '=', status)
   if (before !== undefined) {
     query = query.where('sequence', '<', (jobs) =>

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { NewJob } from './store.ts'
+import type { Job } from './job.ts'
+import type { JobStore, NewJob } from './store.ts'
 
 /** A job for tests. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {
@@ -8,10 +9,20 @@ export function newJob(given: Partial<NewJob> = {}): NewJob {
     keyId: 'key-1',
     model: 'sotto/whisper-demo',
     serviceTier: 'cpuflex',
+    priority: 'normal',
     input: { language: 'en', temperature: 0, initial_prompt: null },
     payloadKey: `uploads/${randomUUID()}.mp3`,
+    audioSeconds: 90,
     maxAudioSeconds: null,
     urgent: false,
+    startBy: null,
+    timeoutSeconds: null,
+    expiresAt: null,
+    idempotency: null,
     ...given,
   }
+}
+
+export async function submitted(store: JobStore, given: Partial<NewJob> = {}): Promise<Job> {
+  return (await store.submit(newJob(given))).job
 }

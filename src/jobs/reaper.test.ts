@@ -1,94 +1,105 @@
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { openDatabase } from './database.ts'
-import { newJob } from './new-job.fixture.ts'
-import { Reaper } from './reaper.ts'
-import { SqliteJobStore } from './sqlite-store.ts'
+import { describe, expect, test } from 'vitest'
+import type { JobStoreOptions } from './store.ts'
+import { reap } from './reaper.ts'
+import { EVERY_TIER, jobIn, running } from './running-job.fixture.ts'
+import { submitted } from './new-job.fixture.ts'
+import { SqlJobStore, UNLIMITED } from './sql-store.ts'
+import { openSqlite } from './sqlite/database.ts'
 
-describe('Reaper on a real store', () => {
-  test('admits jobs, and takes leases back that have run out', async () => {
-    await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-reaper-'))
-    await using database = await openDatabase(folder.path)
-    const jobs = new SqliteJobStore(database)
-    const { id } = await jobs.submit(newJob())
-    const errors: unknown[] = []
-    await using _ = new Reaper({ jobs, intervalMs: 5, crashes: 2, onError: (error) => errors.push(error) })
-    const job = () => jobs.find(id)
-    for (const crashes of [0, 1]) {
-      await expect.poll(job, { interval: 5 }).toMatchObject({ status: 'pending', crashes })
-      await jobs.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 0 })
-    }
-    await expect.poll(job, { interval: 5 }).toMatchObject({ status: 'failed', crashes: 2 })
-    expect(errors).toEqual([])
-  })
-})
+const { signal } = new AbortController()
 
-describe("Reaper's rounds", () => {
-  beforeEach(() => void vi.useFakeTimers())
-  afterEach(() => void vi.useRealTimers())
-
-  const INTERVAL_MS = 1000
-
-  /** A store that counts, for what depends on nothing but the time. */
-  function counting(reap: () => Promise<number> = async () => 0) {
-    const errors: unknown[] = []
-    let rounds = 0
-    const jobs = {
-      admit: async () => 0,
-      reap: async () => {
-        rounds += 1
-        return await reap()
-      },
-    }
-    const reaper = new Reaper({ jobs, intervalMs: INTERVAL_MS, crashes: 1, onError: (error) => errors.push(error) })
-    return { reaper, errors, rounds: () => rounds }
+async function open(options: Partial<JobStoreOptions> = {}) {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-reaper-')))
+  const database = stack.use(await openSqlite(folder.path))
+  const jobs = new SqlJobStore(database, { ...UNLIMITED, ...options })
+  const removed: string[] = []
+  const removePayload = async (key: string): Promise<void> => void removed.push(key)
+  const opened = stack.move()
+  return {
+    jobs,
+    removed,
+    round: () => reap({ jobs, removePayload, crashes: 2 }, signal),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
 
-  test('come one after the other, never two at once', async () => {
-    const slow = Promise.withResolvers<number>()
-    const { reaper, rounds } = counting(() => slow.promise)
-    await vi.advanceTimersByTimeAsync(10 * INTERVAL_MS)
-    expect(rounds()).toBe(1)
-    slow.resolve(0)
-    await vi.advanceTimersByTimeAsync(3 * INTERVAL_MS)
-    expect(rounds()).toBe(4)
-    await reaper[Symbol.asyncDispose]()
+describe('a round of the reaper', () => {
+  test('admits jobs, and takes leases back that have run out', async () => {
+    await using fixture = await open()
+    const { jobs, round } = fixture
+    const { id } = await submitted(jobs)
+    for (const crashes of [0, 1]) {
+      await round()
+      expect(await jobs.find(id)).toMatchObject({ status: 'pending', crashes })
+      await jobs.claim({ ...EVERY_TIER, leaseMs: 0 })
+    }
+    await round()
+    expect(await jobs.find(id)).toMatchObject({ status: 'failed', crashes: 2 })
   })
 
-  test('go on after one that failed', async () => {
-    const error = new Error('the disk is full')
-    const { reaper, errors, rounds } = counting(() => Promise.reject(error))
-    await vi.advanceTimersByTimeAsync(2 * INTERVAL_MS)
-    expect(rounds()).toBe(2)
-    expect(errors).toEqual([error, error])
-    await reaper[Symbol.asyncDispose]()
+  test('removes finished jobs when their time has come, with their payloads, and nothing else', async () => {
+    await using fixture = await open({ retentionMs: 0 })
+    const { jobs, round, removed } = fixture
+    const tomorrow = new Date(Date.now() + 86_400_000)
+    const due = await running(jobs)
+    await jobs.succeed(due.lease, 'results/due/1.json')
+    const kept = await running(jobs, { expiresAt: tomorrow })
+    await jobs.succeed(kept.lease, 'results/kept/1.json')
+    const waiting = await submitted(jobs)
+    await round()
+    expect(await jobs.find(due.job.id)).toBeUndefined()
+    expect(removed.sort()).toEqual(['results/due/1.json', due.job.payloadKey].sort())
+    expect((await jobs.find(kept.job.id))?.status).toBe('success')
+    expect((await jobs.find(waiting.id))?.status).toBe('pending')
+    expect(await jobs.garbage(9)).toEqual([])
   })
 
-  test('end when it is disposed, which waits for the one that runs', async () => {
-    const slow = Promise.withResolvers<number>()
-    const { reaper, rounds } = counting(() => slow.promise)
-    await vi.advanceTimersByTimeAsync(INTERVAL_MS)
-    let isDisposed = false
-    const disposed = reaper[Symbol.asyncDispose]().then(() => (isDisposed = true))
-    await vi.advanceTimersByTimeAsync(INTERVAL_MS)
-    expect(isDisposed).toBe(false)
-    slow.resolve(0)
-    await disposed
-    await vi.advanceTimersByTimeAsync(10 * INTERVAL_MS)
-    expect(rounds()).toBe(1)
+  test('keeps a recording that another job was submitted with, until that is removed too', async () => {
+    await using fixture = await open()
+    const { jobs, round, removed } = fixture
+    const { jobId } = await jobIn(jobs, 'failed')
+    const payloadKey = (await jobs.find(jobId))?.payloadKey ?? ''
+    const other = await submitted(jobs, { payloadKey })
+    await jobs.remove(jobId)
+    await round()
+    expect(removed).toEqual([])
+    await jobs.cancel(other.id)
+    await jobs.remove(other.id)
+    await round()
+    expect(removed).toEqual([payloadKey])
   })
 
-  test('leave the heartbeats a round when the machine slept', async () => {
-    const { reaper, rounds } = counting()
-    await vi.advanceTimersByTimeAsync(INTERVAL_MS)
-    expect(rounds()).toBe(1)
-    vi.setSystemTime(Date.now() + 60 * INTERVAL_MS)
-    await vi.advanceTimersByTimeAsync(INTERVAL_MS)
-    expect(rounds()).toBe(1)
-    await vi.advanceTimersByTimeAsync(INTERVAL_MS)
-    expect(rounds()).toBe(2)
-    await reaper[Symbol.asyncDispose]()
+  test('goes on with the payloads where a removal failed', async () => {
+    await using fixture = await open()
+    const { jobs, round, removed } = fixture
+    const { jobId } = await jobIn(jobs, 'success')
+    await jobs.remove(jobId)
+    const broken = reap({ jobs, crashes: 2, removePayload: () => Promise.reject(new Error('no disk')) }, signal)
+    await expect(broken).rejects.toThrow('no disk')
+    await round()
+    expect(removed).toContain('results/1.json')
+  })
+
+  test('ends jobs that have waited too long', async () => {
+    await using fixture = await open()
+    const { jobs, round } = fixture
+    const past = new Date(Date.now() - 1000)
+    const late = await submitted(jobs, { startBy: past })
+    const due = await submitted(jobs, { expiresAt: past })
+    await round()
+    expect(await jobs.find(late.id)).toMatchObject({ status: 'failed', error: { code: 'job.not_started' } })
+    expect(await jobs.find(due.id)).toBeUndefined()
+  })
+
+  test('has a job stopped that runs beyond its time', async () => {
+    await using fixture = await open()
+    const { jobs, round } = fixture
+    const { lease } = await running(jobs, { expiresAt: new Date(Date.now() - 1000) })
+    await round()
+    expect(await jobs.heartbeat(lease, 60_000)).toBe('cancel')
   })
 })

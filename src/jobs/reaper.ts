@@ -1,53 +1,40 @@
 import type { JobStore } from './store.ts'
 
 export interface ReaperOptions {
-  readonly jobs: Pick<JobStore, 'admit' | 'reap'>
-  readonly intervalMs: number
+  readonly jobs: Pick<
+    JobStore,
+    'admit' | 'reap' | 'expire' | 'garbage' | 'forgetGarbage' | 'usesPayload'
+  >
+  /** Removes an object from the payload store; no error when there is none. */
+  readonly removePayload: (key: string) => Promise<void>
   /** How often the process that runs a job may die before the job fails. */
   readonly crashes: number
-  /** Told of each round that failed; the next one tries again. */
-  readonly onError: (error: unknown) => void
 }
 
-/** Admits jobs and takes expired leases back, round after round, until it is disposed. */
-export class Reaper implements AsyncDisposable {
-  readonly #options: ReaperOptions
-  #timer: NodeJS.Timeout | undefined
-  #round: Promise<void> = Promise.resolve()
-  #disposed = false
+/** What is removed in one step, so that no step takes long. */
+const STEP = 100
 
-  constructor(options: ReaperOptions) {
-    this.#options = options
-    this.#schedule()
-  }
+/**
+ * One round of what no request does: admits jobs, takes expired leases back, ends what has waited too long, and removes what is due. Every
+ * server does this; what one of them does at a time, the others pass over.
+ */
+export async function reap({ jobs, removePayload, crashes }: ReaperOptions, signal: AbortSignal): Promise<void> {
+  await jobs.admit()
+  await jobs.reap({ crashes })
+  while ((await jobs.expire(STEP)) === STEP) signal.throwIfAborted()
+  await clearGarbage({ jobs, removePayload }, signal)
+}
 
-  /** Ends the timer and waits for the round that runs, if any. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed = true
-    clearTimeout(this.#timer)
-    await this.#round
-  }
-
-  #schedule(): void {
-    if (this.#disposed) return
-    const { intervalMs } = this.#options
-    const dueMs = Date.now() + intervalMs
-    this.#timer = setTimeout(() => {
-      // A machine that slept, or a process that was stopped, finds its own leases expired. The heartbeats get a round's time
-      // to prolong them, or each sleep would count as a crash.
-      const slept = Date.now() - dueMs > intervalMs
-      this.#round = (slept ? Promise.resolve() : this.#run()).then(() => this.#schedule())
-    }, intervalMs)
-    this.#timer.unref()
-  }
-
-  async #run(): Promise<void> {
-    const { jobs, crashes, onError } = this.#options
-    try {
-      await jobs.admit()
-      await jobs.reap({ crashes })
-    } catch (error) {
-      onError(error)
+/** A payload that another job was submitted with stays; it becomes garbage again with that job. */
+export async function clearGarbage(
+  { jobs, removePayload }: Pick<ReaperOptions, 'jobs' | 'removePayload'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let keys = await jobs.garbage(STEP); keys.length > 0; keys = await jobs.garbage(STEP)) {
+    for (const key of keys) {
+      signal.throwIfAborted()
+      if (!(await jobs.usesPayload(key))) await removePayload(key)
     }
+    await jobs.forgetGarbage(keys)
   }
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
-import type { Database } from './database.ts'
+import type { Database } from './dialect.ts'
 import type { JobStatus } from './job.ts'
-import { newJob } from './new-job.fixture.ts'
+import { newJob, submitted } from './new-job.fixture.ts'
 import type { ClaimedJob, JobStore, Lease, NewJob } from './store.ts'
 
 export interface JobStoreFixture extends AsyncDisposable {
@@ -34,7 +34,7 @@ export async function running(store: JobStore, given: Partial<NewJob> = {}, leas
 
 /** Brings a job to a status, with the lease that it has, had or never had. */
 export async function jobIn(store: JobStore, status: JobStatus): Promise<Lease> {
-  if (status === 'accepted') return { jobId: (await store.submit(newJob())).id, token: randomUUID(), attempt: 1 }
+  if (status === 'accepted') return { jobId: (await submitted(store)).id, token: randomUUID(), attempt: 1 }
   const { lease } = await running(store)
   if (status === 'pending') await store.release(lease)
   if (status === 'success') await store.succeed(lease, 'results/1.json')

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeJobLife } from './life.contract.ts'
 import type { Verb } from './life.contract.ts'
-import { newJob } from './new-job.fixture.ts'
+import { newJob, submitted } from './new-job.fixture.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { JobStore } from './store.ts'
@@ -32,19 +32,26 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
     test('submit keeps everything, and says so', async () => {
       await using fixture = await open()
       const { store } = fixture
-      const { urgent: _, ...given } = newJob({
+      const { urgent: _, idempotency: __, ...given } = newJob({
         serviceTier: 'gpuflex',
+        priority: 'low',
+        audioSeconds: 59.25,
         maxAudioSeconds: 60.5,
+        startBy: new Date('2090-01-02T03:04:05.678Z'),
+        timeoutSeconds: 7200,
+        expiresAt: new Date('2091-01-02T03:04:05.678Z'),
         input: { a: ['é', null] },
       })
       const before = Date.now()
-      const job = await store.submit({ ...given, urgent: false })
+      const { job, isNew } = await store.submit({ ...given, urgent: false, idempotency: null })
+      expect(isNew).toBe(true)
       expect(job).toEqual({
         ...given,
         status: 'accepted',
         servedTier: null,
         resultKey: null,
         error: null,
+        doneSeconds: 0,
         acceptedAt: expect.any(Date),
         startedAt: null,
         completedAt: null,
@@ -132,7 +139,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
 
     test('usesPayload', async () => {
       await using fixture = await open()
-      const { payloadKey } = await fixture.store.submit(newJob())
+      const { payloadKey } = await submitted(fixture.store)
       expect(await fixture.store.usesPayload(payloadKey)).toBe(true)
       expect(await fixture.store.usesPayload('uploads/other.mp3')).toBe(false)
     })
@@ -161,7 +168,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const ids: string[] = []
       for (const serviceTier of ['cpuflex', 'gpuflex', 'gpuflex', 'cpuflex'] as const) {
-        ids.push((await store.submit(newJob({ serviceTier }))).id)
+        ids.push((await submitted(store, { serviceTier })).id)
         await store.admit()
       }
       expect(await order(store)).toEqual(ids)
@@ -171,7 +178,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       const ids: string[] = []
-      for (const urgent of [false, true, false, true]) ids.push((await store.submit(newJob({ urgent }))).id)
+      for (const urgent of [false, true, false, true]) ids.push((await submitted(store, { urgent })).id)
       await store.admit()
       expect(await order(store)).toEqual([ids[1], ids[3], ids[0], ids[2]])
     })
@@ -248,11 +255,11 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const run = await running(store)
       const urgentRun = await running(store, { urgent: true })
-      const pending = await store.submit(newJob())
-      const urgentPending = await store.submit(newJob({ urgent: true }))
+      const pending = await submitted(store)
+      const urgentPending = await submitted(store, { urgent: true })
       await store.admit()
-      const accepted = await store.submit(newJob())
-      const urgentAccepted = await store.submit(newJob({ urgent: true }))
+      const accepted = await submitted(store)
+      const urgentAccepted = await submitted(store, { urgent: true })
 
       expect(await (await fixture.connect()).recover()).toBe(2)
       expect(await store.find(run.job.id)).toMatchObject({ status: 'pending', crashes: 0, failures: 0 })
@@ -291,7 +298,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const ids: string[] = []
       for (let n = 0; n < 5; n++) {
-        ids.unshift((await store.submit(newJob())).id)
+        ids.unshift((await submitted(store)).id)
         await store.submit(newJob({ keyId: 'key-2' }))
         await store.submit(newJob({ urgent: true }))
       }
@@ -317,7 +324,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       const events = recorded(store)
-      const { id } = await store.submit(newJob())
+      const { id } = await submitted(store)
       await store.admit()
       await store.admit()
       const { lease } = await claimed(store)
@@ -353,7 +360,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
 
     test('a job that waits is cancelled with `finished`', async () => {
       await using fixture = await open()
-      const { id } = await fixture.store.submit(newJob())
+      const { id } = await submitted(fixture.store)
       await setImmediate()
       const events = recorded(fixture.store)
       await fixture.store.cancel(id)

@@ -1,15 +1,52 @@
-import type { Job, JobError, JobStatus, ServiceTier } from './job.ts'
+import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 
 export interface NewJob {
   readonly id: string
   readonly keyId: string
   readonly model: string
   readonly serviceTier: ServiceTier
+  readonly priority: JobPriority
   readonly input: Readonly<Record<string, unknown>>
   readonly payloadKey: string
+  /** Length of the recording, in seconds: probed, or estimated from its size. */
+  readonly audioSeconds: number
   readonly maxAudioSeconds: number | null
   /** Claimed before all others, since a client holds its connection open for it. */
   readonly urgent: boolean
+  readonly startBy: Date | null
+  readonly timeoutSeconds: number | null
+  /** Null: as the store's retention says, once it has finished. */
+  readonly expiresAt: Date | null
+  readonly idempotency: Idempotency | null
+}
+
+export interface Idempotency {
+  /** As the client chose it; it is the client's alone. */
+  readonly key: string
+  /** Hash of all that the client asked for. */
+  readonly requestHash: string
+}
+
+/** What a key may have; null: any amount. */
+export interface KeyLimits {
+  /** Jobs that wait. */
+  readonly queuedJobs: number | null
+  /** Jobs that run at the same time; more of them wait. */
+  readonly runningJobs: number | null
+  /** Seconds of audio that are submitted on one day of UTC. */
+  readonly audioSecondsPerDay: number | null
+}
+
+export interface JobStoreOptions {
+  /** How long a finished job is kept that its client set no time for; null: for ever. */
+  readonly retentionMs: number | null
+  readonly limits: KeyLimits
+}
+
+export interface Submitted {
+  readonly job: Job
+  /** False: it is what an earlier request with the same idempotency key has submitted. */
+  readonly isNew: boolean
 }
 
 /** A claimed job. Every later write of its worker names the token, so that a worker that lost its lease writes nothing. */
@@ -24,6 +61,18 @@ export interface ClaimedJob {
   readonly lease: Lease
 }
 
+export interface ClaimOptions {
+  /** The tiers whose jobs may be taken. */
+  readonly asked: readonly ServiceTier[]
+  /** The tier that the worker is. */
+  readonly served: ServiceTier
+  readonly leaseMs: number
+  /** Only jobs of these models; null: of any. */
+  readonly models?: readonly string[] | null
+  /** Only short recordings, as `EXPRESS_SECONDS` says. */
+  readonly isExpress?: boolean
+}
+
 /** What a heartbeat finds: `held`; `cancel`, the job is to be stopped; `lost`, the lease is another's or the job is gone. */
 export type LeaseState = 'held' | 'cancel' | 'lost'
 
@@ -36,6 +85,12 @@ export interface JobEvents {
   finished: [jobId: string]
 }
 
+/** Tells listeners what was committed, in this process or in all that work on one database. */
+export interface JobEventBus {
+  on<Name extends keyof JobEvents>(name: Name, listener: (...event: JobEvents[Name]) => void): Disposable
+  emit<Name extends keyof JobEvents>(name: Name, ...event: JobEvents[Name]): void
+}
+
 export interface ListOptions {
   readonly status?: JobStatus
   readonly limit: number
@@ -45,8 +100,11 @@ export interface ListOptions {
 
 /** The jobs table. All times are the database's. Errors of the database are thrown as `JobStoreError` (`store.unavailable`). */
 export interface JobStore {
-  /** Durable when it resolves. */
-  submit(job: NewJob): Promise<Job>
+  /**
+   * Durable when it resolves. Submits of the same moment are committed together.
+   * @throws JobStoreError `idempotency.mismatch` when its key came with another request before; LimitError
+   */
+  submit(job: NewJob): Promise<Submitted>
 
   find(id: string): Promise<Job | undefined>
 
@@ -59,19 +117,22 @@ export interface JobStore {
   /** Moves all `accepted` jobs to `pending`; says how many. */
   admit(): Promise<number>
 
-  /**
-   * Takes the next pending job, urgent ones first and then in the order of acceptance.
-   * @param asked the tiers whose jobs may be taken
-   * @param served the tier that the worker is
-   */
-  claim(options: {
-    readonly asked: readonly ServiceTier[]
-    readonly served: ServiceTier
-    readonly leaseMs: number
-  }): Promise<ClaimedJob | undefined>
+  /** Takes the next pending job, in the order that `queue-order.ts` explains. */
+  claim(options: ClaimOptions): Promise<ClaimedJob | undefined>
 
   /** Prolongs the lease. */
   heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState>
+
+  /**
+   * Keeps a finished window, so that a later run goes on behind it.
+   * @param ordinal its place among the job's windows, from 0; one that is there already is replaced
+   * @param doneSeconds how much of the audio has been transcribed by then
+   * @returns false: the lease was lost and nothing was written
+   */
+  keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean>
+
+  /** What was kept of an unfinished job, in order. */
+  windows(jobId: string): Promise<readonly string[]>
 
   /** Each of these says whether it was this lease's to do; false: the lease was lost and nothing was written. */
   succeed(lease: Lease, resultKey: string): Promise<boolean>
@@ -82,12 +143,14 @@ export interface JobStore {
   /**
    * Gives it back after a retryable error, or after the engine process died (`crash`), or fails it with this error when it
    * has had its limit of them, or cancels it if that was asked for. Says what became of it.
+   * @param pauseMs it is not claimed again before that
    */
   retry(
     lease: Lease,
     cause: 'error' | 'crash',
     error: JobError,
     limits: { readonly failures: number; readonly crashes: number },
+    pauseMs?: number,
   ): Promise<'pending' | 'failed' | 'cancelled' | 'lost'>
 
   /**
@@ -96,11 +159,21 @@ export interface JobStore {
    */
   cancel(id: string): Promise<Job | undefined>
 
-  /** Removes a finished job's row. Says whether it did. */
+  /** Removes a finished job's row, and puts its payloads on the list of garbage. Says whether it did. */
   remove(id: string): Promise<boolean>
 
   /** Takes expired leases back, as the table in `job.ts` says. Says how many. */
   reap(limits: { readonly crashes: number }): Promise<number>
+
+  /**
+   * Ends what has waited too long, and removes finished jobs that are due as `remove` does, no more than `limit` at a time.
+   * Says how many were removed.
+   */
+  expire(limit: number): Promise<number>
+
+  /** Payloads of removed jobs, to be removed as well and then forgotten; no more than `limit`. */
+  garbage(limit: number): Promise<readonly string[]>
+  forgetGarbage(payloadKeys: readonly string[]): Promise<void>
 
   /**
    * At the start of the only process on this database: gives back what the one before it was running, and cancels what only

@@ -1,22 +1,263 @@
-import type { Database } from './database.ts'
-import type { Job } from './job.ts'
+import { sql } from 'kysely'
+import type { Selectable } from 'kysely'
+import type { Database, Dialect } from './dialect.ts'
+import { JobStoreError, LimitError } from './errors.ts'
 import { jobOf } from './job-row.ts'
-import type { NewJob } from './store.ts'
+import { laneOf, placeOf, queueOf } from './queue-order.ts'
+import { heads } from './queues.ts'
+import type { JobRow, JobsTable } from './schema.ts'
+import type { KeyLimits, NewJob, Submitted } from './store.ts'
 
-export async function submit(database: Database, job: NewJob): Promise<Job> {
-  const row = await database
-    .insertInto('jobs')
-    .values({
-      id: job.id,
-      key_id: job.keyId,
-      model: job.model,
-      service_tier: job.serviceTier,
-      input: JSON.stringify(job.input),
-      payload_key: job.payloadKey,
-      max_audio_seconds: job.maxAudioSeconds,
-      urgent: job.urgent ? 1 : 0,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow()
-  return jobOf(row)
+export type Outcome = Submitted | LimitError | JobStoreError
+
+/** What a row is inserted with, and as which type. */
+const COLUMNS = {
+  id: 'text',
+  key_id: 'text',
+  model: 'text',
+  service_tier: 'text',
+  priority: 'text',
+  input: 'text',
+  payload_key: 'text',
+  max_audio_seconds: 'float8',
+  audio_seconds: 'float8',
+  urgent: 'int4',
+  queue: 'text',
+  lane: 'int4',
+  virtual_start: 'float8',
+  rank: 'float8',
+  start_by: 'float8',
+  timeout_seconds: 'float8',
+  expires_at: 'float8',
+  idempotency_key: 'text',
+  request_hash: 'text',
+} as const satisfies Partial<Record<keyof JobsTable, 'text' | 'float8' | 'int4'>>
+
+type NewRow = Pick<Selectable<JobsTable>, keyof typeof COLUMNS>
+
+const SECONDS_PER_DAY = 86_400
+
+/** What is known of a key when its jobs come. */
+interface Standing {
+  queuedJobs: number
+  audioSeconds: number
+  /** Rank of the last waiting job in each lane. */
+  readonly lastRanks: Map<number, number>
 }
+
+/**
+ * Inserts jobs in one commit, in one statement whose text does not depend on how many there are. Limits and places are found out before, outside
+ * the write: with several servers on one database, jobs of one key that come to two of them in the same millisecond may both pass
+ * the last place that a limit leaves, or get the same rank. Taking a lock a key instead would make each key's submits wait for each other.
+ * @returns an outcome for each job, in order
+ */
+export async function submitAll(
+  database: Database,
+  jobs: readonly NewJob[],
+  limits: KeyLimits,
+): Promise<readonly Outcome[]> {
+  const { now, virtualTime } = await clocks(database)
+  const standings = new Map<string, Standing>()
+  for (const keyId of new Set(jobs.map((job) => job.keyId))) {
+    standings.set(keyId, await standingOf(database, keyId, limits, now))
+  }
+  const rows: NewRow[] = []
+  const refused = new Map<NewJob, LimitError>()
+  for (const job of jobs) {
+    const standing = standings.get(job.keyId)
+    if (standing === undefined) continue
+    const error = refusal(job, standing, limits, now)
+    if (error === undefined) rows.push(place(job, standing, virtualTime))
+    else refused.set(job, error)
+  }
+  const inserted = rows.length === 0 ? [] : await insert(database, rows, limits, now)
+  const found = new Map(inserted.map((row) => [row.id, row]))
+  return await Promise.all(
+    jobs.map(async (job) => {
+      const row = found.get(job.id)
+      if (row !== undefined) return { job: jobOf(row), isNew: true }
+      return refused.get(job) ?? (await earlier(database, job))
+    }),
+  )
+}
+
+async function clocks({ queries, dialect }: Database): Promise<{ readonly now: number; readonly virtualTime: number }> {
+  const { rows } = await sql<{ now: number; start: number | null }>`
+    with recursive ${heads()}
+    select ${dialect.now} as now,
+      (select jobs.virtual_start from heads join jobs on jobs.sequence = heads.sequence order by jobs.rank limit 1) as start
+  `.execute(queries)
+  const { now = 0, start = null } = rows[0] ?? {}
+  return { now, virtualTime: Math.max(now, start ?? 0) }
+}
+
+async function standingOf(
+  { queries }: Database,
+  keyId: string,
+  limits: KeyLimits,
+  now: number,
+): Promise<Standing> {
+  const { rows } = await sql<{ lane: number; rank: number }>`
+    with recursive lanes(lane) as (
+      select min(lane) from jobs where key_id = ${keyId} and status in ('accepted', 'pending')
+      union all
+      select (select min(lane) from jobs where key_id = ${keyId} and status in ('accepted', 'pending') and lane > lanes.lane)
+      from lanes where lane is not null
+    )
+    select lane, (
+      select max(rank) from jobs where key_id = ${keyId} and status in ('accepted', 'pending') and jobs.lane = lanes.lane
+    ) as rank
+    from lanes where lane is not null
+  `.execute(queries)
+  return {
+    lastRanks: new Map(rows.map(({ lane, rank }) => [lane, rank])),
+    queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
+    audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
+  }
+}
+
+/** Counts no further than it has to. */
+async function queuedJobs(queries: Database['queries'], keyId: string, upTo: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from (
+      select 1 from jobs where key_id = ${keyId} and status in ('accepted', 'pending') limit ${upTo}
+    ) as queued
+  `.execute(queries)
+  return rows[0]?.count ?? 0
+}
+
+async function audioSecondsOn(queries: Database['queries'], keyId: string, day: number): Promise<number> {
+  const row = await queries
+    .selectFrom('audio_usage')
+    .select('audio_seconds')
+    .where('key_id', '=', keyId)
+    .where('day', '=', day)
+    .executeTakeFirst()
+  return row?.audio_seconds ?? 0
+}
+
+function dayOf(now: number): number {
+  return Math.floor(now / SECONDS_PER_DAY)
+}
+
+function refusal(job: NewJob, standing: Standing, limits: KeyLimits, now: number): LimitError | undefined {
+  const { queuedJobs: mostJobs, audioSecondsPerDay: mostSeconds } = limits
+  if (mostJobs !== null && standing.queuedJobs >= mostJobs) {
+    return new LimitError(
+      `This API key has ${mostJobs} jobs waiting, which is as many as it may have. Submit again when some of them have started.`,
+      QUEUE_RETRY_SECONDS,
+    )
+  }
+  if (mostSeconds !== null && standing.audioSeconds + job.audioSeconds > mostSeconds) {
+    const used = Math.round(standing.audioSeconds)
+    return new LimitError(
+      `This API key may submit ${mostSeconds} s of audio a day; it has submitted ${used} s today, and this recording has ` +
+        `${Math.round(job.audioSeconds)} s. The day ends at midnight UTC.`,
+      Math.ceil((dayOf(now) + 1) * SECONDS_PER_DAY - now),
+    )
+  }
+  standing.queuedJobs += 1
+  standing.audioSeconds += job.audioSeconds
+  return undefined
+}
+
+/** About as long as a window takes: by then another job may have started. */
+const QUEUE_RETRY_SECONDS = 10
+
+function place(job: NewJob, { lastRanks }: Standing, virtualTime: number): NewRow {
+  const lane = laneOf(job)
+  const { virtualStart, rank } = placeOf(job, virtualTime, lastRanks.get(lane))
+  lastRanks.set(lane, Math.max(rank, lastRanks.get(lane) ?? 0))
+  return {
+    id: job.id,
+    key_id: job.keyId,
+    model: job.model,
+    service_tier: job.serviceTier,
+    priority: job.priority,
+    input: JSON.stringify(job.input),
+    payload_key: job.payloadKey,
+    max_audio_seconds: job.maxAudioSeconds,
+    audio_seconds: job.audioSeconds,
+    urgent: job.urgent ? 1 : 0,
+    queue: queueOf(job),
+    lane,
+    virtual_start: virtualStart,
+    rank,
+    start_by: secondsOf(job.startBy),
+    timeout_seconds: job.timeoutSeconds,
+    expires_at: secondsOf(job.expiresAt),
+    idempotency_key: job.idempotency?.key ?? null,
+    request_hash: job.idempotency?.requestHash ?? null,
+  }
+}
+
+function secondsOf(date: Date | null): number | null {
+  return date === null ? null : date.getTime() / 1000
+}
+
+/** A job whose idempotency key is there already is left out. */
+async function insert(
+  { queries, dialect }: Database,
+  rows: readonly NewRow[],
+  { audioSecondsPerDay }: KeyLimits,
+  now: number,
+): Promise<readonly JobRow[]> {
+  if (audioSecondsPerDay === null) return await insertRows(queries, dialect, rows)
+  return await queries.transaction().execute(async (transaction) => {
+    const inserted = await insertRows(transaction, dialect, rows)
+    for (const [keyId, seconds] of audioOf(inserted)) {
+      await transaction
+        .insertInto('audio_usage')
+        .values({ key_id: keyId, day: dayOf(now), audio_seconds: seconds })
+        .onConflict((conflict) =>
+          conflict
+            .columns(['key_id', 'day'])
+            .doUpdateSet({ audio_seconds: sql`audio_usage.audio_seconds + excluded.audio_seconds` }),
+        )
+        .execute()
+    }
+    return inserted
+  })
+}
+
+async function insertRows(
+  queries: Database['queries'],
+  dialect: Dialect,
+  rows: readonly NewRow[],
+): Promise<readonly JobRow[]> {
+  const names = sql.join(Object.keys(COLUMNS).map((name) => sql.ref(name)))
+  const { rows: inserted } = await sql<JobRow>`
+    insert into jobs (${names})
+    select ${names} from ${dialect.rows(JSON.stringify(rows), COLUMNS)} where true
+    on conflict (key_id, idempotency_key) where idempotency_key is not null do nothing
+    returning *
+  `.execute(queries)
+  return inserted
+}
+
+/** By key, in one order everywhere, so that servers that update several keys' rows do not wait for each other in a circle. */
+function audioOf(rows: readonly JobRow[]): readonly (readonly [keyId: string, seconds: number])[] {
+  const seconds = new Map<string, number>()
+  for (const row of rows) seconds.set(row.key_id, (seconds.get(row.key_id) ?? 0) + row.audio_seconds)
+  return [...seconds].sort(([one], [other]) => (one < other ? -1 : 1))
+}
+
+/** What the same idempotency key has submitted before. */
+async function earlier({ queries }: Database, { keyId, idempotency }: NewJob): Promise<Outcome> {
+  const row = await queries
+    .selectFrom('jobs')
+    .selectAll()
+    .where('key_id', '=', keyId)
+    .where('idempotency_key', '=', idempotency?.key ?? null)
+    .executeTakeFirst()
+  if (row === undefined) {
+    return new JobStoreError('store.unavailable', 'The job with this Idempotency-Key was removed just now. Submit again.')
+  }
+  if (row.request_hash === idempotency?.requestHash) return { job: jobOf(row), isNew: false }
+  return new JobStoreError(
+    'idempotency.mismatch',
+    'This Idempotency-Key was used for another request. Send a new key with each new request, and the same key only with ' +
+      'the same request.',
+  )
+}
+

@@ -1,15 +1,15 @@
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { Kysely, SqliteDialect, sql } from 'kysely'
-import { JobStoreError } from './errors.ts'
+import { SQLITE } from '../dialect.ts'
+import type { Database } from '../dialect.ts'
+import { JobStoreError } from '../errors.ts'
+import type { Schema } from '../schema.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { NodeSqlite, openPrivateFile, translated } from './node-sqlite.ts'
-import type { Schema } from './schema.ts'
 
 /** How long a write waits for another process's, in practice for `sotto keys`, whose transactions take milliseconds. */
 const BUSY_TIMEOUT_MS = 5_000
-
-export type Database = Kysely<Schema>
 
 /**
  * Opens the database of a data folder, which must exist, and brings its schema up to date. Several processes may have it
@@ -20,14 +20,14 @@ export type Database = Kysely<Schema>
  *
  * @throws JobStoreError `store.unavailable`, `store.damaged`, `store.newer_schema`
  */
-export async function openDatabase(folder: string): Promise<Database> {
+export async function openSqlite(folder: string): Promise<Database> {
   const connection = translated(() => openConnection(join(folder, 'sotto.db')))
   try {
     translated(() => migrate(connection))
-    const database = new Kysely<Schema>({ dialect: new SqliteDialect({ database: new NodeSqlite(connection) }) })
+    const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database: new NodeSqlite(connection) }) })
     // Kysely closes only what it has used.
-    await sql`select 1`.execute(database)
-    return database
+    await sql`select 1`.execute(queries)
+    return { queries, dialect: SQLITE, [Symbol.asyncDispose]: () => queries.destroy() }
   } catch (error) {
     connection.close()
     throw error

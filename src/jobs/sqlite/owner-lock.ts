@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { JobStoreError } from './errors.ts'
+import { JobStoreError } from '../errors.ts'
 import { openPrivateFile, resultCode, translated } from './node-sqlite.ts'
 
 /**

@@ -2,8 +2,8 @@ import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { DatabaseSyncOptions, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
-import { JobStoreError } from './errors.ts'
-import type { JobStoreErrorCode } from './errors.ts'
+import { JobStoreError } from '../errors.ts'
+import type { JobStoreErrorCode } from '../errors.ts'
 
 /**
  * `node:sqlite` in the shape that Kysely's SQLite dialect expects. Statements are kept for the life of the connection:

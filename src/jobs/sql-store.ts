@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
 import { claim } from './claim.ts'
-import type { Database } from './database.ts'
+import { fromNow } from './dialect.ts'
+import type { Database } from './dialect.ts'
+import { expireWaiting } from './expiry.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
@@ -9,37 +11,53 @@ import type { Job, JobError } from './job.ts'
 import { JobEventEmitter } from './job-events.ts'
 import { jobOf } from './job-row.ts'
 import { list } from './list.ts'
+import { removeDue, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
-import { fromNow, now } from './sqlite-clock.ts'
-import type { ClaimedJob, JobEvents, JobStore, Lease, LeaseState, ListOptions, NewJob } from './store.ts'
-import { submit } from './submit.ts'
+import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
+import type { NewJob, Submitted } from './store.ts'
+import { submitAll } from './submit.ts'
+import { SubmitGroups } from './submit-groups.ts'
 
-/** The jobs in SQLite. Every transition is one statement, committed and on disk when its promise resolves. */
-export class SqliteJobStore implements JobStore {
+export const UNLIMITED: JobStoreOptions = {
+  retentionMs: null,
+  limits: { queuedJobs: null, runningJobs: null, audioSecondsPerDay: null },
+}
+
+/** The jobs in SQLite or PostgreSQL. Every transition is one statement, committed and durable when its promise resolves. */
+export class SqlJobStore implements JobStore {
   readonly #database: Database
-  readonly #events = new JobEventEmitter()
+  readonly #options: JobStoreOptions
+  readonly #events: JobEventBus
+  readonly #submits: SubmitGroups
 
-  constructor(database: Database) {
+  constructor(
+    database: Database,
+    options: JobStoreOptions = UNLIMITED,
+    events: JobEventBus = new JobEventEmitter(),
+  ) {
     this.#database = database
+    this.#options = options
+    this.#events = events
+    this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
 
-  async submit(job: NewJob): Promise<Job> {
-    const submitted = await submit(this.#database, job)
-    this.#events.emit('claimable')
+  async submit(job: NewJob): Promise<Submitted> {
+    const submitted = await this.#submits.add(job)
+    if (submitted.isNew) this.#events.emit('claimable')
     return submitted
   }
 
   async find(id: string): Promise<Job | undefined> {
-    const row = await this.#database.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
+    const row = await this.#queries.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
     return row && jobOf(row)
   }
 
   list(keyId: string, options: ListOptions): Promise<readonly Job[]> {
-    return list(this.#database, keyId, options)
+    return list(this.#queries, keyId, options)
   }
 
   async usesPayload(payloadKey: string): Promise<boolean> {
-    const row = await this.#database
+    const row = await this.#queries
       .selectFrom('jobs')
       .select('sequence')
       .where('payload_key', '=', payloadKey)
@@ -48,29 +66,58 @@ export class SqliteJobStore implements JobStore {
     return row !== undefined
   }
 
+  /** Several servers do this at once: each takes what no other one is taking. */
   async admit(): Promise<number> {
-    const { numUpdatedRows } = await this.#database
-      .updateTable('jobs')
-      .set({ status: 'pending' })
-      .where(sql<SqlBool>`status = 'accepted'`)
-      .executeTakeFirst()
-    if (numUpdatedRows > 0n) this.#events.emit('claimable')
-    return Number(numUpdatedRows)
+    const { numAffectedRows = 0n } = await sql`
+      update jobs set status = 'pending' where sequence in (
+        select jobs.sequence from jobs where jobs.status = 'accepted' order by jobs.sequence ${this.#dialect.skipLocked}
+      )
+    `.execute(this.#queries)
+    if (numAffectedRows > 0n) this.#events.emit('claimable')
+    return Number(numAffectedRows)
   }
 
   claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
-    return claim(this.#database, options)
+    return claim(this.#database, options, this.#options.limits.runningJobs)
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {
-    const row = await this.#database
+    const row = await this.#queries
       .updateTable('jobs')
-      .set({ lease_until: fromNow(leaseMs) })
+      .set({ lease_until: fromNow(this.#dialect, leaseMs) })
       .where(heldBy(lease))
       .returning('cancel_requested_at')
       .executeTakeFirst()
     if (row === undefined) return 'lost'
     return row.cancel_requested_at === null ? 'held' : 'cancel'
+  }
+
+  /** In one transaction, whose first statement is the fence. */
+  async keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean> {
+    return await this.#queries.transaction().execute(async (transaction) => {
+      const { numUpdatedRows } = await transaction
+        .updateTable('jobs')
+        .set({ done_seconds: doneSeconds })
+        .where(heldBy(lease))
+        .executeTakeFirst()
+      if (numUpdatedRows === 0n) return false
+      await transaction
+        .insertInto('job_windows')
+        .values({ job_id: lease.jobId, ordinal, data })
+        .onConflict((conflict) => conflict.columns(['job_id', 'ordinal']).doUpdateSet({ data }))
+        .execute()
+      return true
+    })
+  }
+
+  async windows(jobId: string): Promise<readonly string[]> {
+    const rows = await this.#queries
+      .selectFrom('job_windows')
+      .select('data')
+      .where('job_id', '=', jobId)
+      .orderBy('ordinal')
+      .execute()
+    return rows.map(({ data }) => data)
   }
 
   succeed(lease: Lease, resultKey: string): Promise<boolean> {
@@ -94,19 +141,15 @@ export class SqliteJobStore implements JobStore {
     return (await this.#giveBack(heldBy(lease), { cause: 'stop' })).length > 0
   }
 
-  async retry(
-    lease: Lease,
-    cause: 'error' | 'crash',
-    error: JobError,
-    limits: { readonly failures: number; readonly crashes: number },
-  ): Promise<'pending' | 'failed' | 'cancelled' | 'lost'> {
+  async retry(...[lease, cause, error, limits, pauseMs = 0]: Parameters<JobStore['retry']>): ReturnType<JobStore['retry']> {
     const limit = cause === 'error' ? limits.failures : limits.crashes
-    const [job] = await this.#giveBack(heldBy(lease), { cause, limit, error })
+    const [job] = await this.#giveBack(heldBy(lease), { cause, limit, error, pauseMs })
     return job?.status ?? 'lost'
   }
 
   async cancel(id: string): Promise<Job | undefined> {
-    const row = await this.#database
+    const { now } = this.#dialect
+    const row = await this.#queries
       .updateTable('jobs')
       .set({
         status: sql`case when status = 'processing' then status else 'cancelled' end`,
@@ -123,12 +166,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   async remove(id: string): Promise<boolean> {
-    const { numDeletedRows } = await this.#database
-      .deleteFrom('jobs')
-      .where('id', '=', id)
-      .where('status', 'in', FINISHED_STATUSES)
-      .executeTakeFirst()
-    return numDeletedRows > 0n
+    return (await removeJobs(this.#database, sql<SqlBool>`id = ${id}`)) > 0
   }
 
   async reap(limits: { readonly crashes: number }): Promise<number> {
@@ -138,20 +176,38 @@ export class SqliteJobStore implements JobStore {
         `The server died ${limits.crashes} times while it ran this job, so it will not be tried again. If other ` +
         'recordings work, this one may need more memory than the machine has.',
     }
-    const expired = sql<SqlBool>`lease_until <= ${now}`
+    const expired = sql<SqlBool>`lease_until <= ${this.#dialect.now}`
     return (await this.#giveBack(expired, { cause: 'crash', limit: limits.crashes, error })).length
+  }
+
+  async expire(limit: number): Promise<number> {
+    for (const { id, status } of await expireWaiting(this.#database)) {
+      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
+    }
+    return await removeDue(this.#database, this.#options.retentionMs, limit)
+  }
+
+  async garbage(limit: number): Promise<readonly string[]> {
+    const rows = await this.#queries.selectFrom('garbage').select('payload_key').limit(limit).execute()
+    return rows.map((row) => row.payload_key)
+  }
+
+  async forgetGarbage(payloadKeys: readonly string[]): Promise<void> {
+    if (payloadKeys.length === 0) return
+    await this.#queries.deleteFrom('garbage').where('payload_key', 'in', payloadKeys).execute()
   }
 
   /** Its steps need no common transaction: whatever one of them left undone, the next start does. */
   async recover(): Promise<number> {
-    await this.#database
+    const { now } = this.#dialect
+    await this.#queries
       .updateTable('jobs')
       .set({ cancel_requested_at: sql`coalesce(cancel_requested_at, ${now})` })
       .where(sql<SqlBool>`status = 'processing' and urgent = 1`)
       .execute()
     const running = await this.#giveBack(sql<SqlBool>`true`, { cause: 'stop' })
     for (const waiting of [sql`'accepted'`, sql`'pending'`]) {
-      await this.#database
+      await this.#queries
         .updateTable('jobs')
         .set({ status: 'cancelled', cancel_requested_at: now, completed_at: now })
         .where(sql<SqlBool>`status = ${waiting} and urgent = 1`)
@@ -162,21 +218,28 @@ export class SqliteJobStore implements JobStore {
 
   async check(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    await this.#database
+    const { now } = this.#dialect
+    await this.#queries
       .insertInto('write_checks')
       .values({ id: 1, checked_at: now })
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ checked_at: now }))
       .execute()
   }
 
-  on<Name extends keyof JobEvents>(name: Name, listener: (...event: JobEvents[Name]) => void): Disposable {
-    return this.#events.on(name, listener)
+  on: JobEventBus['on'] = (name, listener) => this.#events.on(name, listener)
+
+  get #queries(): Database['queries'] {
+    return this.#database.queries
+  }
+
+  get #dialect(): Database['dialect'] {
+    return this.#database.dialect
   }
 
   async #settle(guard: RawBuilder<SqlBool>, lease: Lease, outcome: Updateable<JobsTable>): Promise<boolean> {
-    const { numUpdatedRows } = await this.#database
+    const { numUpdatedRows } = await this.#queries
       .updateTable('jobs')
-      .set({ ...outcome, completed_at: now, lease_token: null, lease_until: null })
+      .set({ ...outcome, completed_at: this.#dialect.now, lease_token: null, lease_until: null })
       .where(guard)
       .executeTakeFirst()
     if (numUpdatedRows === 0n) return false

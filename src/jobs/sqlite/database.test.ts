@@ -7,30 +7,30 @@ import process from 'node:process'
 import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
-import { openDatabase } from './database.ts'
-import { newJob } from './new-job.fixture.ts'
-import { SqliteJobStore } from './sqlite-store.ts'
+import { openSqlite } from './database.ts'
+import { newJob } from '../new-job.fixture.ts'
+import { SqlJobStore } from '../sql-store.ts'
 
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-database-'))
 
-describe('openDatabase', () => {
+describe('openSqlite', () => {
   test('keeps what was written, for the next one to open it', async () => {
     await using folder = await temporaryFolder()
     const job = newJob()
     {
-      await using database = await openDatabase(folder.path)
-      await new SqliteJobStore(database).submit(job)
+      await using database = await openSqlite(folder.path)
+      await new SqlJobStore(database).submit(job)
     }
     expect(await readdir(folder.path)).toEqual(['sotto.db'])
-    await using database = await openDatabase(folder.path)
-    expect(await new SqliteJobStore(database).find(job.id)).toMatchObject({ id: job.id, status: 'accepted' })
+    await using database = await openSqlite(folder.path)
+    expect(await new SqlJobStore(database).find(job.id)).toMatchObject({ id: job.id, status: 'accepted' })
   })
 
   test('commits to the disk', async () => {
     await using folder = await temporaryFolder()
-    await using database = await openDatabase(folder.path)
+    await using database = await openSqlite(folder.path)
     const pragma = async (name: string) =>
-      Object.values((await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(database)).rows[0] ?? {})
+      Object.values((await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(database.queries)).rows[0] ?? {})
     expect(await pragma('journal_mode')).toEqual(['wal'])
     expect(await pragma('synchronous')).toEqual([2])
     expect(await pragma('fullfsync')).toEqual([1])
@@ -39,8 +39,8 @@ describe('openDatabase', () => {
 
   test.skipIf(process.platform === 'win32')('lets nobody else read its files', async () => {
     await using folder = await temporaryFolder()
-    await using database = await openDatabase(folder.path)
-    await new SqliteJobStore(database).submit(newJob())
+    await using database = await openSqlite(folder.path)
+    await new SqlJobStore(database).submit(newJob())
     const names = await readdir(folder.path)
     expect(names).toContain('sotto.db-wal')
     for (const name of names) expect((await stat(join(folder.path, name))).mode & 0o777).toBe(0o600)
@@ -48,7 +48,7 @@ describe('openDatabase', () => {
 
   test('can be done by several processes at once on a new folder', async () => {
     await using folder = await temporaryFolder()
-    const program = join(import.meta.dirname, 'sqlite-store.child.ts')
+    const program = join(import.meta.dirname, 'store.child.ts')
     const codes = [1, 2, 3, 4].map(async () => {
       const child = spawn(process.execPath, [program, 'open', folder.path], { stdio: ['ignore', 'ignore', 'inherit'] })
       await once(child, 'close')
@@ -63,44 +63,44 @@ describe('openDatabase', () => {
     future.exec('pragma user_version = 1000')
     future.close()
     const error = { code: 'store.newer_schema', retryable: false, message: expect.stringContaining('1000') }
-    await expect(openDatabase(folder.path)).rejects.toMatchObject(error)
+    await expect(openSqlite(folder.path)).rejects.toMatchObject(error)
   })
 
   test('refuses a file that is no database', async () => {
     await using folder = await temporaryFolder()
     await writeFile(join(folder.path, 'sotto.db'), 'a letter to a friend, '.repeat(100))
-    await expect(openDatabase(folder.path)).rejects.toMatchObject({ code: 'store.damaged', retryable: false })
+    await expect(openSqlite(folder.path)).rejects.toMatchObject({ code: 'store.damaged', retryable: false })
   })
 
   test('refuses a folder that is not there', async () => {
     await using folder = await temporaryFolder()
     const error = { name: 'JobStoreError', code: 'store.unavailable', retryable: true, cause: expect.any(Error) }
-    await expect(openDatabase(join(folder.path, 'none'))).rejects.toMatchObject(error)
+    await expect(openSqlite(join(folder.path, 'none'))).rejects.toMatchObject(error)
   })
 })
 
 describe('an open database', () => {
   test('that is full says so, and works again when there is room', async () => {
     await using folder = await temporaryFolder()
-    await using database = await openDatabase(folder.path)
-    const store = new SqliteJobStore(database)
-    await sql`pragma max_page_count = 1`.execute(database)
+    await using database = await openSqlite(folder.path)
+    const store = new SqlJobStore(database)
+    await sql`pragma max_page_count = 1`.execute(database.queries)
     const large = newJob({ input: { initial_prompt: 'x'.repeat(1_000_000) } })
     const error = { code: 'store.unavailable', retryable: true, message: expect.stringContaining('disk is full') }
     await expect(store.submit(large)).rejects.toMatchObject(error)
-    await sql`pragma max_page_count = 100000`.execute(database)
+    await sql`pragma max_page_count = 100000`.execute(database.queries)
     await store.submit(large)
   })
 
   test('rolls a failed transaction back', async () => {
     await using folder = await temporaryFolder()
-    await using database = await openDatabase(folder.path)
+    await using database = await openSqlite(folder.path)
     const insert = { id: 'one', name: 'one', prefix: '', hash: 'x' }
-    const transaction = database.transaction().execute(async (inner) => {
+    const transaction = database.queries.transaction().execute(async (inner) => {
       await inner.insertInto('api_keys').values(insert).execute()
       await inner.insertInto('api_keys').values(insert).execute()
     })
     await expect(transaction).rejects.toMatchObject({ code: 'store.refused' })
-    expect(await database.selectFrom('api_keys').selectAll().execute()).toEqual([])
+    expect(await database.queries.selectFrom('api_keys').selectAll().execute()).toEqual([])
   })
 })

@@ -1,11 +1,11 @@
-/** What the tests run in a process of its own, to be killed or to compete: `node sqlite-store.child.ts <verb> <folder>`. */
+/** What the tests run in a process of its own, to be killed or to compete: `node store.child.ts <verb> <folder>`. */
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import process from 'node:process'
-import { openDatabase } from './database.ts'
-import { newJob } from './new-job.fixture.ts'
+import { openSqlite } from './database.ts'
+import { submitted } from '../new-job.fixture.ts'
 import { lockOwner } from './owner-lock.ts'
-import { SqliteJobStore } from './sqlite-store.ts'
+import { SqlJobStore } from '../sql-store.ts'
 
 const [verb = '', folder = ''] = process.argv.slice(2)
 
@@ -17,18 +17,18 @@ switch (verb) {
     break
   }
   case 'open': {
-    await using _ = await openDatabase(folder)
+    await using _ = await openSqlite(folder)
     break
   }
   case 'submit': {
-    await using database = await openDatabase(folder)
-    const store = new SqliteJobStore(database)
+    await using database = await openSqlite(folder)
+    const store = new SqlJobStore(database)
     say('open')
-    for (;;) say((await store.submit(newJob())).id)
+    for (;;) say((await submitted(store)).id)
   }
   case 'claim': {
-    await using database = await openDatabase(folder)
-    const store = new SqliteJobStore(database)
+    await using database = await openSqlite(folder)
+    const store = new SqlJobStore(database)
     say('open')
     await once(process.stdin, 'data')
     const next = () => store.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 60_000 })

@@ -7,22 +7,22 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
-import { openDatabase } from './database.ts'
-import { newJob } from './new-job.fixture.ts'
-import { SqliteJobStore } from './sqlite-store.ts'
-import { describeJobStore } from './store.contract.ts'
-import type { JobStore } from './store.ts'
+import { openSqlite } from './database.ts'
+import { newJob } from '../new-job.fixture.ts'
+import { SqlJobStore } from '../sql-store.ts'
+import { describeJobStore } from '../store.contract.ts'
+import type { JobStore } from '../store.ts'
 
-const CHILD = join(import.meta.dirname, 'sqlite-store.child.ts')
+const CHILD = join(import.meta.dirname, 'store.child.ts')
 
 describeJobStore('SQLite', async () => {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-')))
-  const database = stack.use(await openDatabase(folder.path))
+  const database = stack.use(await openSqlite(folder.path))
   const opened = stack.move()
-  const connect = async (): Promise<JobStore> => new SqliteJobStore(opened.use(await openDatabase(folder.path)))
+  const connect = async (): Promise<JobStore> => new SqlJobStore(opened.use(await openSqlite(folder.path)))
   return {
-    store: new SqliteJobStore(database),
+    store: new SqlJobStore(database),
     database,
     connect,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -52,20 +52,20 @@ describe('SQLite among processes', () => {
       await submitter.kill()
       acknowledged.push(...said.slice(1))
     }
-    await using database = await openDatabase(folder.path)
-    const rows = await database.selectFrom('jobs').select('id').execute()
+    await using database = await openSqlite(folder.path)
+    const rows = await database.queries.selectFrom('jobs').select('id').execute()
     const kept = new Set(rows.map((row) => row.id))
     expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
     // The kill can fall between the commit and its acknowledgement, once a round.
     expect(rows.length - acknowledged.length).toBeLessThanOrEqual(3)
-    const integrity = await sql`pragma integrity_check`.execute(database)
+    const integrity = await sql`pragma integrity_check`.execute(database.queries)
     expect(integrity.rows).toEqual([{ integrity_check: 'ok' }])
   })
 
   test('several processes that claim take each job once', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-'))
-    await using database = await openDatabase(folder.path)
-    const store = new SqliteJobStore(database)
+    await using database = await openSqlite(folder.path)
+    const store = new SqlJobStore(database)
     for (let n = 0; n < 300; n++) await store.submit(newJob())
     await store.admit()
     await using stack = new AsyncDisposableStack()

@@ -1,0 +1,131 @@
+import type { Migration } from './migrate.ts'
+
+/**
+ * The PostgreSQL schema's history. A step that was released is never edited, and one that a running program of the version before could
+ * not live with raises `compatibleFrom`: two versions work side by side during a deploy.
+ *
+ * A job's row changes a handful of times within minutes and then rests: the table is vacuumed early, or claims would wade through the
+ * dead versions of jobs that were claimed before.
+ */
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    compatibleFrom: 1,
+    sql: `
+  create table jobs (
+    sequence bigint generated always as identity primary key,
+    id text not null unique,
+    key_id text not null,
+    model text not null,
+    status text not null default 'accepted'
+      check (status in ('accepted', 'pending', 'processing', 'success', 'failed', 'cancelled')),
+    service_tier text not null,
+    served_tier text,
+    priority text not null default 'normal' check (priority in ('high', 'normal', 'low')),
+    input text not null,
+    payload_key text not null,
+    result_key text,
+    error_code text,
+    error_message text,
+    max_audio_seconds double precision,
+    audio_seconds double precision not null default 0,
+    done_seconds double precision not null default 0,
+    urgent integer not null check (urgent in (0, 1)),
+    queue text not null collate "C",
+    lane integer not null default 0,
+    virtual_start double precision not null default 0,
+    rank double precision not null default 0,
+    accepted_at double precision not null default (extract(epoch from statement_timestamp())::float8),
+    started_at double precision,
+    completed_at double precision,
+    cancel_requested_at double precision,
+    not_before double precision,
+    start_by double precision,
+    timeout_seconds double precision,
+    expires_at double precision,
+    idempotency_key text,
+    request_hash text,
+    attempt integer not null default 0,
+    failures integer not null default 0,
+    crashes integer not null default 0,
+    lease_token text,
+    lease_until double precision,
+    check ((status = 'processing') = (lease_token is not null)),
+    check ((lease_token is null) = (lease_until is null)),
+    check ((status = 'success') = (result_key is not null)),
+    check ((status = 'failed') = (error_code is not null)),
+    check ((error_code is null) = (error_message is null)),
+    check ((status in ('success', 'failed', 'cancelled')) = (completed_at is not null))
+  ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+  create index jobs_accepted on jobs (sequence) where status = 'accepted';
+  create index jobs_pending on jobs (queue, rank, sequence) where status = 'pending';
+  create index jobs_waiting on jobs (key_id, lane, rank) where status in ('accepted', 'pending');
+  create index jobs_processing on jobs (lease_until) where status = 'processing';
+  create index jobs_listed on jobs (key_id, sequence) where urgent = 0;
+  create index jobs_payload_key on jobs (payload_key);
+  create index jobs_start_by on jobs (start_by) where status in ('accepted', 'pending') and start_by is not null;
+  create index jobs_expiring on jobs (expires_at) where expires_at is not null;
+  create index jobs_completed on jobs (completed_at) where completed_at is not null and expires_at is null;
+  create unique index jobs_idempotency on jobs (key_id, idempotency_key) where idempotency_key is not null;
+
+  create function sotto_keep_finished() returns trigger language plpgsql as $$
+  begin
+    raise exception 'a finished job keeps its status';
+  end $$;
+  create trigger jobs_finished_stay_finished before update of status on jobs for each row
+  when (old.status in ('success', 'failed', 'cancelled') and new.status <> old.status)
+  execute function sotto_keep_finished();
+
+  create table job_windows (
+    job_id text not null,
+    ordinal integer not null,
+    data text not null,
+    primary key (job_id, ordinal)
+  );
+
+  create function sotto_forget_windows() returns trigger language plpgsql as $$
+  begin
+    delete from job_windows where job_id = new.id;
+    return null;
+  end $$;
+  create trigger job_windows_go_when_it_finishes after update of status on jobs for each row
+  when (new.status in ('success', 'failed', 'cancelled'))
+  execute function sotto_forget_windows();
+
+  create table audio_usage (
+    key_id text not null,
+    day integer not null,
+    audio_seconds double precision not null,
+    primary key (key_id, day)
+  );
+
+  create table workers (
+    id text not null primary key,
+    served_tier text not null,
+    asked_tiers text not null,
+    models text,
+    slots integer not null,
+    speeds text not null,
+    seen_at double precision not null
+  );
+
+  create table garbage (payload_key text not null primary key);
+
+  create table api_keys (
+    id text not null primary key,
+    name text not null,
+    prefix text not null,
+    hash text not null unique,
+    created_at double precision not null default (extract(epoch from statement_timestamp())::float8)
+  );
+
+  create table secrets (name text not null primary key, value text not null);
+
+  create table write_checks (
+    id integer not null primary key check (id = 1),
+    checked_at double precision not null
+  );
+  `,
+  },
+]

@@ -1,0 +1,52 @@
+import { sql } from 'kysely'
+import type { RawBuilder, SqlBool } from 'kysely'
+import type { Database } from './dialect.ts'
+
+interface Removed {
+  readonly payload_key: string
+  readonly result_key: string | null
+}
+
+/**
+ * Removes the finished jobs that `which` selects, and lists their payloads as garbage in the same commit: whatever removes the payloads
+ * can die at any time, and goes on from the list. Says how many there were.
+ */
+export async function removeJobs({ queries }: Database, which: RawBuilder<SqlBool>): Promise<number> {
+  return await queries.transaction().execute(async (transaction) => {
+    const { rows } = await sql<Removed>`
+      delete from jobs where status in ('success', 'failed', 'cancelled') and ${which} returning payload_key, result_key
+    `.execute(transaction)
+    const keys = rows.flatMap((row) => (row.result_key === null ? [row.payload_key] : [row.payload_key, row.result_key]))
+    if (keys.length > 0) {
+      await transaction
+        .insertInto('garbage')
+        .values(keys.map((key) => ({ payload_key: key })))
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+    }
+    return rows.length
+  })
+}
+
+/**
+ * Removes jobs that are due, the oldest first: those whose own time has come, and those that finished `retentionMs` ago and have no
+ * time of their own.
+ */
+export async function removeDue(database: Database, retentionMs: number | null, limit: number): Promise<number> {
+  const { dialect } = database
+  const own = sql<SqlBool>`sequence in (
+    select jobs.sequence from jobs
+    where jobs.expires_at is not null and jobs.expires_at <= ${dialect.now}
+      and jobs.status in ('success', 'failed', 'cancelled')
+    order by jobs.expires_at limit ${limit} ${dialect.skipLocked}
+  )`
+  const removed = await removeJobs(database, own)
+  if (retentionMs === null || removed >= limit) return removed
+  const kept = sql<SqlBool>`sequence in (
+    select jobs.sequence from jobs
+    where jobs.completed_at is not null and jobs.completed_at <= ${dialect.now} - ${retentionMs / 1000}
+      and jobs.expires_at is null
+    order by jobs.completed_at limit ${limit - removed} ${dialect.skipLocked}
+  )`
+  return removed + (await removeJobs(database, kept))
+}

@@ -1,0 +1,64 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { NewJob, Submitted } from './store.ts'
+import type { Outcome } from './submit.ts'
+
+/** As many as fit well into one statement. */
+const MOST = 100
+
+interface Waiting {
+  readonly job: NewJob
+  readonly resolve: (submitted: Submitted) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Commits jobs that come at the same time together: while one group is being committed, the next one gathers. A job that comes alone
+ * waits for one turn of the event loop, in which those that were read from the network with it come too.
+ */
+export class SubmitGroups {
+  readonly #submit: (jobs: readonly NewJob[]) => Promise<readonly Outcome[]>
+  #waiting: Waiting[] = []
+  #isRunning = false
+
+  constructor(submit: (jobs: readonly NewJob[]) => Promise<readonly Outcome[]>) {
+    this.#submit = submit
+  }
+
+  async add(job: NewJob): Promise<Submitted> {
+    const { promise, resolve, reject } = Promise.withResolvers<Submitted>()
+    this.#waiting.push({ job, resolve, reject })
+    if (!this.#isRunning) void this.#run()
+    return await promise
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    await nextTurn()
+    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0, MOST))
+    this.#isRunning = false
+  }
+
+  /** A group that fails as a whole is tried one by one, so that one job's error is not another's. */
+  async #commit(group: readonly Waiting[]): Promise<void> {
+    try {
+      settle(group, await this.#submit(group.map(({ job }) => job)))
+    } catch (error) {
+      const [only, ...others] = group
+      if (others.length === 0) only?.reject(error)
+      else if (isRefused(error)) for (const one of group) await this.#commit([one])
+      else for (const { reject } of group) reject(error)
+    }
+  }
+}
+
+function settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
+  for (const [index, { resolve, reject }] of group.entries()) {
+    const outcome = outcomes[index]
+    if (outcome === undefined || outcome instanceof Error) reject(outcome)
+    else resolve(outcome)
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'store.refused'
+}
