@@ -1,5 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os'
 import process from 'node:process'
+import type { ServiceTier } from './jobs/job.ts'
+import type { KeyLimits } from './jobs/store.ts'
 import type { LogLevel, Setting, SettingName, SettingValues } from './settings.ts'
 import { SECRET_SETTINGS, SETTINGS } from './settings.ts'
 import type { DeviceChoice } from './whisper/device.ts'
@@ -10,6 +12,15 @@ export interface Config {
   /** 0: any free port. */
   readonly port: number
   readonly dataDir: string
+  /** Of PostgreSQL; null: SQLite in the data folder. */
+  readonly databaseUrl: string | null
+  /** How long finished jobs are kept; null: for ever. */
+  readonly retentionMs: number | null
+  readonly limits: KeyLimits
+  /** Of one API key, for each server; null: any number. */
+  readonly maxRequestsPerSecond: number | null
+  /** The tiers whose jobs a worker takes; null: all that the machine can serve. */
+  readonly tiers: readonly ServiceTier[] | null
   /** Engine processes that compute at the same time; with another server's engine, jobs that are there at the same time. */
   readonly workers: number
   /** Jobs of a model that run at the same time; their windows are decoded together. */
@@ -110,11 +121,16 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
   const { hubEndpoint, hubToken, hubHome, hubOffline, engineApiKey, engineModel, engineTimeoutMs, ...others } = values
-  const { threads, modelMemoryBytes, ...rest } = others
+  const { threads, modelMemoryBytes, maxQueuedJobs, maxRunningJobs, maxAudioSecondsPerDay, ...rest } = others
   const remote = { apiKey: engineApiKey, model: engineModel, timeoutMs: engineTimeoutMs }
   const cores = availableParallelism()
   return Object.freeze({
     ...rest,
+    limits: Object.freeze({
+      queuedJobs: maxQueuedJobs,
+      runningJobs: maxRunningJobs,
+      audioSecondsPerDay: maxAudioSecondsPerDay,
+    }),
     engine: Object.freeze(rest.engine.kind === 'openai' ? { ...rest.engine, ...remote } : rest.engine),
     threads: Math.min(cores, threads ?? Math.max(1, Math.floor(cores / rest.workers))),
     modelMemoryBytes: modelMemoryBytes ?? Math.floor(MODELS_SHARE * memoryBytes()),

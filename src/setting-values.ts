@@ -91,3 +91,40 @@ export function apiKey(value: string): string {
   }
   return value
 }
+
+const SECONDS: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** Milliseconds; null: off. */
+export function durationOrOff(value: string): number | null {
+  if (value === 'off') return null
+  const [, digits, unit] = /^(\d{1,9}) ?([smhd]?)$/i.exec(value) ?? []
+  const seconds = Number(digits) * (SECONDS[unit?.toLowerCase() ?? ''] ?? Number.NaN)
+  if (!(seconds >= 1)) throw new Error('off, or a time of at least a second, such as 3600, 12h or 30d')
+  return seconds * 1000
+}
+
+/** Null: off. */
+export function countOrOff(value: string): number | null {
+  if (value === 'off') return null
+  if (!/^\d{1,12}$/.test(value) || Number(value) < 1) throw new Error('off, or an integer from 1 on')
+  return Number(value)
+}
+
+/** PostgreSQL's; the rest of it is the driver's to read. */
+export function databaseUrl(value: string): string {
+  const url = URL.parse(value)
+  if (url === null || !/^postgres(?:ql)?:$/.test(url.protocol)) {
+    throw new Error('a URL of PostgreSQL, such as postgres://sotto:secret@db.example.com:5432/sotto')
+  }
+  return value
+}
+
+/** At least one of them. */
+export function someOf<Value extends string>(values: readonly Value[]): (value: string) => readonly Value[] {
+  return (value) => {
+    const items = list(value)
+    const found = values.filter((known) => items.includes(known))
+    if (found.length === 0 || found.length < new Set(items).size) throw new Error(`some of ${values.join(', ')}, separated by commas`)
+    return found
+  }
+}

@@ -1,9 +1,14 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { SERVICE_TIERS } from './jobs/job.ts'
+import type { ServiceTier } from './jobs/job.ts'
 import {
   addresses,
   apiKey,
   bytes,
+  countOrOff,
+  databaseUrl,
+  durationOrOff,
   engine,
   headerText,
   httpUrl,
@@ -11,6 +16,7 @@ import {
   list,
   onOff,
   oneOf,
+  someOf,
   text,
 } from './setting-values.ts'
 import type { EngineChoice } from './setting-values.ts'
@@ -59,6 +65,62 @@ export const SETTINGS = {
     help: 'where database, recordings and results lie',
     parse: (value: string) => resolve(value),
     fallback: () => resolve('data'),
+  },
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    flag: null,
+    takes: 'url',
+    help: 'a PostgreSQL that several servers and workers share; by default a database in the data folder',
+    parse: databaseUrl,
+    fallback: (): string | null => null,
+  },
+  retentionMs: {
+    env: 'SOTTO_RETENTION',
+    flag: 'retention',
+    takes: 'time|off',
+    help: 'how long finished jobs are kept, with their recordings and results; off: for ever',
+    parse: durationOrOff,
+    fallback: (): number | null => null,
+  },
+  maxQueuedJobs: {
+    env: 'SOTTO_MAX_QUEUED_JOBS',
+    flag: 'max-queued-jobs',
+    takes: 'number|off',
+    help: 'jobs of one API key that may wait; more are refused with 429',
+    parse: countOrOff,
+    fallback: (): number | null => null,
+  },
+  maxRunningJobs: {
+    env: 'SOTTO_MAX_RUNNING_JOBS',
+    flag: 'max-running-jobs',
+    takes: 'number|off',
+    help: 'jobs of one API key that may run at the same time; more of them wait',
+    parse: countOrOff,
+    fallback: (): number | null => null,
+  },
+  maxAudioSecondsPerDay: {
+    env: 'SOTTO_MAX_AUDIO_SECONDS_PER_DAY',
+    flag: 'max-audio-seconds-per-day',
+    takes: 'number|off',
+    help: 'seconds of audio that one API key may submit on one day of UTC; more are refused with 429',
+    parse: countOrOff,
+    fallback: (): number | null => null,
+  },
+  maxRequestsPerSecond: {
+    env: 'SOTTO_MAX_REQUESTS_PER_SECOND',
+    flag: 'max-requests-per-second',
+    takes: 'number|off',
+    help: 'requests of one API key that one server answers in a second; more are refused with 429',
+    parse: countOrOff,
+    fallback: (): number | null => null,
+  },
+  tiers: {
+    env: 'SOTTO_TIERS',
+    flag: 'tier',
+    takes: SERVICE_TIERS.join(','),
+    help: 'the tiers whose jobs a worker takes, separated by commas; by default all that the machine can serve',
+    parse: someOf(SERVICE_TIERS),
+    fallback: (): readonly ServiceTier[] | null => null,
   },
   workers: {
     env: 'SOTTO_WORKERS',
@@ -283,4 +345,9 @@ export type SettingName = keyof typeof SETTINGS
 export type SettingValues = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
 
 /** Their values are never shown. */
-export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set(['apiKey', 'hubToken', 'engineApiKey'])
+export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set([
+  'apiKey',
+  'databaseUrl',
+  'hubToken',
+  'engineApiKey',
+])

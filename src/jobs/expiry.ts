@@ -9,7 +9,8 @@ export interface Expired {
 
 const NOT_STARTED: JobError = {
   code: 'job.not_started',
-  message: 'The job did not start by the time that startBy says. Submit it again with a later one, or with a higher priority.',
+  message:
+    'The job did not start by the time that startBy says. Submit it again with a later one, or with a higher priority.',
 }
 
 /**

@@ -33,7 +33,10 @@ export async function giveBack(
   const crashed = end.cause === 'crash' ? 1 : 0
   const error = end.cause === 'stop' ? null : end.error
   const exhausted = exhaustedBy(end)
-  const notBefore = end.cause === 'stop' || end.pauseMs === undefined ? sql`cast(null as double precision)` : fromNow(dialect, end.pauseMs)
+  const notBefore =
+    end.cause === 'stop' || end.pauseMs === undefined
+      ? sql`cast(null as double precision)`
+      : fromNow(dialect, end.pauseMs)
   const status = sql`case
     when cancel_requested_at is not null then 'cancelled'
     when ${exhausted} then 'failed'

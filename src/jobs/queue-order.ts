@@ -61,3 +61,13 @@ export function queuePrefix(tier: ServiceTier, isExpress: boolean): string {
 export function queueOf(job: Placed & { readonly serviceTier: ServiceTier; readonly model: string }): string {
   return queuePrefix(job.serviceTier, job.urgent || job.audioSeconds <= EXPRESS_SECONDS) + job.model
 }
+
+/** The parts of a queue's name. */
+export function partsOfQueue(queue: string): {
+  readonly tier: string
+  readonly isExpress: boolean
+  readonly model: string
+} {
+  const [tier = '', kind, ...model] = queue.split('/')
+  return { tier, isExpress: kind === 'express', model: model.join('/') }
+}

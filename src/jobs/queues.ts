@@ -10,7 +10,10 @@ const IS_READY = sql<SqlBool>`true`
  * @param isAsked which queues count
  * @param isReady which of their jobs count
  */
-export function heads(isAsked: RawBuilder<SqlBool> = IS_READY, isReady: RawBuilder<SqlBool> = IS_READY): RawBuilder<unknown> {
+export function heads(
+  isAsked: RawBuilder<SqlBool> = IS_READY,
+  isReady: RawBuilder<SqlBool> = IS_READY,
+): RawBuilder<unknown> {
   return sql`
     queues(queue) as (
       select min(queue) from jobs where status = 'pending'

@@ -1,10 +1,7 @@
 import type { JobStore } from './store.ts'
 
 export interface ReaperOptions {
-  readonly jobs: Pick<
-    JobStore,
-    'admit' | 'reap' | 'expire' | 'garbage' | 'forgetGarbage' | 'usesPayload'
-  >
+  readonly jobs: Pick<JobStore, 'admit' | 'reap' | 'expire' | 'garbage' | 'forgetGarbage' | 'usesPayload'>
   /** Removes an object from the payload store; no error when there is none. */
   readonly removePayload: (key: string) => Promise<void>
   /** How often the process that runs a job may die before the job fails. */

@@ -16,7 +16,9 @@ export async function removeJobs({ queries }: Database, which: RawBuilder<SqlBoo
     const { rows } = await sql<Removed>`
       delete from jobs where status in ('success', 'failed', 'cancelled') and ${which} returning payload_key, result_key
     `.execute(transaction)
-    const keys = rows.flatMap((row) => (row.result_key === null ? [row.payload_key] : [row.payload_key, row.result_key]))
+    const keys = rows.flatMap((row) =>
+      row.result_key === null ? [row.payload_key] : [row.payload_key, row.result_key],
+    )
     if (keys.length > 0) {
       await transaction
         .insertInto('garbage')

@@ -3,13 +3,13 @@ import { expect } from 'vitest'
 import type { Database } from './dialect.ts'
 import type { JobStatus } from './job.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
-import type { ClaimedJob, JobStore, Lease, NewJob } from './store.ts'
+import type { ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './store.ts'
 
 export interface JobStoreFixture extends AsyncDisposable {
   readonly store: JobStore
   readonly database: Database
   /** Another store on the same database, by a connection of its own, as another process has it. */
-  readonly connect: () => Promise<JobStore>
+  readonly connect: (options?: Partial<JobStoreOptions>) => Promise<JobStore>
 }
 
 export const LIMITS = { failures: 2, crashes: 2 }

@@ -30,11 +30,7 @@ export class SqlJobStore implements JobStore {
   readonly #events: JobEventBus
   readonly #submits: SubmitGroups
 
-  constructor(
-    database: Database,
-    options: JobStoreOptions = UNLIMITED,
-    events: JobEventBus = new JobEventEmitter(),
-  ) {
+  constructor(database: Database, options: JobStoreOptions = UNLIMITED, events: JobEventBus = new JobEventEmitter()) {
     this.#database = database
     this.#options = options
     this.#events = events
@@ -141,7 +137,9 @@ export class SqlJobStore implements JobStore {
     return (await this.#giveBack(heldBy(lease), { cause: 'stop' })).length > 0
   }
 
-  async retry(...[lease, cause, error, limits, pauseMs = 0]: Parameters<JobStore['retry']>): ReturnType<JobStore['retry']> {
+  async retry(
+    ...[lease, cause, error, limits, pauseMs = 0]: Parameters<JobStore['retry']>
+  ): ReturnType<JobStore['retry']> {
     const limit = cause === 'error' ? limits.failures : limits.crashes
     const [job] = await this.#giveBack(heldBy(lease), { cause, limit, error, pauseMs })
     return job?.status ?? 'lost'

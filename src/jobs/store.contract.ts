@@ -1,9 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
+import { describeKeeping } from './keeping.contract.ts'
 import { describeJobLife } from './life.contract.ts'
 import type { Verb } from './life.contract.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
+import { describeQueue } from './queue.contract.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { JobStore } from './store.ts'
@@ -27,12 +29,18 @@ async function order(store: JobStore): Promise<readonly string[]> {
 /** The contract of `JobStore`, to be run against each of its implementations; `open` makes an empty database. */
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
   describeJobLife(name, open)
+  describeQueue(name, open)
+  describeKeeping(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {
       await using fixture = await open()
       const { store } = fixture
-      const { urgent: _, idempotency: __, ...given } = newJob({
+      const {
+        urgent: _,
+        idempotency: __,
+        ...given
+      } = newJob({
         serviceTier: 'gpuflex',
         priority: 'low',
         audioSeconds: 59.25,
@@ -163,7 +171,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   })
 
   describe(`${name}: claims`, () => {
-    test('go by the order of acceptance, whatever the tier', async () => {
+    test('of one key go by the order of acceptance, whatever the tier', async () => {
       await using fixture = await open()
       const { store } = fixture
       const ids: string[] = []

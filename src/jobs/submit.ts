@@ -91,12 +91,7 @@ async function clocks({ queries, dialect }: Database): Promise<{ readonly now: n
   return { now, virtualTime: Math.max(now, start ?? 0) }
 }
 
-async function standingOf(
-  { queries }: Database,
-  keyId: string,
-  limits: KeyLimits,
-  now: number,
-): Promise<Standing> {
+async function standingOf({ queries }: Database, keyId: string, limits: KeyLimits, now: number): Promise<Standing> {
   const { rows } = await sql<{ lane: number; rank: number }>`
     with recursive lanes(lane) as (
       select min(lane) from jobs where key_id = ${keyId} and status in ('accepted', 'pending')
@@ -251,7 +246,10 @@ async function earlier({ queries }: Database, { keyId, idempotency }: NewJob): P
     .where('idempotency_key', '=', idempotency?.key ?? null)
     .executeTakeFirst()
   if (row === undefined) {
-    return new JobStoreError('store.unavailable', 'The job with this Idempotency-Key was removed just now. Submit again.')
+    return new JobStoreError(
+      'store.unavailable',
+      'The job with this Idempotency-Key was removed just now. Submit again.',
+    )
   }
   if (row.request_hash === idempotency?.requestHash) return { job: jobOf(row), isNew: false }
   return new JobStoreError(
@@ -260,4 +258,3 @@ async function earlier({ queries }: Database, { keyId, idempotency }: NewJob): P
       'the same request.',
   )
 }
-

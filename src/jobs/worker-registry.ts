@@ -70,7 +70,9 @@ function entryOf(row: Selectable<WorkersTable>): WorkerEntry {
     models: row.models === null ? null : strings(row.models),
     slots: row.slots,
     speeds: Object.fromEntries(
-      Object.entries(parsed(row.speeds) ?? {}).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+      Object.entries(parsed(row.speeds) ?? {}).filter(
+        (entry): entry is [string, number] => typeof entry[1] === 'number',
+      ),
     ),
   }
 }

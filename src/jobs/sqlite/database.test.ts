@@ -30,7 +30,9 @@ describe('openSqlite', () => {
     await using folder = await temporaryFolder()
     await using database = await openSqlite(folder.path)
     const pragma = async (name: string) =>
-      Object.values((await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(database.queries)).rows[0] ?? {})
+      Object.values(
+        (await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(database.queries)).rows[0] ?? {},
+      )
     expect(await pragma('journal_mode')).toEqual(['wal'])
     expect(await pragma('synchronous')).toEqual([2])
     expect(await pragma('fullfsync')).toEqual([1])

@@ -9,9 +9,9 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
 import { newJob } from '../new-job.fixture.ts'
-import { SqlJobStore } from '../sql-store.ts'
+import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
 import { describeJobStore } from '../store.contract.ts'
-import type { JobStore } from '../store.ts'
+import type { JobStore, JobStoreOptions } from '../store.ts'
 
 const CHILD = join(import.meta.dirname, 'store.child.ts')
 
@@ -20,7 +20,8 @@ describeJobStore('SQLite', async () => {
   const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-jobs-')))
   const database = stack.use(await openSqlite(folder.path))
   const opened = stack.move()
-  const connect = async (): Promise<JobStore> => new SqlJobStore(opened.use(await openSqlite(folder.path)))
+  const connect = async (options: Partial<JobStoreOptions> = {}): Promise<JobStore> =>
+    new SqlJobStore(opened.use(await openSqlite(folder.path)), { ...UNLIMITED, ...options })
   return {
     store: new SqlJobStore(database),
     database,

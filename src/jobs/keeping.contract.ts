@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'vitest'
+import { newJob, submitted } from './new-job.fixture.ts'
+import { EVERY_TIER, claimed, jobIn, running } from './running-job.fixture.ts'
+import type { JobStoreFixture } from './running-job.fixture.ts'
+import type { KeyLimits, NewJob } from './store.ts'
+
+const NO_LIMITS: KeyLimits = { queuedJobs: null, runningJobs: null, audioSecondsPerDay: null }
+
+/** What is kept of submits and of runs: a part of the contract of `JobStore`. */
+export function describeKeeping(name: string, open: () => Promise<JobStoreFixture>): void {
+  describe(`${name}: idempotency`, () => {
+    const again = (given: Partial<NewJob> = {}): NewJob =>
+      newJob({ idempotency: { key: 'order-1', requestHash: 'abc' }, ...given })
+
+    test('the same key and request give the same job, one after the other and at once', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, isNew } = await store.submit(again())
+      expect(isNew).toBe(true)
+      const others = await Promise.all([store.submit(again()), (await fixture.connect()).submit(again())])
+      expect(others).toEqual([1, 2].map(() => ({ job, isNew: false })))
+      const racing = again({ idempotency: { key: 'order-2', requestHash: 'abc' } })
+      const raced = await Promise.all([1, 2, 3].map((n) => store.submit({ ...racing, id: `racing-${n}` })))
+      expect(raced.filter((submitted) => submitted.isNew)).toHaveLength(1)
+      expect(new Set(raced.map((submitted) => submitted.job.id)).size).toBe(1)
+    })
+
+    test('the same key with another request is refused', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await store.submit(again())
+      const other = again({ idempotency: { key: 'order-1', requestHash: 'def' } })
+      await expect(store.submit(other)).rejects.toMatchObject({ code: 'idempotency.mismatch', retryable: false })
+    })
+
+    test('is each API key’s own, and without a key each request is new', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await store.submit(again())
+      expect((await store.submit(again({ keyId: 'key-2' }))).isNew).toBe(true)
+      expect((await store.submit(newJob())).isNew).toBe(true)
+      expect((await store.submit(newJob())).isNew).toBe(true)
+    })
+  })
+
+  describe(`${name}: limits`, () => {
+    test('of jobs that wait', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { ...NO_LIMITS, queuedJobs: 2 } })
+      const outcomes = await Promise.allSettled([1, 2, 3].map(() => store.submit(newJob())))
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+      const error = {
+        code: 'limit.reached',
+        retryAfterSeconds: expect.any(Number),
+        message: expect.stringContaining('2 jobs'),
+      }
+      await expect(store.submit(newJob())).rejects.toMatchObject(error)
+      await store.submit(newJob({ keyId: 'key-2' }))
+      await store.admit()
+      await claimed(store)
+      await claimed(store)
+      await store.submit(newJob())
+    })
+
+    test('of seconds of audio a day, also for jobs that are gone again', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { ...NO_LIMITS, audioSecondsPerDay: 100 } })
+      const { id } = await submitted(store, { audioSeconds: 60 })
+      await store.cancel(id)
+      await store.remove(id)
+      await expect(store.submit(newJob({ audioSeconds: 41 }))).rejects.toMatchObject({ code: 'limit.reached' })
+      await store.submit(newJob({ audioSeconds: 40 }))
+      await expect(store.submit(newJob({ audioSeconds: 1 }))).rejects.toMatchObject({ code: 'limit.reached' })
+      await store.submit(newJob({ audioSeconds: 100, keyId: 'key-2' }))
+    })
+  })
+
+  describe(`${name}: windows`, () => {
+    test('are there for the next run, in order', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease } = await running(store)
+      expect(await store.windows(job.id)).toEqual([])
+      for (const [ordinal, data] of ['{"a":1}', '{"b":2}', '{"c":3}'].entries()) {
+        expect(await store.keepWindow(lease, ordinal, data, 30 * (ordinal + 1))).toBe(true)
+      }
+      expect((await store.find(job.id))?.doneSeconds).toBe(90)
+      await store.release(lease)
+      await claimed(store)
+      expect(await store.windows(job.id)).toEqual(['{"a":1}', '{"b":2}', '{"c":3}'])
+    })
+
+    test('of the same place replace each other', async () => {
+      await using fixture = await open()
+      const { job, lease } = await running(fixture.store)
+      await fixture.store.keepWindow(lease, 0, 'old', 30)
+      await fixture.store.keepWindow(lease, 0, 'new', 31)
+      expect(await fixture.store.windows(job.id)).toEqual(['new'])
+    })
+
+    test('are not kept by a worker that lost its lease', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease: lost } = await running(store, {}, 0)
+      await store.reap({ crashes: 9 })
+      await claimed(store)
+      expect(await store.keepWindow(lost, 0, 'late', 30)).toBe(false)
+      expect(await store.windows(job.id)).toEqual([])
+    })
+
+    test.each(['success', 'failed', 'cancelled'] as const)('go when the job ends as %s', async (status) => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease } = await running(store)
+      await store.keepWindow(lease, 0, 'data', 30)
+      if (status === 'success') await store.succeed(lease, 'results/1.json')
+      if (status === 'failed') await store.fail(lease, { code: 'audio.damaged', message: 'It is damaged.' })
+      if (status === 'cancelled') {
+        await store.cancel(job.id)
+        await store.settleCancelled(lease)
+      }
+      expect(await store.windows(job.id)).toEqual([])
+    })
+  })
+
+  describe(`${name}: what is to go`, () => {
+    test('a removed job’s payloads are garbage until they are forgotten', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { jobId } = await jobIn(store, 'success')
+      const payloadKey = (await store.find(jobId))?.payloadKey ?? ''
+      await store.remove(jobId)
+      expect((await store.garbage(9)).toSorted()).toEqual([payloadKey, 'results/1.json'].toSorted())
+      expect(await store.garbage(1)).toHaveLength(1)
+      await store.forgetGarbage([payloadKey])
+      expect(await store.garbage(9)).toEqual(['results/1.json'])
+    })
+
+    test('is what the retention says, but for jobs with a time of their own', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ retentionMs: 0 })
+      const due = await jobIn(store, 'success')
+      const kept = await running(store, { expiresAt: new Date(Date.now() + 3_600_000) })
+      await store.succeed(kept.lease, 'results/kept.json')
+      const unfinished = await running(store)
+      expect(await store.expire(9)).toBe(1)
+      expect(await store.find(due.jobId)).toBeUndefined()
+      expect((await store.find(kept.job.id))?.status).toBe('success')
+      expect((await store.find(unfinished.job.id))?.status).toBe('processing')
+      expect(await fixture.store.expire(9)).toBe(0)
+    })
+
+    test('goes no more than so many at a time', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ retentionMs: 0 })
+      for (let n = 0; n < 5; n++) await jobIn(store, 'failed')
+      expect([await store.expire(3), await store.expire(3), await store.expire(3)]).toEqual([3, 2, 0])
+    })
+
+    test('what has to start by now and has not fails; what runs goes on', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const startBy = new Date(Date.now() - 1000)
+      const { job } = await running(store, { startBy })
+      const late = await submitted(store, { startBy })
+      const early = await submitted(store, { startBy: new Date(Date.now() + 3_600_000) })
+      await store.admit()
+      await store.expire(9)
+      expect(await store.find(late.id)).toMatchObject({ status: 'failed', error: { code: 'job.not_started' } })
+      expect((await store.find(early.id))?.status).toBe('pending')
+      expect((await store.find(job.id))?.status).toBe('processing')
+      expect((await store.claim(EVERY_TIER))?.job.id).toBe(early.id)
+    })
+  })
+}

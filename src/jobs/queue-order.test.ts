@@ -1,0 +1,98 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { EXPRESS_SECONDS, laneOf, placeOf, queueOf } from './queue-order.ts'
+import type { Placed } from './queue-order.ts'
+
+const job = (audioSeconds: number, given: Partial<Placed> = {}): Placed => ({
+  priority: 'normal',
+  urgent: false,
+  audioSeconds,
+  ...given,
+})
+
+/** Plays submits through, all at time 0: the order in which the jobs are claimed. */
+function order(submits: readonly (readonly [key: string, Placed])[]): readonly number[] {
+  const last = new Map<string, number>()
+  const places = submits.map(([key, placed], index) => {
+    const line = `${key} ${laneOf(placed)}`
+    const { rank } = placeOf(placed, 0, last.get(line))
+    last.set(line, rank)
+    return { index, rank }
+  })
+  return places.sort((one, other) => one.rank - other.rank).map(({ index }) => index)
+}
+
+describe('the order of claiming', () => {
+  test('a voice note comes before the long files that its own key and others have submitted before', () => {
+    const long = Array.from({ length: 50 }, () => ['a', job(10_800)] as const)
+    expect(order([...long, ['a', job(10)]])[0]).toBe(50)
+    expect(order([...long, ['b', job(10)]])[0]).toBe(50)
+  })
+
+  test('keys take turns, however much one of them has submitted before', () => {
+    const submits = [
+      ...Array.from({ length: 10 }, () => ['a', job(30)] as const),
+      ['b', job(30)],
+      ['b', job(30)],
+    ] as const
+    expect(
+      order(submits)
+        .slice(0, 4)
+        .filter((index) => index >= 10),
+    ).toHaveLength(2)
+  })
+
+  test('keys share by seconds of audio, not by jobs', () => {
+    const submits = [
+      ...Array.from({ length: 20 }, () => ['short', job(1000)] as const),
+      ...Array.from({ length: 20 }, () => ['long', job(3000)] as const),
+    ]
+    const first = order(submits).slice(0, 12)
+    const seconds = (key: string) =>
+      first.reduce((sum, index) => sum + (submits[index]?.[0] === key ? (submits[index]?.[1].audioSeconds ?? 0) : 0), 0)
+    expect(Math.abs(seconds('short') - seconds('long'))).toBeLessThanOrEqual(3000)
+  })
+
+  test('of one key and length is the order of acceptance', () => {
+    expect(order([1, 2, 3].map(() => ['a', job(100)] as const))).toEqual([0, 1, 2])
+  })
+
+  test('priorities come one after the other', () => {
+    const submits = (['low', 'normal', 'high'] as const).map((priority) => ['a', job(100, { priority })] as const)
+    expect(order(submits)).toEqual([2, 1, 0])
+  })
+
+  test('what waits ages: a job of the lowest priority comes before one of the highest that is submitted much later', () => {
+    const low = placeOf(job(3600, { priority: 'low' }), 1_000_000, undefined)
+    const later = placeOf(job(10, { priority: 'high' }), 1_000_000 + 3 * 3600 + 1, undefined)
+    expect(low.rank).toBeLessThan(later.rank)
+  })
+
+  test('an urgent job comes before all others', () => {
+    expect(placeOf(job(60, { urgent: true, priority: 'low' }), 1e9, 2e9).rank).toBe(0)
+  })
+
+  test('a job never starts before the one before it in its line has ended', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 2, maxLength: 20 }),
+        (lengths) => {
+          let rank: number | undefined
+          for (const length of lengths) {
+            const placed = job(length)
+            const next = placeOf(placed, 100, rank)
+            expect(next.rank).toBeGreaterThan(rank ?? 0)
+            rank = next.rank
+          }
+        },
+      ),
+    )
+  })
+
+  test('short recordings and urgent ones have queues of their own', () => {
+    const queue = (placed: Placed) => queueOf({ ...placed, serviceTier: 'cpuflex', model: 'openai/whisper-tiny' })
+    expect(queue(job(EXPRESS_SECONDS))).toBe('cpuflex/express/openai/whisper-tiny')
+    expect(queue(job(EXPRESS_SECONDS + 1))).toBe('cpuflex/ordinary/openai/whisper-tiny')
+    expect(queue(job(1e6, { urgent: true }))).toBe('cpuflex/express/openai/whisper-tiny')
+  })
+})

@@ -1,0 +1,160 @@
+import { sql } from 'kysely'
+import type { Database } from './dialect.ts'
+import { forecast } from './forecast.ts'
+import type { ForecastJob } from './forecast.ts'
+import type { Job, ServiceTier } from './job.ts'
+import { partsOfQueue } from './queue-order.ts'
+import { heads } from './queues.ts'
+import type { WorkerEntry, WorkerRegistry } from './worker-registry.ts'
+
+/** Where an unfinished job stands. */
+export interface Standing {
+  /** 1: it is next; 0: it runs. */
+  readonly position: number
+  /** Seconds until its transcript is there; null: nobody works on such jobs, or how fast is not known yet. */
+  readonly etaSeconds: number | null
+}
+
+/** Of a queue, for those who scale the workers. */
+export interface QueueTotal {
+  readonly model: string
+  readonly serviceTier: ServiceTier
+  readonly status: 'pending' | 'processing'
+  readonly jobs: number
+  /** Seconds of audio that are still to be transcribed. */
+  readonly audioSeconds: number
+}
+
+/** What is looked at of each queue. Whoever is behind is told nothing: the forecast of a place that far back would be of no use. */
+const DEPTH = 5000
+/** Polls within this time share one look. */
+const FRESH_MS = 1000
+
+interface Entry {
+  readonly id: string
+  readonly queue: string
+  readonly rank: number
+  readonly seconds: number
+}
+
+interface Snapshot {
+  readonly takenAtMs: number
+  readonly standings: ReadonlyMap<string, Standing>
+}
+
+/** What waits and what runs, as polls and metrics see it. */
+export class QueueView {
+  readonly #database: Database
+  readonly #workers: WorkerRegistry
+  #snapshot: { readonly takenAtMs: number; readonly value: Promise<Snapshot> } | undefined
+
+  constructor(database: Database, workers: WorkerRegistry) {
+    this.#database = database
+    this.#workers = workers
+  }
+
+  /** Undefined for a job that has finished, was submitted just now, or is behind all that is looked at. */
+  async standing({ id, status }: Pick<Job, 'id' | 'status'>): Promise<Standing | undefined> {
+    if (status !== 'pending' && status !== 'processing') return undefined
+    const { standings, takenAtMs } = await this.#look()
+    const standing = standings.get(id)
+    if (standing === undefined || standing.etaSeconds === null) return standing
+    const passedSeconds = (performance.now() - takenAtMs) / 1000
+    return { ...standing, etaSeconds: Math.max(0, standing.etaSeconds - passedSeconds) }
+  }
+
+  /** Reads every waiting job's entry in an index: not for each request. */
+  async totals(): Promise<readonly QueueTotal[]> {
+    const { rows } = await sql<QueueTotal>`
+      select model, service_tier as "serviceTier", status, count(*) as jobs,
+        sum(audio_seconds - done_seconds) as "audioSeconds"
+      from jobs where status in ('pending', 'processing') group by model, service_tier, status
+    `.execute(this.#database.queries)
+    return rows
+  }
+
+  async #look(): Promise<Snapshot> {
+    const known = this.#snapshot
+    if (known !== undefined && performance.now() - known.takenAtMs < FRESH_MS) return await known.value
+    const value = this.#take()
+    this.#snapshot = { takenAtMs: performance.now(), value }
+    // A database that is away is asked again by the next poll.
+    value.catch(() => (this.#snapshot = undefined))
+    return await value
+  }
+
+  async #take(): Promise<Snapshot> {
+    const [workers, running, waiting] = await Promise.all([this.#workers.list(), this.#running(), this.#waiting()])
+    const takenAtMs = performance.now()
+    const etas = new Map<string, number>()
+    for (const group of groups(
+      workers,
+      [...running, ...waiting].map(({ queue }) => queue),
+    )) {
+      const of = (entries: readonly Entry[]): readonly ForecastJob[] =>
+        entries.flatMap((entry) => (group.queues.has(entry.queue) ? forecastJob(entry, group.workers) : []))
+      const slots = group.workers.reduce((sum, worker) => sum + worker.slots, 0)
+      const ends = forecast(of(running), of(waiting), { workers: group.workers.length, slots })
+      for (const [id, end] of ends) etas.set(id, end)
+    }
+    const standings = new Map<string, Standing>()
+    for (const { id } of running) standings.set(id, { position: 0, etaSeconds: etas.get(id) ?? null })
+    for (const [index, { id }] of waiting.entries()) {
+      standings.set(id, { position: index + 1, etaSeconds: etas.get(id) ?? null })
+    }
+    return { takenAtMs, standings }
+  }
+
+  async #running(): Promise<readonly Entry[]> {
+    const { rows } = await sql<Entry>`
+      select id, queue, rank, audio_seconds - done_seconds as seconds from jobs where status = 'processing'
+    `.execute(this.#database.queries)
+    return rows
+  }
+
+  /** Of each queue its first jobs, all in the order of claiming. */
+  async #waiting(): Promise<readonly Entry[]> {
+    const { queries } = this.#database
+    const { rows: queues } = await sql<{ queue: string }>`with recursive ${heads()} select queue from heads`.execute(
+      queries,
+    )
+    const entries = await Promise.all(
+      queues.map(async ({ queue }) => {
+        const { rows } = await sql<Entry>`
+          select id, queue, rank, audio_seconds - done_seconds as seconds from jobs
+          where status = 'pending' and queue = ${queue} order by rank, sequence limit ${DEPTH}
+        `.execute(queries)
+        return rows
+      }),
+    )
+    return entries.flat().sort((one, other) => one.rank - other.rank)
+  }
+}
+
+interface Group {
+  readonly workers: readonly WorkerEntry[]
+  readonly queues: ReadonlySet<string>
+}
+
+/** Queues that the same workers take from. */
+function groups(workers: readonly WorkerEntry[], queues: readonly string[]): readonly Group[] {
+  const found = new Map<string, { workers: readonly WorkerEntry[]; queues: Set<string> }>()
+  for (const queue of new Set(queues)) {
+    const { tier, model } = partsOfQueue(queue)
+    const takers = workers.filter(
+      ({ asked, models }) => asked.some((one) => one === tier) && (models === null || models.includes(model)),
+    )
+    const key = takers.map(({ id }) => id).join(' ')
+    const group = found.get(key) ?? { workers: takers, queues: new Set() }
+    group.queues.add(queue)
+    found.set(key, group)
+  }
+  return [...found.values()]
+}
+
+/** None when nobody knows how fast such a job goes. */
+function forecastJob({ id, queue, seconds }: Entry, workers: readonly WorkerEntry[]): readonly ForecastJob[] {
+  const { isExpress, model } = partsOfQueue(queue)
+  const speed = workers.reduce((sum, { speeds }) => sum + (speeds[model] ?? 0), 0)
+  return speed > 0 ? [{ id, work: Math.max(0, seconds) / speed, isExpress }] : []
+}

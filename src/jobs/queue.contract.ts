@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { newJob, submitted } from './new-job.fixture.ts'
+import { QueueView } from './queue-view.ts'
+import { ERROR, EVERY_TIER, LIMITS, claimed, running } from './running-job.fixture.ts'
+import type { JobStoreFixture } from './running-job.fixture.ts'
+import type { ClaimOptions, JobStore, NewJob } from './store.ts'
+import { WorkerRegistry } from './worker-registry.ts'
+
+const LONG = 10_800
+
+/** Submits, in order, and admits. */
+async function queued(store: JobStore, jobs: readonly Partial<NewJob>[]): Promise<readonly string[]> {
+  const ids: string[] = []
+  for (const job of jobs) ids.push((await submitted(store, job)).id)
+  await store.admit()
+  return ids
+}
+
+async function next(store: JobStore, options: Partial<ClaimOptions> = {}): Promise<string | undefined> {
+  return (await store.claim({ ...EVERY_TIER, ...options }))?.job.id
+}
+
+/** In which order waiting jobs are claimed: a part of the contract of `JobStore`. */
+export function describeQueue(name: string, open: () => Promise<JobStoreFixture>): void {
+  describe(`${name}: fair claims`, () => {
+    test('a voice note comes before fifty long files, whoever submitted them', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await queued(
+        store,
+        Array.from({ length: 50 }, () => ({ keyId: 'a', audioSeconds: LONG })),
+      )
+      const [own, other] = await queued(store, [
+        { keyId: 'a', audioSeconds: 10 },
+        { keyId: 'b', audioSeconds: 10 },
+      ])
+      expect([await next(store), await next(store)].sort()).toEqual([own, other].sort())
+    })
+
+    test('keys take turns, whether their jobs come one by one or all at once', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const many = Array.from({ length: 20 }, () => newJob({ keyId: 'a', audioSeconds: 100 }))
+      await Promise.all(many.map((job) => store.submit(job)))
+      await store.admit()
+      const [b] = await queued(store, [{ keyId: 'b', audioSeconds: 100 }])
+      expect([await next(store), await next(store)]).toContain(b)
+    })
+
+    test('a key that comes later begins where the others are, not before them', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await queued(
+        store,
+        Array.from({ length: 40 }, () => ({ keyId: 'a', audioSeconds: 100 })),
+      )
+      for (let n = 0; n < 20; n++) await next(store)
+      const late = await queued(
+        store,
+        Array.from({ length: 20 }, () => ({ keyId: 'b', audioSeconds: 100 })),
+      )
+      const first: (string | undefined)[] = []
+      for (let n = 0; n < 10; n++) first.push(await next(store))
+      const ofLate = first.filter((id) => late.includes(id ?? '')).length
+      expect(ofLate).toBeGreaterThanOrEqual(4)
+      expect(ofLate).toBeLessThanOrEqual(6)
+    })
+
+    test('priorities are kept', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const [low, normal, high] = await queued(store, [
+        { priority: 'low' },
+        { priority: 'normal' },
+        { priority: 'high' },
+      ])
+      expect([await next(store), await next(store), await next(store)]).toEqual([high, normal, low])
+    })
+
+    test('express claims take short recordings alone', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const [long, short] = await queued(store, [
+        { audioSeconds: LONG, priority: 'high' },
+        { audioSeconds: 10, priority: 'low' },
+      ])
+      expect(await next(store, { isExpress: true })).toBe(short)
+      expect(await next(store, { isExpress: true })).toBeUndefined()
+      expect(await next(store)).toBe(long)
+    })
+
+    test('take only the models that were asked for', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const [, other] = await queued(store, [{ model: 'openai/whisper-tiny' }, { model: 'openai/whisper-small' }])
+      expect(await next(store, { models: ['openai/whisper-medium'] })).toBeUndefined()
+      expect(await next(store, { models: [] })).toBeUndefined()
+      expect(await next(store, { models: ['openai/whisper-medium', 'openai/whisper-small'] })).toBe(other)
+    })
+
+    test('leave a key’s jobs waiting that has as many running as it may have', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { queuedJobs: null, runningJobs: 1, audioSecondsPerDay: null } })
+      const [first, second, third] = await queued(store, [{ keyId: 'a' }, { keyId: 'a' }, { keyId: 'b' }])
+      const claim = await claimed(store)
+      expect([claim.job.id, await next(store), await next(store)]).toEqual([first, third, undefined])
+      await store.succeed(claim.lease, 'results/1.json')
+      expect(await next(store)).toBe(second)
+    })
+
+    test('a job that failed waits for its pause, and the others do not', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease } = await running(store)
+      const [other] = await queued(store, [{}])
+      expect(await store.retry(lease, 'error', ERROR, LIMITS, 3_600_000)).toBe('pending')
+      expect([await next(store), await next(store)]).toEqual([other, undefined])
+      expect((await store.find(job.id))?.status).toBe('pending')
+    })
+
+    test('a job that failed is claimed again when its pause is over', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease } = await running(store)
+      await store.retry(lease, 'error', ERROR, LIMITS, 50)
+      await expect.poll(() => next(store), { interval: 10 }).toBe(job.id)
+    })
+  })
+
+  describe(`${name}: standing`, () => {
+    const worker = {
+      id: randomUUID(),
+      served: 'cpuflex',
+      asked: ['cpuflex', 'gpuflex'],
+      models: null,
+      slots: 1,
+      speeds: { 'sotto/whisper-demo': 10 },
+    } as const
+
+    test('says how many are before a job, and when its transcript will be there', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const workers = new WorkerRegistry(database)
+      await workers.announce(worker)
+      const { job } = await running(store, { audioSeconds: 1000 })
+      const [first = '', second = ''] = await queued(store, [{ audioSeconds: 100 }, { audioSeconds: 200 }])
+      const view = new QueueView(database, workers)
+      const seconds = async (id: string, status: 'pending' | 'processing') => {
+        const { position, etaSeconds } = (await view.standing({ id, status })) ?? {}
+        return [position, Math.round(etaSeconds ?? -1)]
+      }
+      expect(await seconds(job.id, 'processing')).toEqual([0, 100])
+      expect(await seconds(first, 'pending')).toEqual([1, 110])
+      expect(await seconds(second, 'pending')).toEqual([2, 130])
+      expect(await view.standing({ id: job.id, status: 'success' })).toBeUndefined()
+    })
+
+    test('counts what has been transcribed already', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const workers = new WorkerRegistry(database)
+      await workers.announce(worker)
+      const { job, lease } = await running(store, { audioSeconds: 1000 })
+      await store.keepWindow(lease, 0, '{}', 900)
+      const standing = await new QueueView(database, workers).standing(
+        job.id === '' ? job : { ...job, status: 'processing' },
+      )
+      expect(Math.round(standing?.etaSeconds ?? -1)).toBe(10)
+    })
+
+    test('has no forecast while no worker is there, or none that takes such jobs', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const workers = new WorkerRegistry(database)
+      const [id = ''] = await queued(store, [{}])
+      const standing = () => new QueueView(database, workers).standing({ id, status: 'pending' })
+      expect(await standing()).toEqual({ position: 1, etaSeconds: null })
+      await workers.announce({ ...worker, models: ['openai/whisper-tiny'] })
+      expect(await standing()).toEqual({ position: 1, etaSeconds: null })
+      await workers.announce(worker)
+      expect(await standing()).toMatchObject({ position: 1, etaSeconds: expect.any(Number) })
+      await workers.withdraw(worker.id)
+      expect(await workers.list()).toEqual([])
+    })
+
+    test('adds up what waits and what runs', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      await running(store, { audioSeconds: 50 })
+      await queued(store, [{ audioSeconds: 100 }, { audioSeconds: 200 }])
+      const totals = await new QueueView(database, new WorkerRegistry(database)).totals()
+      const of = { model: 'sotto/whisper-demo', serviceTier: 'cpuflex' }
+      expect(totals).toHaveLength(2)
+      expect(totals).toContainEqual({ ...of, status: 'pending', jobs: 2, audioSeconds: 300 })
+      expect(totals).toContainEqual({ ...of, status: 'processing', jobs: 1, audioSeconds: 50 })
+    })
+  })
+}
