@@ -17,6 +17,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'model.hub_invalid': 503,
   'payload.too_large': 413,
   'payload.interrupted': 400,
+  'payload.incomplete': 409,
   'payload.missing': 410,
   'payload.unavailable': 503,
   'store.unavailable': 503,

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtempDisposable, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtempDisposable, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join, relative } from 'node:path'
 import process from 'node:process'
@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { FolderPayloadStore } from './folder-store.ts'
 import { describePayloadStore } from './store.contract.ts'
+import type { PayloadStore } from './store.ts'
 
 const CHILD = join(import.meta.dirname, 'folder-store.child.ts')
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-payloads-'))
@@ -63,6 +64,25 @@ describe('a folder of payloads', () => {
     const store = await FolderPayloadStore.open(folder.path)
     expect(await store.size('uploads/large.wav')).toBeUndefined()
     expect((await contents(folder.path)).sort()).toEqual(['objects', 'tmp'])
+  })
+
+  test('removes what was left unfinished, as far as it is older than asked', async () => {
+    await using folder = await temporaryFolder()
+    const store = await FolderPayloadStore.open(folder.path)
+    const before = new Date(Date.now() - 60_000)
+    await writeFile(join(folder.path, 'tmp', 'old'), 'x')
+    await utimes(join(folder.path, 'tmp', 'old'), before, before)
+    await writeFile(join(folder.path, 'tmp', 'new'), 'x')
+    expect(await store.removeUnfinished(new Date(Date.now() - 30_000))).toBe(1)
+    expect(await readdir(join(folder.path, 'tmp'))).toEqual(['new'])
+    await rm(join(folder.path, 'tmp'), { recursive: true })
+    expect(await store.removeUnfinished(new Date())).toBe(0)
+  })
+
+  test('has clients upload through the API', async () => {
+    await using folder = await temporaryFolder()
+    const store: PayloadStore = await FolderPayloadStore.open(folder.path)
+    expect(await store.presignUpload('uploads/a.mp3', { expiresInSeconds: 60, parts: 2 })).toBeNull()
   })
 
   test('takes 200 MB without keeping them in memory', async () => {

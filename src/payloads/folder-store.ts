@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { makeFolder, syncFolder } from './durable-folder.ts'
 import { PayloadError } from './errors.ts'
+import { filesBelow } from './files-below.ts'
 import { checkKey } from './payload-key.ts'
 import { receive } from './receive.ts'
-import type { LocalPayload, PayloadKey, PayloadStore, WriteOptions } from './store.ts'
+import type { LocalPayload, PayloadKey, PayloadStore, StoredPayload, WriteOptions } from './store.ts'
 
 /** Payloads as files of a folder that belongs to this process alone: `objects/<key>`, and `tmp/` for what is being written. */
 export class FolderPayloadStore implements PayloadStore {
@@ -66,6 +67,19 @@ export class FolderPayloadStore implements PayloadStore {
     return file.createReadStream()
   }
 
+  async readRange(key: PayloadKey, start: number, end: number): Promise<Buffer> {
+    const { path } = await this.openLocal(key)
+    return await available(async () => {
+      const file = await open(path).catch(absent)
+      if (file === undefined) throw missing()
+      await using _ = file
+      const { size } = await file.stat()
+      const bytes = Buffer.alloc(Math.max(0, Math.min(end, size) - start))
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, start)
+      return bytes.subarray(0, bytesRead)
+    })
+  }
+
   async openLocal(key: PayloadKey, signal?: AbortSignal): Promise<LocalPayload> {
     signal?.throwIfAborted()
     if ((await this.size(key)) === undefined) throw missing()
@@ -78,6 +92,43 @@ export class FolderPayloadStore implements PayloadStore {
       await unlink(path).catch(absent)
       await syncFolder(await pruned(dirname(path), this.#objects)).catch(absent)
     })
+  }
+
+  async *list(folder: string): AsyncGenerator<StoredPayload> {
+    const files = filesBelow(this.#path(folder))
+    try {
+      for (;;) {
+        const { done, value } = await available(() => files.next())
+        if (done === true) return
+        const key = relative(this.#objects, value.path).replaceAll(sep, '/')
+        yield { key, bytes: value.bytes, modifiedAt: value.modifiedAt }
+      }
+    } finally {
+      await files.return(undefined)
+    }
+  }
+
+  async presignUpload(): Promise<null> {
+    return null
+  }
+
+  async keyOfUploadUrl(): Promise<undefined> {}
+
+  async finishUpload(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {
+    const bytes = await this.size(key)
+    return bytes === undefined ? undefined : { bytes }
+  }
+
+  async removeUnfinished(olderThan: Date): Promise<number> {
+    let removed = 0
+    await available(async () => {
+      for await (const { path, modifiedAt } of filesBelow(this.#temporary)) {
+        if (modifiedAt >= olderThan) continue
+        await rm(path, { force: true })
+        removed++
+      }
+    })
+    return removed
   }
 
   async check(signal?: AbortSignal): Promise<void> {

@@ -1,15 +1,19 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { PayloadError } from './errors.ts'
 import type { WriteOptions } from './store.ts'
 
+/** Takes bytes, such as a file; says how many of those from `offset` on it took. */
+export interface ByteSink {
+  write(chunk: Uint8Array, offset: number): Promise<{ readonly bytesWritten: number }>
+}
+
 /**
- * Writes a body to a file as it comes, one chunk in memory at a time; says how many bytes there were. Errors of the file are
- * thrown as they are.
+ * Writes a body to a file, or whatever takes bytes, as it comes, one chunk in memory at a time; says how many bytes there were.
+ * Errors of the file are thrown as they are.
  */
 export async function receive(
   body: Readable,
-  file: FileHandle,
+  file: ByteSink,
   { maxBytes = Infinity, signal }: Pick<WriteOptions, 'maxBytes' | 'signal'>,
 ): Promise<number> {
   const abort = (): void => void body.destroy()
@@ -49,7 +53,8 @@ function bytesOf(data: unknown): Uint8Array {
   throw new TypeError(`A payload consists of bytes, not of values of type ${typeof data}.`)
 }
 
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+/** Writes a whole chunk. */
+export async function writeAll(file: ByteSink, chunk: Uint8Array): Promise<void> {
   for (let written = 0; written < chunk.length;) {
     const { bytesWritten } = await file.write(chunk, written)
     written += bytesWritten

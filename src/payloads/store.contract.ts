@@ -148,6 +148,117 @@ export function describePayloadStore(name: string, open: () => Promise<PayloadSt
     })
   })
 
+  describe(`${name}: ranges`, () => {
+    test.each([
+      [0, 0],
+      [0, 1],
+      [0, 100],
+      [99, 100],
+      [10, 20],
+      [90, 200],
+      [0, 2 ** 40],
+      [100, 101],
+      [5000, 6000],
+    ])('of 100 bytes those from %d to before %d', async (start, end) => {
+      await using fixture = await open()
+      const bytes = randomBytes(100)
+      await fixture.store.write(KEY, body(bytes))
+      expect((await fixture.store.readRange(KEY, start, end)).equals(bytes.subarray(start, end))).toBe(true)
+    })
+
+    test('of nothing there is nothing', async () => {
+      await using fixture = await open()
+      await fixture.store.write(KEY, body(randomBytes(0)))
+      expect(await fixture.store.readRange(KEY, 0, 10)).toHaveLength(0)
+    })
+
+    test('of an object that is not there', async () => {
+      await using fixture = await open()
+      for (const end of [0, 10]) {
+        const read = fixture.store.readRange(KEY, 0, end)
+        await expect(read).rejects.toMatchObject({ code: 'payload.missing', retryable: false })
+      }
+    })
+  })
+
+  describe(`${name}: lists`, () => {
+    const keysOf = async (store: PayloadStore, folder: string): Promise<readonly string[]> =>
+      (await Array.fromAsync(store.list(folder))).map(({ key }) => key).sort()
+
+    test('name the objects of a folder alone, with their size and when they came', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const began = Date.now()
+      const keys = ['results/a/1.json', 'results/a/2.json', 'results/b/1.json', 'results/c.json']
+      for (const key of [...keys, 'resultsx/1', 'results-/1', 'uploads/1.mp3'])
+        await store.write(key, body(Buffer.from(key)))
+      expect(await keysOf(store, 'results')).toEqual(keys)
+      expect(await keysOf(store, 'results/a')).toEqual(['results/a/1.json', 'results/a/2.json'])
+      for await (const { key, bytes, modifiedAt } of store.list('results')) {
+        expect(bytes).toBe(key.length)
+        // Whole seconds are all that some stores tell, and clocks of file systems tick in milliseconds.
+        expect(modifiedAt.getTime()).toBeGreaterThan(began - 2000)
+        expect(modifiedAt.getTime()).toBeLessThan(Date.now() + 2000)
+      }
+    })
+
+    test('of a folder that is not there are empty', async () => {
+      await using fixture = await open()
+      expect(await keysOf(fixture.store, 'results')).toEqual([])
+    })
+
+    test('may be left before their end, and objects be removed meanwhile', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const keys = Array.from({ length: 30 }, (_, n) => `results/${n}/1.json`)
+      await Promise.all(keys.map((key) => store.write(key, body(Buffer.from(key)))))
+      for await (const { key } of store.list('results')) {
+        await store.remove(key)
+        break
+      }
+      expect(await keysOf(store, 'results')).toHaveLength(29)
+      for await (const { key } of store.list('results')) await store.remove(key)
+      expect(await fixture.leftovers()).toEqual([])
+    })
+
+    test.each(['', '/', '..', 'results/', 'results/../uploads'])('of %j are refused', async (folder) => {
+      await using fixture = await open()
+      await expect(keysOf(fixture.store, folder)).rejects.toMatchObject({ code: 'payload.invalid_key' })
+    })
+  })
+
+  describe(`${name}: uploads`, () => {
+    test('that are there are finished, as often as one asks', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      expect(await store.finishUpload(KEY)).toBeUndefined()
+      await store.write(KEY, body(randomBytes(1234)))
+      const finished = { bytes: 1234 }
+      const both = await Promise.all([store.finishUpload(KEY), store.finishUpload(KEY)])
+      expect(both).toEqual([finished, finished])
+      expect(await store.finishUpload(KEY)).toEqual(finished)
+    })
+
+    test('have their keys checked', async () => {
+      await using fixture = await open()
+      const error = { code: 'payload.invalid_key' }
+      await expect(fixture.store.finishUpload('../a')).rejects.toMatchObject(error)
+      await expect(fixture.store.readRange('../a', 0, 1)).rejects.toMatchObject(error)
+    })
+
+    test('are no URL of anything else', async () => {
+      await using fixture = await open()
+      expect(await fixture.store.keyOfUploadUrl(new URL(`https://example.com/${KEY}`))).toBeUndefined()
+    })
+
+    test('that are finished are not removed as unfinished ones', async () => {
+      await using fixture = await open()
+      await fixture.store.write(KEY, body(randomBytes(10)))
+      expect(await fixture.store.removeUnfinished(new Date(Date.now() + 60_000))).toBe(0)
+      expect(await fixture.store.size(KEY)).toBe(10)
+    })
+  })
+
   describe(`${name}: keys`, () => {
     const refused = [
       '',

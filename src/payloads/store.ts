@@ -20,6 +20,30 @@ export interface LocalPayload extends AsyncDisposable {
   readonly path: string
 }
 
+/** An object as a list tells of it. */
+export interface StoredPayload {
+  readonly key: PayloadKey
+  readonly bytes: number
+  readonly modifiedAt: Date
+}
+
+/** Where a client uploads to without the API in between. */
+export interface PresignedUpload {
+  /** Takes the whole recording by one PUT, with any or no Content-Type. */
+  readonly url: string
+  /**
+   * Takes the recording in parts instead, one PUT each, in any order and at the same time. Those that were uploaded, from the
+   * first on, make the recording; each but the last of them has 5 MiB to 5 GiB.
+   */
+  readonly parts?: readonly string[]
+}
+
+export interface PresignOptions {
+  readonly expiresInSeconds: number
+  /** How many URLs for parts are asked for, 1 to 10,000; without it there are none. */
+  readonly parts?: number
+}
+
 /** Where recordings and results lie. Memory stays flat whatever their size. Errors are `PayloadError`s. */
 export interface PayloadStore {
   /**
@@ -30,10 +54,25 @@ export interface PayloadStore {
   size(key: PayloadKey): Promise<number | undefined>
   /** `payload.missing` when there is none. */
   read(key: PayloadKey): Promise<Readable>
+  /** The bytes from `start` to before `end`; fewer where the object ends earlier. `payload.missing` when there is none. */
+  readRange(key: PayloadKey, start: number, end: number): Promise<Buffer>
   /** `payload.missing` when there is none. */
   openLocal(key: PayloadKey, signal?: AbortSignal): Promise<LocalPayload>
   /** No error when there is none. */
   remove(key: PayloadKey): Promise<void>
+  /** The objects below a folder of keys, such as `uploads`; what comes and goes meanwhile may be among them or not. */
+  list(folder: string): AsyncIterable<StoredPayload>
+  /** Null: clients upload through the API. */
+  presignUpload(key: PayloadKey, options: PresignOptions): Promise<PresignedUpload | null>
+  /** The key that a URL of `presignUpload` stands for, be it expired; undefined for any other URL, and for those of parts. */
+  keyOfUploadUrl(url: URL): Promise<PayloadKey | undefined>
+  /**
+   * What was uploaded under a key; parts are put together first. Undefined when nothing was. Doing it again, or twice at once,
+   * gives the same. `payload.incomplete` when a part is missing before others, or is too small; it can be uploaded still.
+   */
+  finishUpload(key: PayloadKey): Promise<{ readonly bytes: number } | undefined>
+  /** Removes what writes and uploads in parts left unfinished, as far as it is older; says how many there were. */
+  removeUnfinished(olderThan: Date): Promise<number>
   /** Fails unless an object can be written, read and removed. */
   check(signal?: AbortSignal): Promise<void>
 }
