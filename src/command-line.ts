@@ -2,9 +2,11 @@ import { Command, CommanderError } from 'commander'
 import type { CommandContext } from './commands/context.ts'
 import { addDeviceCommand } from './commands/device.ts'
 import { addEngineCommand } from './commands/engine.ts'
+import { addJobsCommand } from './commands/jobs.ts'
 import { addKeysCommand } from './commands/keys.ts'
+import { addMigrateCommand } from './commands/migrate.ts'
 import { addModelsCommand } from './commands/models.ts'
-import { addServeCommand } from './commands/serve.ts'
+import { addServeCommands } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
 import { ConfigError } from './config.ts'
 import type { Environment } from './config.ts'
@@ -27,7 +29,9 @@ export async function runCommandLine(
     .version(version)
     .exitOverride()
     .showHelpAfterError('(run it with --help for what it takes)')
-  addServeCommand(program, context)
+  addServeCommands(program, context)
+  addMigrateCommand(program, context)
+  addJobsCommand(program, context)
   addTranscribeCommand(program, context)
   addModelsCommand(program, context)
   addKeysCommand(program, context)

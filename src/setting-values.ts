@@ -124,7 +124,8 @@ export function someOf<Value extends string>(values: readonly Value[]): (value: 
   return (value) => {
     const items = list(value)
     const found = values.filter((known) => items.includes(known))
-    if (found.length === 0 || found.length < new Set(items).size) throw new Error(`some of ${values.join(', ')}, separated by commas`)
+    if (found.length === 0 || found.length < new Set(items).size)
+      throw new Error(`some of ${values.join(', ')}, separated by commas`)
     return found
   }
 }

@@ -345,9 +345,4 @@ export type SettingName = keyof typeof SETTINGS
 export type SettingValues = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['fallback']> }
 
 /** Their values are never shown. */
-export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set([
-  'apiKey',
-  'databaseUrl',
-  'hubToken',
-  'engineApiKey',
-])
+export const SECRET_SETTINGS: ReadonlySet<SettingName> = new Set(['apiKey', 'databaseUrl', 'hubToken', 'engineApiKey'])

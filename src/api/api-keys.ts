@@ -19,6 +19,9 @@ export interface NewApiKey extends ApiKey {
 /** `sotto_` and 24 of the 256 bits. */
 const PREFIX_LENGTH = 10
 
+/** One id, so that of servers that start at once one makes it. */
+const FIRST_ID = 'first'
+
 /** Also an owner: jobs stay reachable when the variable's secret changes. */
 const ENVIRONMENT_ID = 'environment'
 
@@ -35,13 +38,9 @@ export class ApiKeys {
 
   /** Makes a key. Its secret can't be had again. */
   async create(name: string): Promise<NewApiKey> {
-    const secret = `sotto_${randomBytes(32).toString('base64url')}`
-    const row = await this.#queries
-      .insertInto('api_keys')
-      .values({ id: randomUUID(), name, prefix: secret.slice(0, PREFIX_LENGTH), hash: hashOf(secret) })
-      .returningAll()
-      .executeTakeFirstOrThrow()
-    return { ...apiKeyOf(row), secret }
+    const key = await this.#insert(randomUUID(), name)
+    if (key === undefined) throw new Error('two keys have the same random id')
+    return key
   }
 
   /**
@@ -64,9 +63,10 @@ export class ApiKeys {
       .execute()
   }
 
-  /** Whether there is no key at all, as at the first start. */
-  async isEmpty(): Promise<boolean> {
-    return (await this.#queries.selectFrom('api_keys').select('id').limit(1).executeTakeFirst()) === undefined
+  /** Makes the first key when there is none at all, as at the first start; undefined when another server was faster. */
+  async createFirst(): Promise<NewApiKey | undefined> {
+    const any = await this.#queries.selectFrom('api_keys').select('id').limit(1).executeTakeFirst()
+    return any === undefined ? await this.#insert(FIRST_ID, 'first') : undefined
   }
 
   /** The oldest first. */
@@ -89,6 +89,18 @@ export class ApiKeys {
   async verify(secret: string): Promise<string | undefined> {
     const query = this.#queries.selectFrom('api_keys').select('id').where('hash', '=', hashOf(secret))
     return (await query.executeTakeFirst())?.id
+  }
+
+  /** Undefined when the id is taken. */
+  async #insert(id: string, name: string): Promise<NewApiKey | undefined> {
+    const secret = `sotto_${randomBytes(32).toString('base64url')}`
+    const row = await this.#queries
+      .insertInto('api_keys')
+      .values({ id, name, prefix: secret.slice(0, PREFIX_LENGTH), hash: hashOf(secret) })
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .returningAll()
+      .executeTakeFirst()
+    return row && { ...apiKeyOf(row), secret }
   }
 }
 

@@ -2,7 +2,10 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { JobStore } from '../jobs/store.ts'
 import type { Catalogue } from '../models/catalogue.ts'
 import type { PayloadStore } from '../payloads/store.ts'
+import type { QueueView } from '../jobs/queue-view.ts'
+import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import type { ApiKeys } from './api-keys.ts'
+import type { Recordings } from './recordings.ts'
 
 /** This server's engine, or another server that is called by OpenAI's API. */
 export const FRAMEWORKS = ['onnxruntime', 'openai-api'] as const
@@ -16,21 +19,30 @@ export interface ApiSettings {
   readonly pollUrlTtlSeconds: number
   /** What runs the models. */
   readonly framework: (typeof FRAMEWORKS)[number]
-  /** Whether `gpuflex` jobs can be served at all. */
-  readonly servesGpuTier: boolean
   readonly syncTimeoutMs: number
+  /** How long finished jobs are kept; null: for ever. */
+  readonly retentionMs: number | null
+  /** Of one API key; null: any number. */
+  readonly maxRequestsPerSecond: number | null
 }
 
 /** What the routes work with. */
 export interface ApiContext {
   readonly jobs: JobStore
+  readonly queue: QueueView
+  readonly workers: WorkerRegistry
   readonly payloads: PayloadStore
+  readonly recordings: Recordings
   readonly catalogue: Catalogue
   readonly models: { isPresent(id: string): Promise<boolean> }
   readonly apiKeys: ApiKeys
   readonly signingSecret: Buffer
-  /** Fails unless a worker answers. */
-  readonly checkWorker: (signal: AbortSignal) => Promise<void>
+  /** Fails unless this process's worker answers; null: it has none. */
+  readonly checkWorker: ((signal: AbortSignal) => Promise<void>) | null
+  /** Whether `gpuflex` jobs can be served at all. */
+  readonly servesGpuTier: () => Promise<boolean>
+  /** Removes the payloads of removed jobs. */
+  readonly clearGarbage: () => Promise<void>
   readonly settings: ApiSettings
   readonly logger: FastifyBaseLogger
 }

@@ -20,6 +20,7 @@ export async function handleError(
   const { status, message, headers } = answerTo(error)
   if (status >= 500) request.log.error({ err: error }, 'a request failed')
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
+  if ('retryAfterSeconds' in error) reply.header('retry-after', String(error.retryAfterSeconds))
   return await reply
     .status(status)
     .headers(headers ?? {})

@@ -21,6 +21,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'payload.missing': 410,
   'payload.unavailable': 503,
   'store.unavailable': 503,
+  'idempotency.mismatch': 422,
+  'limit.reached': 429,
   'audio.empty': 422,
   'audio.not_media': 422,
   'audio.no_audio_stream': 422,

@@ -5,7 +5,11 @@ import type { ApiContext } from './context.ts'
 /** A part that takes longer is not ready. */
 const LIMIT_MS = 5000
 
-const Parts = Type.Object({ database: Type.String(), payloads: Type.String(), worker: Type.String() })
+const Parts = Type.Object({
+  database: Type.String(),
+  payloads: Type.String(),
+  worker: Type.Optional(Type.String({ description: 'Only where the server has one of its own.' })),
+})
 const Readiness = Type.Object({ status: Type.String(), checks: Parts })
 
 /** For load balancers and supervisors; open to all. */
@@ -24,7 +28,11 @@ export function healthRoutes({ jobs, payloads, checkWorker, logger }: ApiContext
       () => ({ status: 'ok' as const }),
     )
 
-    const parts = { database: jobs.check.bind(jobs), payloads: payloads.check.bind(payloads), worker: checkWorker }
+    const parts = {
+      database: jobs.check.bind(jobs),
+      payloads: payloads.check.bind(payloads),
+      ...(checkWorker === null ? {} : { worker: checkWorker }),
+    }
     api.get(
       '/readyz',
       {

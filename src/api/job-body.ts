@@ -5,29 +5,42 @@ import type { Job } from '../jobs/job.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import { TranscriptSchema } from '../transcript/result.ts'
 import type { Transcript } from '../transcript/result.ts'
+import type { ApiContext } from './context.ts'
 import type { JobSchema } from './schemas.ts'
 
 type JobBody = Static<typeof JobSchema>
 
-/** A job as the API shows it, without its result. */
-export function jobSummary(job: Job): Omit<JobBody, 'result'> {
+/** A job as the API shows it, without its result and its place in the queue. */
+export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>): Omit<JobBody, 'result' | 'queue'> {
   return {
     id: job.id,
     model: job.model,
     status: job.status,
     serviceTier: job.serviceTier,
     servedTier: job.servedTier,
+    priority: job.priority,
+    audioSeconds: job.audioSeconds,
     acceptedAt: job.acceptedAt.toISOString(),
     startedAt: job.startedAt?.toISOString() ?? null,
     completedAt: job.completedAt?.toISOString() ?? null,
+    expiresAt: expiryOf(job, settings.retentionMs)?.toISOString() ?? null,
     ...(job.error === null ? {} : { error: job.error }),
   }
 }
 
-/** A job with its result, once there is one. */
-export async function jobBody(job: Job, payloads: PayloadStore): Promise<JobBody> {
-  const result = job.resultKey === null ? null : await readResult(job.resultKey, payloads)
-  return { ...jobSummary(job), result }
+/** A job with its place in the queue, and with its result once there is one. */
+export async function jobBody(
+  job: Job,
+  context: Pick<ApiContext, 'payloads' | 'queue' | 'settings'>,
+): Promise<JobBody> {
+  const result = job.resultKey === null ? null : await readResult(job.resultKey, context.payloads)
+  const standing = await context.queue.standing(job)
+  return { ...jobSummary(job, context), result, ...(standing === undefined ? {} : { queue: standing }) }
+}
+
+function expiryOf({ expiresAt, completedAt }: Job, retentionMs: number | null): Date | null {
+  if (expiresAt !== null || completedAt === null || retentionMs === null) return expiresAt
+  return new Date(completedAt.getTime() + retentionMs)
 }
 
 export async function readResult(key: string, payloads: PayloadStore): Promise<Transcript> {

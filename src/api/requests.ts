@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
@@ -6,13 +7,14 @@ import { authenticate, authenticateOrVerify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { jobBody, jobSummary } from './job-body.ts'
-import { JobListSchema, JobParams, JobSchema, errors } from './schemas.ts'
+import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from './schemas.ts'
+import { submittedBody } from './submissions.ts'
 
 const PAGE = 50
 
 /** Step 4: what became of a job; and cancelling, removing and listing them. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { jobs, payloads } = context
+  const { jobs, recordings } = context
 
   /** Another key's job is not told from one that does not exist. */
   const findOwn = async (id: string, keyId: string): Promise<Job> => {
@@ -35,7 +37,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       },
       async (request) => {
         const keyId = await authenticateOrVerify(request, context)
-        return await jobBody(await findOwn(request.params.id, keyId), payloads)
+        return await jobBody(await findOwn(request.params.id, keyId), context)
       },
     )
 
@@ -59,7 +61,36 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
-        return await jobBody(job, payloads)
+        return await jobBody(job, context)
+      },
+    )
+
+    api.post(
+      '/v1/async/requests/:id/retry',
+      {
+        schema: {
+          tags: ['Async API'],
+          summary: 'Submit a failed or cancelled job again',
+          description: 'Makes a new job with the same recording, model and input. The old one stays as it is.',
+          params: JobParams,
+          response: { 202: SubmittedSchema, ...errors(401, 404, 409, 429, 503) },
+        },
+      },
+      async (request, reply) => {
+        const keyId = await authenticate(request, context)
+        const job = await findOwn(request.params.id, keyId)
+        if (job.status !== 'failed' && job.status !== 'cancelled') {
+          throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
+        }
+        const recording = await recordings.find(job.payloadKey)
+        if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
+        const { keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds } = job
+        const again = await jobs.submit({
+          ...{ id: randomUUID(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
+          ...recording,
+          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
+        })
+        return await reply.status(202).send({ response: await submittedBody(again.job, request, context) })
       },
     )
 
@@ -80,7 +111,8 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         if (!isFinished(job.status)) {
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }
-        await removeJob(job, context)
+        await jobs.remove(job.id)
+        await context.clearGarbage()
         return await reply.status(204).send(null)
       },
     )
@@ -91,6 +123,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         schema: {
           tags: ['Async API'],
           summary: 'List jobs',
+          description: 'With status=failed, those that can be submitted again.',
           querystring: Type.Object({
             status: Type.Optional(Type.Enum(JOB_STATUSES)),
             before: Type.Optional(Type.String({ maxLength: 100, description: 'The `next` of the page before.' })),
@@ -101,18 +134,14 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       async (request) => {
         const keyId = await authenticate(request, context)
         const found = await jobs.list(keyId, { ...request.query, limit: PAGE })
-        return { requests: found.map(jobSummary), next: found.length < PAGE ? null : (found.at(-1)?.id ?? null) }
+        return {
+          requests: found.map((job) => jobSummary(job, context)),
+          next: found.length < PAGE ? null : (found.at(-1)?.id ?? null),
+        }
       },
     )
     done()
   }
-}
-
-/** The row goes first: what is left over by a crash behind it costs room, while a row without its result would be a lie. */
-export async function removeJob(job: Job, { jobs, payloads }: ApiContext): Promise<void> {
-  await jobs.remove(job.id)
-  if (job.resultKey !== null) await payloads.remove(job.resultKey)
-  if (!(await jobs.usesPayload(job.payloadKey))) await payloads.remove(job.payloadKey)
 }
 
 function notFound(id: string): ApiError {

@@ -1,7 +1,8 @@
 import Type from 'typebox'
-import { JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
+import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
 import { PartialWhisperInputSchema } from '../models/whisper-input.ts'
 import { TranscriptSchema } from '../transcript/result.ts'
+import { jobOptionFields } from './job-options.ts'
 
 const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
@@ -36,13 +37,17 @@ export const ModelParams = Type.Object({
 
 export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
 
+export const IdempotencyHeader = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
+})
+
 const UploadUrlField = Type.String({
   maxLength: 4096,
   description: 'The presigned URL that the recording was uploaded to.',
 })
 
 export const SubmitBody = Type.Object(
-  { URL: UploadUrlField, input: PartialWhisperInputSchema },
+  { URL: UploadUrlField, input: PartialWhisperInputSchema, ...jobOptionFields },
   { additionalProperties: false },
 )
 
@@ -63,9 +68,23 @@ const jobFields = {
   status: Type.Enum(JOB_STATUSES, { description: 'accepted → pending → processing → success, failed or cancelled' }),
   serviceTier: Type.Enum(SERVICE_TIERS, { description: 'The tier that was asked for.' }),
   servedTier: nullable(Type.Enum(SERVICE_TIERS, { description: 'The tier that ran it.' })),
+  priority: Type.Enum(JOB_PRIORITIES),
+  audioSeconds: Type.Number({
+    description: 'Length of the recording, as its headers say or as guessed from its size.',
+  }),
+  queue: Type.Optional(
+    Type.Object(
+      {
+        position: Type.Integer({ description: '1: it is next; 0: it runs.' }),
+        etaSeconds: nullable(Type.Number({ description: 'Until its transcript is there; null: not known.' })),
+      },
+      { description: 'Only while it waits or runs.' },
+    ),
+  ),
   acceptedAt: Type.String({ format: 'date-time' }),
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
+  expiresAt: time('When it is removed, with its recording and its result; null: it is kept, or has not finished.'),
   result: nullable(TranscriptSchema),
   error: Type.Optional(
     Type.Object(
@@ -80,6 +99,8 @@ export const SubmittedSchema = Type.Object({
   response: Type.Object({ ...jobFields, urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }) }),
 })
 export const JobListSchema = Type.Object({
-  requests: Type.Array(Type.Omit(JobSchema, ['result']), { description: 'The newest first, without their results.' }),
+  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
+    description: 'The newest first, without their results and places.',
+  }),
   next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),
 })

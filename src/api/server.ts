@@ -5,8 +5,10 @@ import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from './context.ts'
 import { handleError, handleNotFound } from './error-handler.ts'
 import { healthRoutes } from './health.ts'
+import { addMetrics } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { OPENAPI, UI } from './openapi.ts'
+import { addRateLimit } from './rate-limit.ts'
 import { requestRoutes } from './requests.ts'
 import { submissionRoutes } from './submissions.ts'
 import { syncRoutes } from './sync.ts'
@@ -44,6 +46,8 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
     else void parseJson(request, body.toString(), done)
   })
 
+  addMetrics(api, context)
+  if (settings.maxRequestsPerSecond !== null) await addRateLimit(api, settings.maxRequestsPerSecond)
   await api.register(swagger, OPENAPI)
   await api.register(uploadUrlRoutes(context))
   await api.register(uploadRoutes(context))

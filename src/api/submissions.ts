@@ -1,19 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import type { ServiceTier } from '../jobs/job.ts'
+import type { Static } from 'typebox'
+import type { Job, ServiceTier } from '../jobs/job.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { parseWhisperInput } from '../models/whisper-input.ts'
 import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
+import { idempotencyOf, jobOptions } from './job-options.ts'
 import { jobBody } from './job-body.ts'
-import { ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
+import { IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
 import { payloadKeyOf, pollUrl } from './urls.ts'
 
 /** Step 3: a job for a model. */
 export function submissionRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { jobs, payloads } = context
+  const { jobs, recordings } = context
   return (api, _options, done) => {
     api.post(
       '/v1/async/ent/:vendor/:version/:publisher/:model',
@@ -21,10 +23,13 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         schema: {
           tags: ['Async API'],
           summary: '3. Submit the recording to a model',
+          description:
+            'With the header Idempotency-Key, the same request sent again gives the same job instead of another one.',
+          headers: IdempotencyHeader,
           params: ModelParams,
           querystring: TierQuery,
           body: SubmitBody,
-          response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 503) },
+          response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 422, 429, 503) },
         },
         attachValidation: true,
       },
@@ -32,32 +37,45 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const keyId = await authenticate(request, context)
         const model = findModel(request.params, context)
         requireValidBut(request, '/input')
-        const serviceTier = requireTier(request.query.serviceTier, context)
+        const serviceTier = await requireTier(request.query.serviceTier, context)
         const input = parseWhisperInput(request.body.input, model)
         const payloadKey = payloadKeyOf(request.body.URL, keyId, context)
-        if ((await payloads.size(payloadKey)) === undefined) {
+        const options = jobOptions(request.body)
+        const recording = await recordings.find(payloadKey)
+        if (recording === undefined) {
           throw new ApiError(
             409,
             'Nothing has been uploaded to URL yet. PUT the recording there first, then submit it.',
           )
         }
-        const id = randomUUID()
-        const job = await jobs.submit({
-          id,
+        const { job, isNew } = await jobs.submit({
+          ...options,
+          ...recording,
+          id: randomUUID(),
           keyId,
           model: model.id,
           serviceTier,
           input,
-          payloadKey,
           maxAudioSeconds: null,
           urgent: false,
+          idempotency: idempotencyOf(request, [model.id, serviceTier, request.body]),
         })
-        const urls = { GET: pollUrl(request, id, keyId, context) }
-        return await reply.status(202).send({ response: { ...(await jobBody(job, payloads)), urls } })
+        if (!isNew) void reply.header('idempotent-replayed', 'true')
+        return await reply.status(202).send({ response: await submittedBody(job, request, context) })
       },
     )
     done()
   }
+}
+
+/** What a submit is answered with. */
+export async function submittedBody(
+  job: Job,
+  request: FastifyRequest,
+  context: ApiContext,
+): Promise<Static<typeof SubmittedSchema>['response']> {
+  const urls = { GET: pollUrl(request, job.id, job.keyId, context) }
+  return { ...(await jobBody(job, context)), urls }
 }
 
 /** @throws ApiError 404 naming what there is */
@@ -82,9 +100,9 @@ export function findModel(
 }
 
 /** @throws ApiError 503 where no worker serves the tier */
-export function requireTier(asked: ServiceTier | undefined, { settings }: ApiContext): ServiceTier {
+export async function requireTier(asked: ServiceTier | undefined, context: ApiContext): Promise<ServiceTier> {
   const tier = asked ?? 'cpuflex'
-  if (tier === 'gpuflex' && !settings.servesGpuTier) {
+  if (tier === 'gpuflex' && !(await context.servesGpuTier())) {
     throw new ApiError(503, 'No GPU serves the tier gpuflex here. Submit with serviceTier=cpuflex.')
   }
   return tier

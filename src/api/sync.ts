@@ -6,6 +6,7 @@ import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
+import type { NewJob } from '../jobs/store.ts'
 import { parseWhisperInput } from '../models/whisper-input.ts'
 import { TranscriptSchema } from '../transcript/result.ts'
 import { authenticate } from './authentication.ts'
@@ -13,7 +14,7 @@ import type { ApiContext } from './context.ts'
 import { statusOf } from './error-status.ts'
 import { ApiError } from './errors.ts'
 import { readResult } from './job-body.ts'
-import { removeJob } from './requests.ts'
+import type { Recording } from './recordings.ts'
 import { ModelParams, SyncBody, TierQuery, errors } from './schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
 import { payloadKeyOf } from './urls.ts'
@@ -23,6 +24,9 @@ const MAX_SECONDS = 60
 /** A minute of any usual format: of 96 kHz stereo in 24 bits it has 35 MB. */
 const MAX_BYTES = 64 * 2 ** 20
 const BASE64_SHARE = 4 / 3
+
+/** Its client has it then, or is gone. */
+const KEPT_MS = 600_000
 
 const ASYNC_HINT = 'Use the Async API: POST /v1/input/upload-url, PUT, POST /v1/async/ent/…, then poll.'
 
@@ -58,11 +62,11 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       async (request) => {
         const keyId = await authenticate(request, context)
         const model = findModel(request.params, context)
-        const serviceTier = requireTier(request.query.serviceTier, context)
+        const serviceTier = await requireTier(request.query.serviceTier, context)
         const { body, given } = readBody(request)
         const input = parseWhisperInput(given ?? {}, model)
-        const payloadKey = await store(body, keyId, context)
-        const job = { id: randomUUID(), keyId, model: model.id, serviceTier, input, payloadKey }
+        const recording = await store(body, keyId, context)
+        const job = { id: randomUUID(), keyId, model: model.id, serviceTier, input, ...recording }
         return { response: await run(job, request, context) }
       },
     )
@@ -89,19 +93,18 @@ function readBody(request: FastifyRequest): { readonly body: Body; readonly give
   return { body: { bytes: Readable.from([bytes]) }, given: input }
 }
 
-async function store(body: Body, keyId: string, context: ApiContext): Promise<string> {
-  const { payloads } = context
+async function store(body: Body, keyId: string, context: ApiContext): Promise<Recording> {
+  const { payloads, recordings } = context
   if ('url' in body) {
     const key = payloadKeyOf(body.url, keyId, context)
-    if ((await payloads.size(key)) === undefined) {
-      throw new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first.')
-    }
-    return key
+    const recording = await recordings.find(key)
+    if (recording !== undefined) return recording
+    throw new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first.')
   }
   const key = `uploads/${randomUUID()}.sync`
   try {
     await payloads.write(key, body.bytes, { maxBytes: MAX_BYTES })
-    return key
+    return { payloadKey: key, audioSeconds: MAX_SECONDS }
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'payload.too_large')) throw error
     throw new ApiError(413, `The recording has more than ${MAX_BYTES} bytes. ${ASYNC_HINT}`, { cause: error })
@@ -110,7 +113,7 @@ async function store(body: Body, keyId: string, context: ApiContext): Promise<st
 
 /** Runs the job while the client waits, and leaves nothing of it. */
 async function run(
-  job: Omit<Parameters<ApiContext['jobs']['submit']>[0], 'maxAudioSeconds' | 'urgent'>,
+  job: Pick<NewJob, 'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'audioSeconds'>,
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<Type.Static<typeof TranscriptSchema>> {
@@ -123,7 +126,13 @@ async function run(
   const onClose = (): void => end('gone')
   request.raw.socket.once('close', onClose)
   try {
-    await jobs.submit({ ...job, maxAudioSeconds: MAX_SECONDS, urgent: true })
+    const inTime = new Date(Date.now() + settings.syncTimeoutMs)
+    await jobs.submit({
+      ...job,
+      ...{ priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true, idempotency: null },
+      // Should this server die, nobody waits for it any more.
+      ...{ startBy: inTime, timeoutSeconds: null, expiresAt: new Date(inTime.getTime() + KEPT_MS) },
+    })
     const how = await ended
     const found = how === 'finished' ? await jobs.find(job.id) : await jobs.cancel(job.id)
     if (found?.status === 'success' && found.resultKey !== null) return await readResult(found.resultKey, payloads)
@@ -140,7 +149,9 @@ async function clear(id: string, context: ApiContext): Promise<void> {
   const { jobs, logger } = context
   const remove = async (): Promise<void> => {
     const job = await jobs.find(id)
-    if (job !== undefined && isFinished(job.status)) await removeJob(job, context)
+    if (job === undefined || !isFinished(job.status)) return
+    await jobs.remove(id)
+    await context.clearGarbage()
   }
   const subscription = jobs.on('finished', (finished) => {
     if (finished !== id) return

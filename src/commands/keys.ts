@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { ApiKeys } from '../api/api-keys.ts'
+import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config.ts'
-import { openSqlite } from '../jobs/sqlite/database.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 
@@ -11,9 +10,8 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
   const keys = program.command('keys').description('Create, list and revoke API keys.')
 
   const withKeys = async (options: Record<string, unknown>, action: (apiKeys: ApiKeys) => Promise<void>) => {
-    const { dataDir } = loadConfig(context.environment, givenFlags(options))
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
-    await using database = await openSqlite(dataDir)
+    const config = loadConfig(context.environment, givenFlags(options))
+    await using database = await openDatabase(config)
     await action(new ApiKeys(database))
   }
 

@@ -3,28 +3,59 @@ import process from 'node:process'
 import type { Command } from 'commander'
 import pino from 'pino'
 import type { Logger } from 'pino'
-import { loadConfig, unknownVariables } from '../config.ts'
+import type { App, Role } from '../app.ts'
+import { ConfigError, loadConfig, unknownVariables } from '../config.ts'
+import type { Config } from '../config.ts'
 import type { LogLevel } from '../settings.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 
-export function addServeCommand(program: Command, context: CommandContext): void {
-  const command = program.command('serve').description('Serve the API, with everything embedded.')
-  addSettings(command).action(async (options: Record<string, unknown>) => {
-    const config = loadConfig(context.environment, givenFlags(options))
-    const logger = await createLogger(config.logLevel)
-    for (const name of unknownVariables(context.environment)) {
-      logger.warn(`${name} is set, but there is no such setting; see sotto serve --help`)
-    }
-    const { startApp } = await import('../app.ts')
-    await using app = await startApp(config, logger)
-    if (app.firstKey !== null) {
-      console.log(`API key (shown this once, kept as a hash): ${app.firstKey}`)
-    }
-    console.log(`Sotto listens on ${app.url}   (reference: ${app.url}/docs, data: ${config.dataDir})`)
-    if (!context.signal.aborted) await once(context.signal, 'abort')
-    logger.info('stopping: running jobs go back to the queue')
-  })
+const ROLES: Readonly<Record<Role, string>> = {
+  serve: 'Serve the API and run the jobs, with everything embedded.',
+  api: 'Serve the API alone; workers run the jobs. Needs DATABASE_URL.',
+  worker: 'Run jobs alone, those of --tier and --models. Needs DATABASE_URL.',
+}
+
+/** `sotto serve`, and its halves. */
+export function addServeCommands(program: Command, context: CommandContext): void {
+  for (const role of Object.keys(ROLES) as Role[]) {
+    addSettings(program.command(role).description(ROLES[role])).action(async (options: Record<string, unknown>) => {
+      const config = loadConfig(context.environment, givenFlags(options))
+      if (role !== 'serve') requireShared(config, role)
+      await run(config, role, context)
+    })
+  }
+}
+
+async function run(config: Config, role: Role, { environment, signal }: CommandContext): Promise<void> {
+  const logger = await createLogger(config.logLevel)
+  for (const name of unknownVariables(environment)) {
+    logger.warn(`${name} is set, but there is no such setting; see sotto ${role} --help`)
+  }
+  const { startApp } = await import('../app.ts')
+  await using app = await startApp(config, logger, role)
+  announce(app, config)
+  if (!signal.aborted) await once(signal, 'abort')
+  logger.info('stopping: running jobs go back to the queue')
+}
+
+function announce({ url, firstKey }: App, { dataDir, databaseUrl }: Config): void {
+  if (firstKey !== null) console.log(`API key (shown this once, kept as a hash): ${firstKey}`)
+  const place = databaseUrl === null ? dataDir : new URL(databaseUrl).host
+  console.log(
+    url === null
+      ? `Sotto takes jobs   (data: ${place})`
+      : `Sotto listens on ${url}   (reference: ${url}/docs, data: ${place})`,
+  )
+}
+
+/** What one process has embedded, no other one can share. */
+function requireShared({ databaseUrl }: Config, role: Role): void {
+  if (databaseUrl === null) {
+    throw new ConfigError(
+      `DATABASE_URL is not set. sotto ${role} is one of many processes that share a PostgreSQL; sotto serve runs everything in one.`,
+    )
+  }
 }
 
 /** JSON lines to stderr; on a terminal, lines for people. */

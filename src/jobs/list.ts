@@ -8,16 +8,16 @@ import type { ListOptions } from './store.ts'
 /** A page is empty when the job that it is to follow is gone or another key's. */
 export async function list(
   queries: Database['queries'],
-  keyId: string,
+  keyId: string | null,
   { status, limit, before }: ListOptions,
 ): Promise<readonly Job[]> {
   // Written out, since only a constant lets the planner use the partial index `jobs_listed`.
-  const isListed = sql<SqlBool>`key_id = ${keyId} and urgent = 0`
+  const isListed = keyId === null ? sql<SqlBool>`urgent = 0` : sql<SqlBool>`key_id = ${keyId} and urgent = 0`
   let query = queries.selectFrom('jobs').selectAll().where(isListed)
   if (status !== undefined) query = query.where('status', '=', status)
   if (before !== undefined) {
     query = query.where('sequence', '<', (jobs) =>
-      jobs.selectFrom('jobs').select('sequence').where('id', '=', before).where('key_id', '=', keyId),
+      jobs.selectFrom('jobs').select('sequence').where('id', '=', before).where(isListed),
     )
   }
   const rows = await query.orderBy('sequence', 'desc').limit(limit).execute()

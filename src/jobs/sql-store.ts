@@ -48,7 +48,7 @@ export class SqlJobStore implements JobStore {
     return row && jobOf(row)
   }
 
-  list(keyId: string, options: ListOptions): Promise<readonly Job[]> {
+  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
     return list(this.#queries, keyId, options)
   }
 

@@ -108,8 +108,8 @@ export interface JobStore {
 
   find(id: string): Promise<Job | undefined>
 
-  /** A key's jobs, the newest first; without the urgent ones, which are gone with their connection. */
-  list(keyId: string, options: ListOptions): Promise<readonly Job[]>
+  /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
+  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>

@@ -1,16 +1,21 @@
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
-import type { JobError } from '../jobs/job.ts'
-import type { ClaimedJob, JobStore, Lease } from '../jobs/store.ts'
+import type { Job, JobError } from '../jobs/job.ts'
+import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
+import type { SpeedMeter } from './speed-meter.ts'
 import type { Transcriber } from './transcriber.ts'
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
 
-type StopReason = 'cancelled' | 'stopping' | 'lost'
+const FIRST_PAUSE_MS = 1000
+const MAX_PAUSE_MS = 60_000
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout'
 
 class Stopped extends Error {
   readonly reason: StopReason
@@ -28,6 +33,7 @@ export interface JobRunOptions {
   readonly leaseMs: number
   /** Retryable errors, and crashes of the engine, that a job may have before it fails. */
   readonly limits: { readonly failures: number; readonly crashes: number }
+  readonly speed: SpeedMeter
 }
 
 /** One claimed job, from its lease to its settling. */
@@ -49,10 +55,12 @@ export class JobRun {
     const startedMs = performance.now()
     try {
       using _ = this.#watch(stop)
+      using __ = this.#options.speed.run(this.#claimed.job.model)
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#heartbeat()
       const transcription = await this.#transcribe()
       await this.#succeed(transcription)
+      this.#options.speed.add(this.#claimed.job.model, transcription.duration)
       const seconds = (performance.now() - startedMs) / 1000
       this.#logger.info({ audioSeconds: transcription.duration, seconds }, 'job succeeded')
     } catch (error) {
@@ -73,12 +81,18 @@ export class JobRun {
     const cancellation = jobs.on('cancelRequested', (id) => {
       if (id === this.#claimed.job.id) this.#abort.abort(new Stopped('cancelled'))
     })
+    const { timeoutSeconds } = this.#claimed.job
+    const timeout =
+      timeoutSeconds === null
+        ? undefined
+        : after(timeoutSeconds * 1000, () => this.#abort.abort(new Stopped('timeout')))
     const timer = setInterval(() => {
       this.#heartbeat().catch((error: unknown) => this.#logger.warn({ err: error }, 'a heartbeat failed'))
     }, leaseMs / HEARTBEATS_PER_LEASE)
     return {
       [Symbol.dispose]: () => {
         clearInterval(timer)
+        timeout?.[Symbol.dispose]()
         cancellation[Symbol.dispose]()
         stop.removeEventListener('abort', onStop)
       },
@@ -124,7 +138,7 @@ export class JobRun {
     const { lease } = this.#claimed
     if (error instanceof Stopped) {
       this.#logger.info({ reason: error.reason }, 'job stopped')
-      await settleStopped(jobs, lease, error.reason)
+      await settleStopped(jobs, this.#claimed, error.reason)
       return
     }
     const { code, message, retryable } = describe(error)
@@ -134,12 +148,13 @@ export class JobRun {
       return
     }
     const cause = code === 'engine.crashed' ? 'crash' : 'error'
-    const became = await jobs.retry(lease, cause, { code, message }, this.#options.limits)
+    const pauseMs = pauseAfter(this.#claimed.job)
+    const became = await jobs.retry(lease, cause, { code, message }, this.#options.limits, pauseMs)
     this.#logger.error({ err: error, code, became }, 'job broke off')
   }
 }
 
-async function settleStopped(jobs: JobStore, lease: Lease, reason: StopReason): Promise<void> {
+async function settleStopped(jobs: JobStore, { job, lease }: ClaimedJob, reason: StopReason): Promise<void> {
   switch (reason) {
     case 'cancelled':
       await jobs.settleCancelled(lease)
@@ -147,8 +162,31 @@ async function settleStopped(jobs: JobStore, lease: Lease, reason: StopReason): 
     case 'stopping':
       await jobs.release(lease)
       return
+    case 'timeout':
+      await jobs.fail(lease, {
+        code: 'job.timeout',
+        message: `The job was still running after the ${job.timeoutSeconds} s that its timeout allows. Submit it again with a longer one.`,
+      })
+      return
     case 'lost':
   }
+}
+
+/** Twice as long each time, with jitter: what failed together shall not come back together. */
+function pauseAfter({ failures, crashes }: Job): number {
+  const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures + crashes))
+  return longest * (0.5 + Math.random() / 2)
+}
+
+/** A timer of any length: one of the platform's holds no more than 24 days. */
+function after(ms: number, callback: () => void): Disposable {
+  let timer: NodeJS.Timeout
+  const wait = (left: number): void => {
+    const step = Math.min(left, MAX_TIMER_MS)
+    timer = setTimeout(() => (left > step ? wait(left - step) : callback()), step)
+  }
+  wait(ms)
+  return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
 /** Each room's errors carry a code, a message for the user and whether another try may help; any other error is a bug of ours. */

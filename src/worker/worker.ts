@@ -1,33 +1,55 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { randomUUID } from 'node:crypto'
 import type { ServiceTier } from '../jobs/job.ts'
+import { Rounds } from '../jobs/rounds.ts'
 import type { ClaimedJob } from '../jobs/store.ts'
+import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import { JobRun } from './job-run.ts'
 import type { JobRunOptions } from './job-run.ts'
+import { SpeedMeter } from './speed-meter.ts'
 import { Wakeup } from './wakeup.ts'
 
-/** While the database does not answer, it is asked again this often. */
-const CLAIM_RETRY_MS = 1000
+/** What no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
+const LOOK_MS = 1000
+const ANNOUNCE_MS = 5000
 
-export interface WorkerOptions extends JobRunOptions {
-  /** Jobs that run at the same time. */
+export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
+  readonly workers: WorkerRegistry
+  /** Jobs that run at the same time; one more does if it is short. */
   readonly slots: number
   /** The tier that this worker is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
+  /** The models whose jobs it takes; null: any. */
+  readonly models: readonly string[] | null
 }
 
-/** Takes jobs as they come: admit → claim → transcribe → settle, in as many slots as it was given. */
+/** Takes jobs as they come: admit → claim → transcribe → settle, as many at the same time as it has slots. */
 export class Worker implements AsyncDisposable {
+  readonly #id = randomUUID()
   readonly #options: WorkerOptions
+  readonly #speed = new SpeedMeter()
   readonly #stop = new AbortController()
   readonly #wakeup = new Wakeup()
-  readonly #loops: readonly Promise<void>[]
-  readonly #subscription: Disposable
+  readonly #runs = new Set<Promise<void>>()
+  readonly #dispatch: Promise<void>
+  readonly #parts = new AsyncDisposableStack()
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#subscription = options.jobs.on('claimable', () => this.#wakeup.ring())
-    this.#loops = Array.from({ length: options.slots }, () => this.#loop())
+    const { jobs, logger } = options
+    this.#parts.use(jobs.on('claimable', () => this.#wakeup.ring()))
+    const looking = setInterval(() => this.#wakeup.ring(), LOOK_MS)
+    this.#parts.defer(() => clearInterval(looking))
+    this.#parts.defer(() => this.#withdraw())
+    const onError = (error: unknown): void => logger.warn({ err: error }, 'the worker could not say that it is there')
+    this.#parts.use(new Rounds({ intervalMs: ANNOUNCE_MS, run: () => this.#announce(), onError }))
+    this.#announce().catch(onError)
+    this.#dispatch = this.#loop()
+  }
+
+  /** The tiers whose jobs it takes. */
+  get asked(): readonly ServiceTier[] {
+    return this.#options.asked
   }
 
   /** Fails unless its transcriber answers. */
@@ -39,31 +61,51 @@ export class Worker implements AsyncDisposable {
   /** Gives running jobs back. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    this.#subscription[Symbol.dispose]()
-    await Promise.all(this.#loops)
+    await this.#dispatch
+    await Promise.all(this.#runs)
+    await this.#parts.disposeAsync()
   }
 
   async #loop(): Promise<void> {
-    const stop = this.#stop.signal
-    while (!stop.aborted) {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
       const moment = this.#wakeup.now()
-      const claimed = await this.#claim(stop)
-      if (claimed === undefined) await this.#wakeup.since(moment, stop)
-      else await new JobRun(this.#options, claimed).run(stop)
+      const claimed = await this.#claim()
+      if (claimed === undefined) await this.#wakeup.since(moment, signal)
+      else this.#start(claimed)
     }
   }
 
-  async #claim(stop: AbortSignal): Promise<ClaimedJob | undefined> {
-    const { jobs, asked, served, leaseMs, logger } = this.#options
-    while (!stop.aborted) {
-      try {
-        await jobs.admit()
-        return await jobs.claim({ asked, served, leaseMs })
-      } catch (error) {
-        logger.error({ err: error }, 'the jobs table does not answer the worker')
-        await delay(CLAIM_RETRY_MS, undefined, { signal: stop }).catch(() => undefined)
-      }
+  #start(claimed: ClaimedJob): void {
+    const run = new JobRun({ ...this.#options, speed: this.#speed }, claimed).run(this.#stop.signal)
+    this.#runs.add(run)
+    void run.finally(() => {
+      this.#runs.delete(run)
+      this.#wakeup.ring()
+    })
+  }
+
+  /** When all slots are taken, one more takes short recordings: a voice note does not wait until a long one has ended. */
+  async #claim(): Promise<ClaimedJob | undefined> {
+    const { jobs, slots, asked, served, models, leaseMs, logger } = this.#options
+    const isExpress = this.#runs.size >= slots
+    if (this.#runs.size > slots) return undefined
+    try {
+      await jobs.admit()
+      return await jobs.claim({ asked, served, models, leaseMs, isExpress })
+    } catch (error) {
+      logger.error({ err: error }, 'the jobs table does not answer the worker')
+      return undefined
     }
-    return undefined
+  }
+
+  async #announce(): Promise<void> {
+    const { workers, served, asked, models, slots } = this.#options
+    await workers.announce({ id: this.#id, served, asked, models, slots, speeds: this.#speed.speeds() })
+  }
+
+  /** A database that is away learns of it by the silence. */
+  async #withdraw(): Promise<void> {
+    await this.#options.workers.withdraw(this.#id).catch(() => undefined)
   }
 }

@@ -73,9 +73,12 @@ describe('the contract’s shapes', () => {
       status: expect.stringMatching(/^(accepted|pending|processing)$/),
       serviceTier: 'cpuflex',
       servedTier: null,
+      priority: 'normal',
+      audioSeconds: 3.04,
       acceptedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       startedAt: null,
       completedAt: null,
+      expiresAt: null,
       result: null,
       urls: { GET: expect.stringContaining(`${server.url}/v1/async/requests/`) },
     })
@@ -528,6 +531,7 @@ describe('around the API', () => {
         'post /v1/async/ent/{vendor}/{version}/{publisher}/{model}',
         'get /v1/async/requests/{id}',
         'post /v1/async/requests/{id}/cancel',
+        'post /v1/async/requests/{id}/retry',
         'delete /v1/async/requests/{id}',
         'get /v1/async/requests',
         'post /v1/ent/{vendor}/{version}/{publisher}/{model}',
@@ -540,7 +544,9 @@ describe('around the API', () => {
     const references = JSON.stringify(document).match(/"\$ref":"[^"]+"/g) ?? []
     expect(references).toEqual([])
     const submitRoute = document.paths['/v1/async/ent/{vendor}/{version}/{publisher}/{model}']?.['post']
-    expect(Object.keys(submitRoute?.responses ?? {})).toEqual(['202', '400', '401', '403', '404', '409', '503'])
+    expect(Object.keys(submitRoute?.responses ?? {})).toEqual([
+      ...['202', '400', '401', '403', '404', '409', '422', '429', '503'],
+    ])
     expect(JSON.stringify(submitRoute)).toContain('condition_on_previous_text')
   })
 

@@ -115,9 +115,10 @@ describe('kill -9 of the engine process', () => {
     for (const { id } of jobs) await client.waitFor(id, (job) => job.status === 'processing')
     const shared = await engineOf(server)
     process.kill(shared, 'SIGKILL')
-    await vi.waitFor(async () => expect((await server.engines()).filter((pid) => pid !== shared)).toHaveLength(2))
+    const others = async () => (await server.engines()).filter((pid) => pid !== shared)
+    await expect.poll(others, { timeout: 20_000, interval: 20 }).toHaveLength(2)
     for (const { id } of jobs) expect((await client.finish(id)).status).toBe('success')
-    await vi.waitFor(async () => expect(await server.engines()).toEqual([]))
+    await expect.poll(() => server.engines(), { timeout: 20_000 }).toEqual([])
   })
 
   test('goes with the server, however that ends', async () => {

@@ -1,0 +1,75 @@
+import type { FastifyInstance } from 'fastify'
+import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { SERVICE_TIERS } from '../jobs/job.ts'
+import type { QueueTotal } from '../jobs/queue-view.ts'
+import type { ApiContext } from './context.ts'
+
+/** Scrapes within this time share one count of the queue. */
+const FRESH_MS = 5000
+
+/** What Prometheus scrapes: requests of this server, and the queue and workers of all servers on the database. */
+export function addMetrics(api: FastifyInstance, context: Pick<ApiContext, 'queue' | 'workers'>): void {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  addRequests(api, registry)
+  addQueue(registry, context)
+  api.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
+    return await reply.type(registry.contentType).send(await registry.metrics())
+  })
+}
+
+function addRequests(api: FastifyInstance, registry: Registry): void {
+  const durations = new Histogram({
+    name: 'sotto_http_request_duration_seconds',
+    help: 'How long requests took, uploads included.',
+    labelNames: ['method', 'route', 'status'] as const,
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
+    registers: [registry],
+  })
+  api.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    durations.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
+    done()
+  })
+}
+
+function addQueue(registry: Registry, { queue, workers }: Pick<ApiContext, 'queue' | 'workers'>): void {
+  const labelNames = ['model', 'tier', 'status'] as const
+  let counted: { readonly atMs: number; readonly totals: Promise<readonly QueueTotal[]> } | undefined
+  const totals = async (): Promise<readonly QueueTotal[]> => {
+    if (counted === undefined || performance.now() - counted.atMs > FRESH_MS) {
+      counted = { atMs: performance.now(), totals: queue.totals() }
+    }
+    return await counted.totals
+  }
+  const gauge = (name: string, help: string, valueOf: (total: QueueTotal) => number): Gauge =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      async collect() {
+        this.reset()
+        for (const total of await totals()) {
+          const { model, serviceTier: tier, status } = total
+          this.set({ model, tier, status }, valueOf(total))
+        }
+      },
+    })
+  gauge('sotto_queue_jobs', 'Jobs that wait (pending) or run (processing).', ({ jobs }) => jobs)
+  gauge(
+    'sotto_queue_audio_seconds',
+    'Seconds of audio of these jobs that are still to be transcribed: what to scale workers by.',
+    ({ audioSeconds }) => audioSeconds,
+  )
+  new Gauge({
+    name: 'sotto_workers',
+    help: 'Workers that take jobs of a tier.',
+    labelNames: ['tier'] as const,
+    registers: [registry],
+    async collect() {
+      const there = await workers.list()
+      for (const tier of SERVICE_TIERS) this.set({ tier }, there.filter(({ asked }) => asked.includes(tier)).length)
+    },
+  })
+}

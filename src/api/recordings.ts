@@ -1,0 +1,39 @@
+import { extname } from 'node:path'
+import { LRUCache } from 'lru-cache'
+import { audioLength } from '../payloads/audio-length.ts'
+import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
+
+/** Recordings whose length is remembered: those that are submitted to several models, or again. */
+const REMEMBERED = 10_000
+
+export interface Recording {
+  readonly payloadKey: PayloadKey
+  /** As its headers say, or guessed from its size. */
+  readonly audioSeconds: number
+}
+
+/** Uploaded recordings, as submits see them. */
+export class Recordings {
+  readonly #payloads: PayloadStore
+  /** An object may be replaced until it is submitted, so its size is a part of what is remembered. */
+  readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED })
+
+  constructor(payloads: PayloadStore) {
+    this.#payloads = payloads
+  }
+
+  /** Undefined when nothing was uploaded there. */
+  async find(payloadKey: PayloadKey, signal?: AbortSignal): Promise<Recording | undefined> {
+    const found = await this.#payloads.finishUpload(payloadKey)
+    if (found === undefined) return undefined
+    const { bytes } = found
+    const version = `${payloadKey} ${bytes}`
+    const known = this.#lengths.get(version)
+    if (known !== undefined) return { payloadKey, audioSeconds: known }
+    const readRange = (start: number, end: number): Promise<Buffer> => this.#payloads.readRange(payloadKey, start, end)
+    const extension = extname(payloadKey).slice(1)
+    const audioSeconds = await audioLength({ bytes, extension, readRange }, signal)
+    this.#lengths.set(version, audioSeconds)
+    return { payloadKey, audioSeconds }
+  }
+}

@@ -1,0 +1,82 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import type { Database } from './jobs/dialect.ts'
+import { openSharedSecret } from './jobs/shared-secret.ts'
+import { SqlJobStore } from './jobs/sql-store.ts'
+import { lockOwner } from './jobs/sqlite/owner-lock.ts'
+import { openSqlite } from './jobs/sqlite/database.ts'
+import type { JobEventBus, JobStore } from './jobs/store.ts'
+import { FolderPayloadStore } from './payloads/folder-store.ts'
+import { openSigningSecret } from './payloads/signing-secret.ts'
+import type { PayloadStore } from './payloads/store.ts'
+
+/** What servers and workers keep everything in. Disposing it closes it. */
+export interface Backend extends AsyncDisposable {
+  readonly database: Database
+  readonly jobs: JobStore
+  readonly payloads: PayloadStore
+  readonly signingSecret: Buffer
+}
+
+/**
+ * Opens the database and the payload store that the configuration names. Embedded ones belong to this process alone: what the one before it
+ * was running goes back to the queue.
+ * @throws JobStoreError, PayloadError
+ */
+export async function openBackend(config: Config, temporaryFolder: string, logger: Logger): Promise<Backend> {
+  await using stack = new AsyncDisposableStack()
+  const { dataDir, databaseUrl } = config
+  const { database, events } = stack.use(
+    databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, logger),
+  )
+  const jobs = new SqlJobStore(database, config, events)
+  if (databaseUrl === null) {
+    const recovered = await jobs.recover()
+    if (recovered > 0) logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
+  }
+  const payloads = await openPayloads(config, temporaryFolder)
+  const signingSecret =
+    databaseUrl === null ? await openSigningSecret(dataDir) : await openSharedSecret(database, 'signing')
+  const parts = stack.move()
+  return { database, jobs, payloads, signingSecret, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** The database alone, for commands that work beside a server. */
+export async function openDatabase({ dataDir, databaseUrl }: Pick<Config, 'dataDir' | 'databaseUrl'>): Promise<Database> {
+  if (databaseUrl !== null) return await (await postgres()).openPostgresDatabase(databaseUrl)
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  return await openSqlite(dataDir)
+}
+
+/** Loaded here alone: its driver takes a moment that no embedded start shall wait for. */
+async function postgres(): Promise<typeof import('./jobs/postgres/database.ts')> {
+  return await import('./jobs/postgres/database.ts')
+}
+
+interface OpenDatabase extends AsyncDisposable {
+  readonly database: Database
+  readonly events: JobEventBus | undefined
+}
+
+async function openEmbedded(dataDir: string): Promise<OpenDatabase> {
+  await using stack = new AsyncDisposableStack()
+  stack.use(await lockOwner(dataDir))
+  const database = stack.use(await openSqlite(dataDir))
+  const parts = stack.move()
+  return { database, events: undefined, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {
+  const { openPostgresDatabase, openPostgresEvents } = await postgres()
+  await using stack = new AsyncDisposableStack()
+  const database = stack.use(await openPostgresDatabase(url))
+  const events = stack.use(await openPostgresEvents(url, database, logger))
+  const parts = stack.move()
+  return { database, events, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+async function openPayloads({ dataDir }: Config, _temporaryFolder: string): Promise<PayloadStore> {
+  return await FolderPayloadStore.open(join(dataDir, 'payloads'))
+}

@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { openDatabase } from '../backend.ts'
+import { loadConfig } from '../config.ts'
+import { JOB_STATUSES } from '../jobs/job.ts'
+import type { Job, JobStatus } from '../jobs/job.ts'
+import { SqlJobStore } from '../jobs/sql-store.ts'
+import type { CommandContext } from './context.ts'
+import { addSettings, givenFlags } from './options.ts'
+
+const LIMIT = 100
+
+/** What an administrator sees of all keys' jobs, beside a server that runs. */
+export function addJobsCommand(program: Command, context: CommandContext): void {
+  const jobs = program.command('jobs').description('List jobs, those that failed above all.')
+  addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), ['dataDir'])
+    .addOption(new Option('--status <status>', 'only those').choices(JOB_STATUSES))
+    .option('--json', 'as JSON lines')
+    .action(async (options: Record<string, unknown>) => {
+      await using database = await openDatabase(loadConfig(context.environment, givenFlags(options)))
+      const store = new SqlJobStore(database)
+      const status = JOB_STATUSES.find((known) => known === options['status'])
+      const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })
+      for (const job of found) console.log(options['json'] === true ? JSON.stringify(publicPart(job)) : lineOf(job))
+    })
+}
+
+/** Without the input, which may quote what was said. */
+function publicPart({ input: _, ...rest }: Job): Omit<Job, 'input'> {
+  return rest
+}
+
+function lineOf({ id, status, model, audioSeconds, acceptedAt, error }: Job): string {
+  const seconds = `${Math.round(audioSeconds)} s`
+  const parts = [id, padded(status), acceptedAt.toISOString(), seconds.padStart(8), model]
+  return [...parts, ...(error === null ? [] : [`${error.code}: ${error.message}`])].join('  ')
+}
+
+function padded(status: JobStatus): string {
+  return status.padEnd(Math.max(...JOB_STATUSES.map(({ length }) => length)))
+}

@@ -1,0 +1,113 @@
+import type { Logger } from 'pino'
+import type { ApiContext, ApiSettings } from './api/context.ts'
+import type { Config } from './config.ts'
+import { SERVICE_TIERS } from './jobs/job.ts'
+import type { ServiceTier } from './jobs/job.ts'
+import type { ModelCache } from './models/model-cache.ts'
+
+import type { Device } from './whisper/device.ts'
+import { MOST_SLOTS, planDevice } from './whisper/device-memory.ts'
+import type { DevicePlan } from './whisper/device-memory.ts'
+import { estimateMemory } from './whisper/model-memory.ts'
+import { findDevice } from './worker/find-device.ts'
+import { LocalTranscriber } from './worker/local-transcriber.ts'
+import type { Transcriber } from './worker/transcriber.ts'
+
+/** Something that transcribes, and what a worker with it takes. */
+export interface Engine {
+  readonly transcriber: Transcriber
+  /** Jobs that it runs at the same time. */
+  readonly slots: number
+  /** The tier that it is, and the tiers whose jobs it takes. */
+  readonly served: ServiceTier
+  readonly asked: readonly ServiceTier[]
+}
+
+interface Place {
+  readonly config: Config
+  readonly models: ModelCache
+  readonly temporaryFolder: string
+  readonly logger: Logger
+}
+
+/**
+ * What runs the jobs here: this machine's processor, beside it its GPU if there is one, or another server instead of both. None for tiers
+ * that were not asked for.
+ */
+export async function openEngines(place: Place): Promise<readonly Engine[]> {
+  const { config, logger } = place
+  const { tiers } = config
+  const engines = await allEngines(place)
+  const wanted = engines
+    .map((engine) => ({ ...engine, asked: engine.asked.filter((tier) => tiers === null || tiers.includes(tier)) }))
+    .filter(({ asked }) => asked.length > 0)
+  if (config.engine.kind === 'openai') logger.info({ server: config.engine.baseUrl }, 'another server runs the jobs')
+  return wanted
+}
+
+/** What the API tells of a server's engines. */
+export function describeEngines({ engine }: Config): Pick<ApiSettings, 'framework'> {
+  return { framework: engine.kind === 'local' ? 'onnxruntime' : 'openai-api' }
+}
+
+/** Whose weights are in place. */
+export function presenceOf({ engine }: Config, models: ModelCache): ApiContext['models'] {
+  return engine.kind === 'local' ? models : { isPresent: () => Promise.resolve(true) }
+}
+
+async function allEngines(place: Place): Promise<readonly Engine[]> {
+  const { engine, workers, device: choice, gpuFallback } = place.config
+  if (engine.kind === 'openai') {
+    // Loaded here alone: its HTTP client takes a moment that no other start shall wait for.
+    const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
+    const transcriber = new OpenAiTranscriber(engine)
+    return [{ transcriber, slots: workers, served: 'gpuflex', asked: SERVICE_TIERS }]
+  }
+  const device = await findDevice(choice)
+  if (device.name === 'cpu') return [cpuEngine(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'])]
+  place.logger.info({ device: device.name }, 'gpuflex jobs run on a device')
+  return [cpuEngine(place, ['cpuflex']), deviceEngine(place, device)]
+}
+
+/** The slot beyond the batch is for short recordings. */
+function cpuEngine({ config, models, temporaryFolder, logger }: Place, asked: readonly ServiceTier[]): Engine {
+  const { workers, threads, batch, precision, cacheDir: cacheFolder } = config
+  const places = batch + 1
+  return {
+    transcriber: new LocalTranscriber({
+      models,
+      settings: { threads, batch: places, precision, temporaryFolder, cacheFolder },
+      computing: workers,
+      ttlMs: config.modelTtlMs,
+      memoryBytes: config.modelMemoryBytes,
+      estimate: (folder) => estimateMemory(folder, { precision, slots: places }),
+      logger,
+    }),
+    slots: workers * batch,
+    served: 'cpuflex',
+    asked,
+  }
+}
+
+function deviceEngine({ config, models, temporaryFolder, logger }: Place, device: Device): Engine {
+  const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config
+  const planOf = (folder: string): Promise<DevicePlan> => planDevice(folder, { device, precision, memoryBytes })
+  return {
+    transcriber: new LocalTranscriber({
+      models,
+      settings: {
+        ...{ threads, device, deviceMemoryBytes: memoryBytes, batch: MOST_SLOTS },
+        ...{ precision, temporaryFolder, cacheFolder },
+      },
+      computing: 1,
+      ttlMs,
+      memoryBytes,
+      estimate: async (folder) => (await planOf(folder)).bytes,
+      batchOf: async (folder) => (await planOf(folder)).slots,
+      logger,
+    }),
+    slots: MOST_SLOTS - 1,
+    served: 'gpuflex',
+    asked: ['gpuflex'],
+  }
+}
