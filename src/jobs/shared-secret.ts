@@ -14,5 +14,8 @@ export async function openSharedSecret({ queries }: Database, name: string): Pro
   const row = await queries.selectFrom('secrets').select('value').where('name', '=', name).executeTakeFirst()
   const secret = Buffer.from(row?.value ?? '', 'base64')
   if (secret.length === BYTES) return secret
-  throw new JobStoreError('store.damaged', `The secret ${name} in the database has ${secret.length} bytes instead of ${BYTES}.`)
+  throw new JobStoreError(
+    'store.damaged',
+    `The secret ${name} in the database has ${secret.length} bytes instead of ${BYTES}.`,
+  )
 }

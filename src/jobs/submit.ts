@@ -57,10 +57,7 @@ export async function submitAll(
   limits: KeyLimits,
 ): Promise<readonly Outcome[]> {
   const { now, virtualTime } = await clocks(database)
-  const standings = new Map<string, Standing>()
-  for (const keyId of new Set(jobs.map((job) => job.keyId))) {
-    standings.set(keyId, await standingOf(database, keyId, limits, now))
-  }
+  const standings = await standingsOf(database, jobs, limits, now)
   const rows: NewRow[] = []
   const refused = new Map<NewJob, LimitError>()
   for (const job of jobs) {
@@ -91,24 +88,46 @@ async function clocks({ queries, dialect }: Database): Promise<{ readonly now: n
   return { now, virtualTime: Math.max(now, start ?? 0) }
 }
 
-async function standingOf({ queries }: Database, keyId: string, limits: KeyLimits, now: number): Promise<Standing> {
-  const { rows } = await sql<{ lane: number; rank: number }>`
-    with recursive lanes(lane) as (
-      select min(lane) from jobs where key_id = ${keyId} and status in ('accepted', 'pending')
-      union all
-      select (select min(lane) from jobs where key_id = ${keyId} and status in ('accepted', 'pending') and lane > lanes.lane)
-      from lanes where lane is not null
-    )
-    select lane, (
-      select max(rank) from jobs where key_id = ${keyId} and status in ('accepted', 'pending') and jobs.lane = lanes.lane
-    ) as rank
-    from lanes where lane is not null
-  `.execute(queries)
-  return {
-    lastRanks: new Map(rows.map(({ lane, rank }) => [lane, rank])),
-    queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
-    audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
+/** Of each key that has a job among these. */
+async function standingsOf(
+  database: Database,
+  jobs: readonly NewJob[],
+  limits: KeyLimits,
+  now: number,
+): Promise<ReadonlyMap<string, Standing>> {
+  const { queries } = database
+  const standings = new Map<string, Standing>()
+  for (const keyId of new Set(jobs.map((job) => job.keyId))) {
+    standings.set(keyId, {
+      lastRanks: new Map(),
+      queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
+      audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
+    })
   }
+  for (const { key_id: keyId, lane, rank } of await lastRanks(database, jobs)) {
+    if (rank !== null) standings.get(keyId)?.lastRanks.set(lane, rank)
+  }
+  return standings
+}
+
+interface LastRank {
+  readonly key_id: string
+  readonly lane: number
+  readonly rank: number | null
+}
+
+/** Of the lines that these jobs are to stand in. */
+async function lastRanks({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
+  const lines = new Map(jobs.map((job) => [`${job.keyId} ${laneOf(job)}`, { key_id: job.keyId, lane: laneOf(job) }]))
+  const given = dialect.rows(JSON.stringify([...lines.values()]), { key_id: 'text', lane: 'int4' })
+  const { rows } = await sql<LastRank>`
+    select given.key_id, given.lane, (
+      select max(jobs.rank) from jobs
+      where jobs.key_id = given.key_id and jobs.lane = given.lane and jobs.status in ('accepted', 'pending')
+    ) as rank
+    from ${given}
+  `.execute(queries)
+  return rows
 }
 
 /** Counts no further than it has to. */
