@@ -17,7 +17,7 @@ import type { Identity } from './postgres-binaries.ts'
 export { NEEDS_POSTGRES, hasPostgres } from './postgres-binaries.ts'
 
 export interface PostgresOptions {
-  /** Whether commits reach the disk, as in production; false is faster. Default: true. */
+  /** Whether commits reach the disk, as in production; false is faster and survives `kill` all the same. Default: true. */
   readonly fsync?: boolean
   /** Default: 200. */
   readonly maxConnections?: number
@@ -204,7 +204,6 @@ function settingsOf({ fsync = true, maxConnections = 200, settings = {} }: Postg
     max_connections: String(maxConnections),
     fsync: switched,
     full_page_writes: switched,
-    synchronous_commit: switched,
     ...settings,
   }
 }
