@@ -1,0 +1,64 @@
+import { sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../../test/support/postgres.ts'
+import type { Postgres } from '../../../test/support/postgres.ts'
+import type { Database } from '../dialect.ts'
+import { newJob } from '../new-job.fixture.ts'
+import { EVERY_TIER } from '../running-job.fixture.ts'
+import type { JobStoreFixture } from '../running-job.fixture.ts'
+import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
+import { describeJobStore } from '../store.contract.ts'
+import type { JobStore, JobStoreOptions } from '../store.ts'
+import { openPostgresDatabase } from './database.ts'
+
+describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
+  let postgres: Postgres
+  let url: string
+  let database: Database
+  const stack = new AsyncDisposableStack()
+  beforeAll(async () => {
+    postgres = stack.use(await startPostgres({ fsync: false }))
+    url = await postgres.createDatabase()
+    database = stack.use(await openPostgresDatabase(url))
+  })
+  afterAll(() => stack.disposeAsync())
+
+  /** An empty database: a new one for each test would take a minute more. */
+  const open = async (): Promise<JobStoreFixture> => {
+    await sql`
+      truncate jobs, job_windows, audio_usage, workers, garbage, api_keys, secrets, write_checks restart identity
+    `.execute(database.queries)
+    const connect = async (options: Partial<JobStoreOptions> = {}): Promise<JobStore> =>
+      new SqlJobStore(database, { ...UNLIMITED, ...options })
+    return { store: new SqlJobStore(database), database, connect, [Symbol.asyncDispose]: async () => undefined }
+  }
+  describeJobStore('PostgreSQL', open)
+
+  test('many servers that submit, admit and claim at the same time: each job is claimed once, and none is lost', async () => {
+    await using fixture = await open()
+    await using stacked = new AsyncDisposableStack()
+    const stores: SqlJobStore[] = []
+    for (let n = 0; n < 4; n++) stores.push(new SqlJobStore(stacked.use(await openPostgresDatabase(url))))
+    const ids = new Set<string>()
+    const claimed: string[] = []
+    let isDone = false
+    const submitters = stores.map(async (store) => {
+      for (let n = 0; n < 50; n++) ids.add((await store.submit(newJob({ keyId: `key-${n % 7}` }))).job.id)
+    })
+    const claimers = stores.map(async (store) => {
+      for (;;) {
+        const isLast = isDone
+        await store.admit()
+        const claim = await store.claim(EVERY_TIER)
+        if (claim !== undefined) claimed.push(claim.job.id)
+        else if (isLast) return
+      }
+    })
+    await Promise.all(submitters)
+    isDone = true
+    await Promise.all(claimers)
+    // Of two that want the last job at the same time, one may go away with nothing.
+    for (let claim; (claim = await fixture.store.claim(EVERY_TIER)) !== undefined;) claimed.push(claim.job.id)
+    expect(claimed.toSorted()).toEqual([...ids].toSorted())
+  })
+})
