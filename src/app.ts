@@ -49,7 +49,8 @@ export async function startApp(config: Config, logger: Logger, role: Role): Prom
   const backend = stack.use(await openBackend(config, temporaryFolder, logger))
   startHousekeeping(backend, config, logger, stack)
   const workers = role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role }, stack)
-  const opened = role === 'worker' ? { url: null, firstKey: null } : await startApi(backend, { config, logger, workers }, stack)
+  const opened =
+    role === 'worker' ? { url: null, firstKey: null } : await startApi(backend, { config, logger, workers }, stack)
   const parts = stack.move()
   return { ...opened, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
@@ -116,7 +117,11 @@ function withoutRevision(model: string): string {
 
 async function startApi(
   { database, jobs, payloads, signingSecret }: Backend,
-  { config, logger, workers }: { readonly config: Config; readonly logger: Logger; readonly workers: readonly Worker[] },
+  {
+    config,
+    logger,
+    workers,
+  }: { readonly config: Config; readonly logger: Logger; readonly workers: readonly Worker[] },
   stack: AsyncDisposableStack,
 ): Promise<{ readonly url: string; readonly firstKey: string | null }> {
   const apiKeys = new ApiKeys(database)

@@ -34,7 +34,8 @@ export async function openBackend(config: Config, temporaryFolder: string, logge
   const jobs = new SqlJobStore(database, config, events)
   if (databaseUrl === null) {
     const recovered = await jobs.recover()
-    if (recovered > 0) logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
+    if (recovered > 0)
+      logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
   }
   const payloads = await openPayloads(config, temporaryFolder)
   const signingSecret =
@@ -44,7 +45,10 @@ export async function openBackend(config: Config, temporaryFolder: string, logge
 }
 
 /** The database alone, for commands that work beside a server. */
-export async function openDatabase({ dataDir, databaseUrl }: Pick<Config, 'dataDir' | 'databaseUrl'>): Promise<Database> {
+export async function openDatabase({
+  dataDir,
+  databaseUrl,
+}: Pick<Config, 'dataDir' | 'databaseUrl'>): Promise<Database> {
   if (databaseUrl !== null) return await (await postgres()).openPostgresDatabase(databaseUrl)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   return await openSqlite(dataDir)

@@ -26,7 +26,10 @@ afterAll(async () => {
   await folder[Symbol.asyncDispose]()
 })
 
-async function submit(body: Readonly<Record<string, unknown>>, headers: Record<string, string> = {}): Promise<Response> {
+async function submit(
+  body: Readonly<Record<string, unknown>>,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const { body: json, headers: type } = jsonBody({ URL: url, input: {}, ...body })
   return await client.fetch(SUBMIT, { method: 'POST', body: json, headers: { ...type, ...headers } })
 }
@@ -57,7 +60,10 @@ describe('Idempotency-Key', () => {
     const headers = { 'idempotency-key': 'order-2' }
     await submit({ input: { language: 'en' } }, headers)
     const answer = await submit({ input: { language: 'de' } }, headers)
-    expect([answer.status, await refusal(answer)]).toEqual([422, { code: 422, message: expect.stringContaining('new key') }])
+    expect([answer.status, await refusal(answer)]).toEqual([
+      422,
+      { code: 422, message: expect.stringContaining('new key') },
+    ])
   })
 
   test('has to be a header that can be kept', async () => {
@@ -153,7 +159,10 @@ describe('limits', () => {
     const refused = answers.filter(({ status }) => status === 429)
     expect(refused.length).toBeGreaterThanOrEqual(2)
     expect(refused[0]?.headers.get('retry-after')).toBe('1')
-    expect(await refusal(refused[0] as Response)).toMatchObject({ code: 429, message: expect.stringContaining('5 requests') })
+    expect(await refusal(refused[0] as Response)).toMatchObject({
+      code: 429,
+      message: expect.stringContaining('5 requests'),
+    })
     await expect.poll(async () => (await user.fetch('/v1/models')).status, { timeout: 5000 }).toBe(200)
     expect((await fetch(`${limited.url}/healthz`)).status).toBe(200)
   })

@@ -13,19 +13,22 @@ const PROGRAM = join(PROJECT, 'bin/sotto.js')
 /** What a test's process inherits, less whatever would change Sotto's settings. */
 function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(SOTTO_|HF_|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
+    ([name]) => !/^(SOTTO_|HF_|AWS_|DATABASE_URL$|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
   )
   return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', ...extra }
 }
 
 export interface ServerOptions {
   readonly dataDir: string
+  /** `sotto serve` unless it is said. */
+  readonly role?: 'serve' | 'api' | 'worker'
   readonly arguments?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
 }
 
-/** The real program, `sotto serve`, in a process of its own on a free port. Disposing it kills it. */
+/** The real program in a process of its own, on a free port unless it is a worker. Disposing it kills it. */
 export class Server implements AsyncDisposable {
+  /** Empty for a worker. */
   readonly url: string
   /** The key that the first start made; undefined on later starts. */
   readonly newKey: string | undefined
@@ -40,7 +43,8 @@ export class Server implements AsyncDisposable {
   }
 
   static async start(options: ServerOptions): Promise<Server> {
-    const args = ['serve', '--port', '0', '--data-dir', options.dataDir, ...(options.arguments ?? [])]
+    const { role = 'serve' } = options
+    const args = [role, '--port', '0', '--data-dir', options.dataDir, ...(options.arguments ?? [])]
     const child = spawn(process.execPath, [PROGRAM, ...args], {
       cwd: options.dataDir,
       env: cleanEnvironment(options.environment ?? {}),
@@ -53,11 +57,11 @@ export class Server implements AsyncDisposable {
     createInterface(child.stdout).on('line', (line) => {
       output.push(`${line}\n`)
       key ??= /\bsotto_[\w-]{20,}/.exec(line)?.[0]
-      const url = /listens on (http:\/\/\S+)/.exec(line)?.[1]
+      const url = /takes jobs/.test(line) ? '' : /listens on (http:\/\/\S+)/.exec(line)?.[1]
       if (url !== undefined) started({ url, key })
     })
     child.on('exit', (code, signal) => {
-      reject(new Error(`sotto serve ended with ${signal ?? code} before it listened:\n${output.join('')}`))
+      reject(new Error(`sotto ${role} ended with ${signal ?? code} before it listened:\n${output.join('')}`))
     })
     const { url, key: newKey } = await promise
     return new Server(child, url, newKey, output)
