@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { ApiKeys } from './api/api-keys.ts'
 import { Recordings } from './api/recordings.ts'
+import { Results } from './api/results.ts'
 import { buildApi } from './api/server.ts'
 import { openBackend } from './backend.ts'
 import type { Backend } from './backend.ts'
@@ -134,6 +135,7 @@ async function startApi(
     queue: new QueueView(database, registry),
     workers: registry,
     recordings: new Recordings(payloads),
+    results: new Results(payloads),
     models: presenceOf(config, new ModelCache({ ...config.hub, catalogue })),
     checkWorker:
       workers.length === 0

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import type { Database } from '../jobs/dialect.ts'
 import { dateOf } from '../jobs/job-row.ts'
@@ -30,10 +30,13 @@ const ENVIRONMENT_ID = 'environment'
  * request on. Secrets have 256 random bits, so a plain hash is enough to keep them by.
  */
 export class ApiKeys {
-  readonly #queries: Database['queries']
+  readonly #database: Database
+  /** Ids of valid secrets by their hashes, as far as they were asked for since `#version`. */
+  readonly #known = new Map<string, string>()
+  #version = Number.NaN
 
-  constructor({ queries }: Database) {
-    this.#queries = queries
+  constructor(database: Database) {
+    this.#database = database
   }
 
   /** Makes a key. Its secret can't be had again. */
@@ -48,6 +51,7 @@ export class ApiKeys {
    * made key's already stays that key's.
    */
   async setEnvironmentKey(secret: string | null): Promise<void> {
+    this.#known.clear()
     const former = this.#queries.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID)
     if (secret === null) {
       await former.execute()
@@ -78,6 +82,7 @@ export class ApiKeys {
   /** False when there is no such key. */
   async revoke(id: string): Promise<boolean> {
     const result = await this.#queries.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
+    this.#known.clear()
     return result.numDeletedRows > 0n
   }
 
@@ -87,8 +92,25 @@ export class ApiKeys {
    * bits cannot be found; one that a person chose has to be long for other reasons already.
    */
   async verify(secret: string): Promise<string | undefined> {
-    const query = this.#queries.selectFrom('api_keys').select('id').where('hash', '=', hashOf(secret))
-    return (await query.executeTakeFirst())?.id
+    const secretHash = hashOf(secret)
+    const version = this.#database.version()
+    if (version !== this.#version) {
+      this.#known.clear()
+      this.#version = version
+    }
+    const known = this.#known.get(secretHash)
+    if (known !== undefined) return known
+    const row = await this.#queries
+      .selectFrom('api_keys')
+      .select('id')
+      .where('hash', '=', secretHash)
+      .executeTakeFirst()
+    if (row !== undefined && this.#version === version) this.#known.set(secretHash, row.id)
+    return row?.id
+  }
+
+  get #queries(): Database['queries'] {
+    return this.#database.queries
   }
 
   /** Undefined when the id is taken. */
@@ -109,5 +131,5 @@ function apiKeyOf(row: Selectable<ApiKeysTable>): ApiKey {
 }
 
 function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return hash('sha256', secret)
 }

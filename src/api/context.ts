@@ -6,6 +6,7 @@ import type { QueueView } from '../jobs/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import type { ApiKeys } from './api-keys.ts'
 import type { Recordings } from './recordings.ts'
+import type { Results } from './results.ts'
 
 /** This server's engine, or another server that is called by OpenAI's API. */
 export const FRAMEWORKS = ['onnxruntime', 'openai-api'] as const
@@ -33,6 +34,7 @@ export interface ApiContext {
   readonly workers: WorkerRegistry
   readonly payloads: PayloadStore
   readonly recordings: Recordings
+  readonly results: Results
   readonly catalogue: Catalogue
   readonly models: { isPresent(id: string): Promise<boolean> }
   readonly apiKeys: ApiKeys

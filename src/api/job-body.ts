@@ -1,10 +1,5 @@
-import { text } from 'node:stream/consumers'
 import type { Static } from 'typebox'
-import { Check } from 'typebox/value'
 import type { Job } from '../jobs/job.ts'
-import type { PayloadStore } from '../payloads/store.ts'
-import { TranscriptSchema } from '../transcript/result.ts'
-import type { Transcript } from '../transcript/result.ts'
 import type { ApiContext } from './context.ts'
 import type { JobSchema } from './schemas.ts'
 
@@ -29,11 +24,8 @@ export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>)
 }
 
 /** A job with its place in the queue, and with its result once there is one. */
-export async function jobBody(
-  job: Job,
-  context: Pick<ApiContext, 'payloads' | 'queue' | 'settings'>,
-): Promise<JobBody> {
-  const result = job.resultKey === null ? null : await readResult(job.resultKey, context.payloads)
+export async function jobBody(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Promise<JobBody> {
+  const result = job.resultKey === null ? null : await context.results.read(job.resultKey)
   const standing = await context.queue.standing(job)
   return { ...jobSummary(job, context), result, ...(standing === undefined ? {} : { queue: standing }) }
 }
@@ -41,10 +33,4 @@ export async function jobBody(
 function expiryOf({ expiresAt, completedAt }: Job, retentionMs: number | null): Date | null {
   if (expiresAt !== null || completedAt === null || retentionMs === null) return expiresAt
   return new Date(completedAt.getTime() + retentionMs)
-}
-
-export async function readResult(key: string, payloads: PayloadStore): Promise<Transcript> {
-  const result: unknown = JSON.parse(await text(await payloads.read(key)))
-  if (!Check(TranscriptSchema, result)) throw new Error(`the stored result ${key} is no transcript`)
-  return result
 }

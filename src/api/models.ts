@@ -8,10 +8,10 @@ import { authenticate } from './authentication.ts'
 import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
+import { nullable } from './nullable.ts'
 import { errors } from './schemas.ts'
 import { baseUrl } from './urls.ts'
 
-const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 const TierUrls = Type.Object({ cpuflex: Type.String(), gpuflex: Type.String() })
 
 const ParameterSchema = Type.Object({

@@ -3,8 +3,7 @@ import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
 import { PartialWhisperInputSchema } from '../models/whisper-input.ts'
 import { TranscriptSchema } from '../transcript/result.ts'
 import { jobOptionFields } from './job-options.ts'
-
-const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+import { nullable } from './nullable.ts'
 
 export const ErrorSchema = Type.Object(
   {

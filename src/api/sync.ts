@@ -13,7 +13,6 @@ import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { statusOf } from './error-status.ts'
 import { ApiError } from './errors.ts'
-import { readResult } from './job-body.ts'
 import type { Recording } from './recordings.ts'
 import { ModelParams, SyncBody, TierQuery, errors } from './schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
@@ -117,7 +116,7 @@ async function run(
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<Type.Static<typeof TranscriptSchema>> {
-  const { jobs, payloads, settings } = context
+  const { jobs, results, settings } = context
   const { promise: ended, resolve: end } = Promise.withResolvers<'finished' | 'timeout' | 'gone'>()
   using _ = jobs.on('finished', (id) => {
     if (id === job.id) end('finished')
@@ -135,7 +134,7 @@ async function run(
     })
     const how = await ended
     const found = how === 'finished' ? await jobs.find(job.id) : await jobs.cancel(job.id)
-    if (found?.status === 'success' && found.resultKey !== null) return await readResult(found.resultKey, payloads)
+    if (found?.status === 'success' && found.resultKey !== null) return await results.read(found.resultKey)
     throw failure(found)
   } finally {
     clearTimeout(timer)

@@ -17,6 +17,11 @@ export interface Dialect {
 export interface Database extends AsyncDisposable {
   readonly queries: Kysely<Schema>
   readonly dialect: Dialect
+  /**
+   * Another number when another process may have changed something since: what was read stays valid as long as it is the same. SQLite
+   * tells exactly; where that would take a round trip, it is another one each second.
+   */
+  readonly version: () => number
 }
 
 export const SQLITE: Dialect = {

@@ -14,5 +14,9 @@ export async function openPostgresDatabase(
 ): Promise<Database> {
   await migratePostgres(url, MIGRATIONS, options)
   const queries = await openPostgres(url, options)
-  return { queries, dialect: POSTGRES, [Symbol.asyncDispose]: () => queries.destroy() }
+  return { queries, dialect: POSTGRES, version: currentSecond, [Symbol.asyncDispose]: () => queries.destroy() }
+}
+
+function currentSecond(): number {
+  return Math.floor(performance.now() / 1000)
 }

@@ -27,7 +27,9 @@ export async function openSqlite(folder: string): Promise<Database> {
     const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database: new NodeSqlite(connection) }) })
     // Kysely closes only what it has used.
     await sql`select 1`.execute(queries)
-    return { queries, dialect: SQLITE, [Symbol.asyncDispose]: () => queries.destroy() }
+    const changes = connection.prepare('pragma data_version')
+    const version = (): number => translated(() => Number(changes.get()?.['data_version']))
+    return { queries, dialect: SQLITE, version, [Symbol.asyncDispose]: () => queries.destroy() }
   } catch (error) {
     connection.close()
     throw error
