@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -19,6 +18,7 @@ import { WorkerRegistry } from './jobs/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { Worker } from './worker/worker.ts'
+import { openWorkFolder } from './work-folder.ts'
 
 /** Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again. */
 const LEASE_MS = 45_000
@@ -46,7 +46,7 @@ export interface App extends AsyncDisposable {
 export async function startApp(config: Config, logger: Logger, role: Role): Promise<App> {
   await using stack = new AsyncDisposableStack()
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  const temporaryFolder = await openTemporaryFolder(config, stack)
+  const { path: temporaryFolder } = stack.use(await openWorkFolder(join(config.dataDir, 'tmp')))
   const backend = stack.use(await openBackend(config, temporaryFolder, logger))
   startHousekeeping(backend, config, logger, stack)
   const workers = role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role }, stack)
@@ -54,14 +54,6 @@ export async function startApp(config: Config, logger: Logger, role: Role): Prom
     role === 'worker' ? { url: null, firstKey: null } : await startApi(backend, { config, logger, workers }, stack)
   const parts = stack.move()
   return { ...opened, [Symbol.asyncDispose]: () => parts.disposeAsync() }
-}
-
-/** Of a shared machine's workers each has its own. What a killed one left is in nobody's way until the next start on that data folder. */
-async function openTemporaryFolder({ dataDir, databaseUrl }: Config, stack: AsyncDisposableStack): Promise<string> {
-  const folder = databaseUrl === null ? join(dataDir, 'tmp') : join(dataDir, `tmp-${randomUUID()}`)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  stack.defer(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** What no request does; every process takes its part. */

@@ -87,6 +87,6 @@ export interface Job {
   readonly attempt: number
   /** How often a retryable error sent it back. */
   readonly failures: number
-  /** How often the process that ran it died. */
+  /** How often the process that ran it died, since it last finished a window. */
   readonly crashes: number
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { newJob, submitted } from './new-job.fixture.ts'
-import { EVERY_TIER, claimed, jobIn, running } from './running-job.fixture.ts'
+import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { KeyLimits, NewJob } from './store.ts'
 
@@ -96,6 +96,18 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       await fixture.store.keepWindow(lease, 0, 'old', 30)
       await fixture.store.keepWindow(lease, 0, 'new', 31)
       expect(await fixture.store.windows(job.id)).toEqual(['new'])
+    })
+
+    test('are progress: crashes before them do not count any more', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { lease } = await running(store)
+      await store.retry(lease, 'crash', ERROR, LIMITS)
+      const again = await claimed(store)
+      expect(again.job.crashes).toBe(1)
+      await store.keepWindow(again.lease, 0, 'data', 30)
+      expect(await store.retry(again.lease, 'crash', ERROR, LIMITS)).toBe('pending')
+      expect((await store.find(again.job.id))?.crashes).toBe(1)
     })
 
     test('are not kept by a worker that lost its lease', async () => {

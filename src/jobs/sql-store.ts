@@ -93,7 +93,8 @@ export class SqlJobStore implements JobStore {
     return await this.#queries.transaction().execute(async (transaction) => {
       const { numUpdatedRows } = await transaction
         .updateTable('jobs')
-        .set({ done_seconds: doneSeconds })
+        // What goes on is not what crashed before.
+        .set({ done_seconds: doneSeconds, crashes: 0 })
         .where(heldBy(lease))
         .executeTakeFirst()
       if (numUpdatedRows === 0n) return false
