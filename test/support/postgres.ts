@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { freePort } from './free-port.ts'
 import { GuardedFolder } from './guarded-folder.ts'
+import { childrenOf, isAlive, killIfThere } from './process-tree.ts'
 import { identity, layOutBinaries, own } from './postgres-binaries.ts'
 import type { Identity } from './postgres-binaries.ts'
 
@@ -100,6 +101,7 @@ export class Postgres implements AsyncDisposable {
     if (server === undefined) return
     // Stopped first, so that it neither starts a process meanwhile nor deals with the end of one.
     process.kill(this.pid, 'SIGSTOP')
+    // Where they cannot be listed, they end by themselves when they notice that their parent has.
     const children = await childrenOf(this.pid)
     for (const child of children) killIfThere(child)
     await this.#end('SIGKILL')
@@ -206,26 +208,6 @@ function settingsOf({ fsync = true, maxConnections = 200, settings = {} }: Postg
     full_page_writes: switched,
     ...settings,
   }
-}
-
-/** Where there is no /proc, they end by themselves when they notice that their parent has. */
-async function childrenOf(pid: number): Promise<readonly number[]> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  return children.trim().split(' ').filter(Boolean).map(Number)
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
-}
-
-/** A zombie, which nobody may ever wait for in a container, is not. */
-async function isAlive(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  return stat !== undefined && !/\) [ZX]/.test(stat)
 }
 
 function toError(error: unknown): Error {
