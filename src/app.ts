@@ -16,6 +16,7 @@ import { createCatalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
+import type { PayloadStore } from './payloads/store.ts'
 import { CPU } from './whisper/device.ts'
 import type { Device } from './whisper/device.ts'
 import { MOST_SLOTS, planDevice } from './whisper/device-memory.ts'
@@ -32,6 +33,7 @@ const REAP_INTERVAL_MS = 15_000
 /** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
 const CRASH_LIMIT = 3
 const FAILURE_LIMIT = 3
+const PAYLOAD_CHECK_MS = 5000
 /** How long requests that are under way may take to end when the server stops. */
 const CLOSE_GRACE_MS = 5000
 
@@ -55,14 +57,14 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const jobs = new SqliteJobStore(database)
   const recovered = await jobs.recover()
   if (recovered > 0) logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
-  const payloads = await FolderPayloadStore.open(join(config.dataDir, 'payloads'))
+  const temporaryFolder = join(config.dataDir, 'tmp')
+  const payloads = await openPayloads(config, temporaryFolder, stack, logger)
   const signingSecret = await openSigningSecret(config.dataDir)
   const catalogue = createCatalogue(config.models)
   const models = new ModelCache({ ...config.hub, catalogue })
 
   const onError = (error: unknown): void => logger.error({ err: error }, 'expired leases could not be taken back')
   stack.use(new Reaper({ jobs, intervalMs: REAP_INTERVAL_MS, crashes: CRASH_LIMIT, onError }))
-  const temporaryFolder = join(config.dataDir, 'tmp')
   await rm(temporaryFolder, { recursive: true, force: true })
   await mkdir(temporaryFolder, { mode: 0o700 })
   const device = config.engine.kind === 'local' ? await findDevice(config.device) : CPU
@@ -101,6 +103,26 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const url = await api.listen({ host: config.host, port: config.port })
   const parts = stack.move()
   return { url, firstKey, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** An S3 that does not answer yet, or not as it should, is no reason not to start: its state is seen at each request. */
+async function openPayloads(
+  { payloads, dataDir }: Config,
+  temporaryFolder: string,
+  stack: AsyncDisposableStack,
+  logger: Logger,
+): Promise<PayloadStore> {
+  if (payloads.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
+  // Loaded here alone: the SDK takes a moment that no other start shall wait for.
+  const { S3PayloadStore } = await import('./payloads/s3-store.ts')
+  const store = stack.use(await S3PayloadStore.open(payloads, temporaryFolder))
+  try {
+    await store.check(AbortSignal.timeout(PAYLOAD_CHECK_MS))
+    logger.info({ bucket: payloads.bucket, prefix: payloads.prefix }, 'payloads lie in S3')
+  } catch (error) {
+    logger.error({ err: error }, 'the payload store does not work yet')
+  }
+  return store
 }
 
 interface Engine {

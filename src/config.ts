@@ -10,6 +10,7 @@ export interface Config {
   /** 0: any free port. */
   readonly port: number
   readonly dataDir: string
+  readonly payloads: PayloadsConfig
   /** Engine processes that compute at the same time; with another server's engine, jobs that are there at the same time. */
   readonly workers: number
   /** Jobs of a model that run at the same time; their windows are decoded together. */
@@ -50,6 +51,17 @@ export interface Config {
   }
   readonly logLevel: LogLevel
 }
+
+/** Where recordings and results lie: in the data folder, or in a bucket, which the AWS SDK is told of by its own variables. */
+export type PayloadsConfig =
+  | { readonly kind: 'folder' }
+  | {
+      readonly kind: 's3'
+      readonly bucket: string
+      /** What stands before each key, without a slash at its ends; empty: nothing. */
+      readonly prefix: string
+      readonly pathStyle: boolean
+    }
 
 /** What runs the jobs: the engine on this machine, or another server that speaks OpenAI's API. */
 export type EngineConfig =
@@ -110,11 +122,12 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
   const { hubEndpoint, hubToken, hubHome, hubOffline, engineApiKey, engineModel, engineTimeoutMs, ...others } = values
-  const { threads, modelMemoryBytes, ...rest } = others
+  const { threads, modelMemoryBytes, payloads, s3PathStyle: pathStyle, ...rest } = others
   const remote = { apiKey: engineApiKey, model: engineModel, timeoutMs: engineTimeoutMs }
   const cores = availableParallelism()
   return Object.freeze({
     ...rest,
+    payloads: Object.freeze(payloads.kind === 's3' ? { ...payloads, pathStyle } : payloads),
     engine: Object.freeze(rest.engine.kind === 'openai' ? { ...rest.engine, ...remote } : rest.engine),
     threads: Math.min(cores, threads ?? Math.max(1, Math.floor(cores / rest.workers))),
     modelMemoryBytes: modelMemoryBytes ?? Math.floor(MODELS_SHARE * memoryBytes()),

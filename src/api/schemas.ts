@@ -36,8 +36,9 @@ export const ModelParams = Type.Object({
 
 export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
 
+/** The URL of an S3 may carry a session's token, which has no length that Amazon would promise. */
 const UploadUrlField = Type.String({
-  maxLength: 4096,
+  maxLength: 16_384,
   description: 'The presigned URL that the recording was uploaded to.',
 })
 

@@ -9,7 +9,8 @@ import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { jobBody } from './job-body.ts'
 import { ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
-import { payloadKeyOf, pollUrl } from './urls.ts'
+import { uploadedRecording } from './uploaded-recording.ts'
+import { pollUrl } from './urls.ts'
 
 /** Step 3: a job for a model. */
 export function submissionRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -24,7 +25,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           params: ModelParams,
           querystring: TierQuery,
           body: SubmitBody,
-          response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 503) },
+          response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 413, 503) },
         },
         attachValidation: true,
       },
@@ -34,13 +35,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         requireValidBut(request, '/input')
         const serviceTier = requireTier(request.query.serviceTier, context)
         const input = parseWhisperInput(request.body.input, model)
-        const payloadKey = payloadKeyOf(request.body.URL, keyId, context)
-        if ((await payloads.size(payloadKey)) === undefined) {
-          throw new ApiError(
-            409,
-            'Nothing has been uploaded to URL yet. PUT the recording there first, then submit it.',
-          )
-        }
+        const payloadKey = await uploadedRecording(request.body.URL, keyId, context)
         const id = randomUUID()
         const job = await jobs.submit({
           id,

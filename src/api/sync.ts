@@ -16,7 +16,7 @@ import { readResult } from './job-body.ts'
 import { removeJob } from './requests.ts'
 import { ModelParams, SyncBody, TierQuery, errors } from './schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
-import { payloadKeyOf } from './urls.ts'
+import { uploadedRecording } from './uploaded-recording.ts'
 
 /** Longer recordings belong to the Async API. */
 const MAX_SECONDS = 60
@@ -91,13 +91,7 @@ function readBody(request: FastifyRequest): { readonly body: Body; readonly give
 
 async function store(body: Body, keyId: string, context: ApiContext): Promise<string> {
   const { payloads } = context
-  if ('url' in body) {
-    const key = payloadKeyOf(body.url, keyId, context)
-    if ((await payloads.size(key)) === undefined) {
-      throw new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first.')
-    }
-    return key
-  }
+  if ('url' in body) return await uploadedRecording(body.url, keyId, context)
   const key = `uploads/${randomUUID()}.sync`
   try {
     await payloads.write(key, body.bytes, { maxBytes: MAX_BYTES })

@@ -14,6 +14,7 @@ interface S3rver {
   readonly context: { store: unknown }
   store: unknown
   readonly httpServer: Server
+  readonly logger: { close: () => void }
   run(): Promise<AddressInfo>
 }
 
@@ -93,6 +94,8 @@ export class S3 implements AsyncDisposable {
   async resume(): Promise<void> {
     const server = new S3rver({ address: '127.0.0.1', port: this.#port, silent: true, vhostBuckets: false })
     server.store = server.context.store = this.bucket
+    // It is closed with the server, and complains of requests that end later.
+    server.logger.close = () => undefined
     // The last one is the router.
     server.middleware.splice(-1, 0, this.#interception(), missingVerbs(this.bucket, this.#pageLength))
     this.#port = (await server.run()).port
