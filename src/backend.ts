@@ -12,6 +12,8 @@ import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
 import type { PayloadStore } from './payloads/store.ts'
 
+const PAYLOAD_CHECK_MS = 5000
+
 /** What servers and workers keep everything in. Disposing it closes it. */
 export interface Backend extends AsyncDisposable {
   readonly database: Database
@@ -37,7 +39,7 @@ export async function openBackend(config: Config, temporaryFolder: string, logge
     if (recovered > 0)
       logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
   }
-  const payloads = await openPayloads(config, temporaryFolder)
+  const payloads = await openPayloads(config, temporaryFolder, stack, logger)
   const signingSecret =
     databaseUrl === null ? await openSigningSecret(dataDir) : await openSharedSecret(database, 'signing')
   const parts = stack.move()
@@ -73,7 +75,8 @@ async function openEmbedded(dataDir: string): Promise<OpenDatabase> {
 }
 
 async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {
-  const { openPostgresDatabase, openPostgresEvents } = await postgres()
+  const { openPostgresDatabase } = await postgres()
+  const { openPostgresEvents } = await import('./jobs/postgres/shared-events.ts')
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await openPostgresDatabase(url))
   const events = stack.use(await openPostgresEvents(url, database, logger))
@@ -81,6 +84,22 @@ async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {
   return { database, events, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
-async function openPayloads({ dataDir }: Config, _temporaryFolder: string): Promise<PayloadStore> {
-  return await FolderPayloadStore.open(join(dataDir, 'payloads'))
+/** An S3 that does not answer yet, or not as it should, is no reason not to start: its state is seen at each request. */
+async function openPayloads(
+  { payloads, dataDir }: Config,
+  temporaryFolder: string,
+  stack: AsyncDisposableStack,
+  logger: Logger,
+): Promise<PayloadStore> {
+  if (payloads.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
+  // Loaded here alone: the SDK takes a moment that no other start shall wait for.
+  const { S3PayloadStore } = await import('./payloads/s3-store.ts')
+  const store = stack.use(await S3PayloadStore.open(payloads, temporaryFolder))
+  try {
+    await store.check(AbortSignal.timeout(PAYLOAD_CHECK_MS))
+    logger.info({ bucket: payloads.bucket, prefix: payloads.prefix }, 'payloads lie in S3')
+  } catch (error) {
+    logger.error({ err: error }, 'the payload store does not work yet')
+  }
+  return store
 }

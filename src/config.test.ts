@@ -77,6 +77,37 @@ describe('loadConfig', () => {
     expect(load).not.toThrow('hidden')
   })
 
+  test.each([
+    ['s3://recordings', 'recordings', ''],
+    ['s3://recordings/', 'recordings', ''],
+    ['s3://recordings.example.com/sotto', 'recordings.example.com', 'sotto'],
+    ['s3://recordings/a/b_c.d/', 'recordings', 'a/b_c.d'],
+  ])('reads %s as a bucket and a prefix', (value, bucket, prefix) => {
+    const environment = { SOTTO_PAYLOADS: value, SOTTO_S3_PATH_STYLE: 'on' }
+    expect(loadConfig(environment).payloads).toEqual({ kind: 's3', bucket, prefix, pathStyle: true })
+    expect(loadConfig({ SOTTO_PAYLOADS: value }).payloads).toMatchObject({ pathStyle: false })
+  })
+
+  test('payloads lie in the data folder by default', () => {
+    expect(loadConfig({ SOTTO_S3_PATH_STYLE: 'on' }).payloads).toEqual({ kind: 'folder' })
+    expect(loadConfig({ SOTTO_PAYLOADS: 'folder' }).payloads).toEqual({ kind: 'folder' })
+  })
+
+  test.each([
+    's3',
+    's3://',
+    's3:///prefix',
+    's3://UPPER/a',
+    's3://ab',
+    's3://recordings//a',
+    's3://recordings/a b',
+    's3://recordings/../a',
+    `s3://recordings/${'a'.repeat(513)}`,
+    'https://s3.example.com/recordings',
+  ])('takes no %s for payloads', (value) => {
+    expect(() => loadConfig({ SOTTO_PAYLOADS: value })).toThrow('SOTTO_PAYLOADS takes folder, or s3://<bucket>')
+  })
+
   test('does not show a secret that is wrong', () => {
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).toThrow(/SOTTO_API_KEY takes 16 to 256.*hidden/)
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).not.toThrow(/short secret/)

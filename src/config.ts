@@ -21,6 +21,7 @@ export interface Config {
   readonly maxRequestsPerSecond: number | null
   /** The tiers whose jobs a worker takes; null: all that the machine can serve. */
   readonly tiers: readonly ServiceTier[] | null
+  readonly payloads: PayloadsConfig
   /** Engine processes that compute at the same time; with another server's engine, jobs that are there at the same time. */
   readonly workers: number
   /** Jobs of a model that run at the same time; their windows are decoded together. */
@@ -61,6 +62,17 @@ export interface Config {
   }
   readonly logLevel: LogLevel
 }
+
+/** Where recordings and results lie: in the data folder, or in a bucket, which the AWS SDK is told of by its own variables. */
+export type PayloadsConfig =
+  | { readonly kind: 'folder' }
+  | {
+      readonly kind: 's3'
+      readonly bucket: string
+      /** What stands before each key, without a slash at its ends; empty: nothing. */
+      readonly prefix: string
+      readonly pathStyle: boolean
+    }
 
 /** What runs the jobs: the engine on this machine, or another server that speaks OpenAI's API. */
 export type EngineConfig =
@@ -121,7 +133,8 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
 
   const { hubEndpoint, hubToken, hubHome, hubOffline, engineApiKey, engineModel, engineTimeoutMs, ...others } = values
-  const { threads, modelMemoryBytes, maxQueuedJobs, maxRunningJobs, maxAudioSecondsPerDay, ...rest } = others
+  const { threads, modelMemoryBytes, payloads, s3PathStyle: pathStyle, ...withLimits } = others
+  const { maxQueuedJobs, maxRunningJobs, maxAudioSecondsPerDay, ...rest } = withLimits
   const remote = { apiKey: engineApiKey, model: engineModel, timeoutMs: engineTimeoutMs }
   const cores = availableParallelism()
   return Object.freeze({
@@ -131,6 +144,7 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
       runningJobs: maxRunningJobs,
       audioSecondsPerDay: maxAudioSecondsPerDay,
     }),
+    payloads: Object.freeze(payloads.kind === 's3' ? { ...payloads, pathStyle } : payloads),
     engine: Object.freeze(rest.engine.kind === 'openai' ? { ...rest.engine, ...remote } : rest.engine),
     threads: Math.min(cores, threads ?? Math.max(1, Math.floor(cores / rest.workers))),
     modelMemoryBytes: modelMemoryBytes ?? Math.floor(MODELS_SHARE * memoryBytes()),

@@ -50,6 +50,27 @@ export function engine(value: string): EngineChoice {
   return { kind: 'openai', baseUrl: url.origin + (url.pathname === '/' ? '/v1' : url.pathname.replace(/\/+$/, '')) }
 }
 
+export type PayloadsChoice =
+  | { readonly kind: 'folder' }
+  /** `prefix` stands before each key, without a slash at its ends; empty: nothing. */
+  | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string }
+
+const BUCKET = /^[a-z\d][a-z\d.-]{1,61}[a-z\d]$/
+/** What keys may consist of; as long as leaves room for them within S3's 1,024 bytes. */
+const PREFIX = /^(?:[\w-][\w.-]*(?:\/[\w-][\w.-]*)*)?$/
+const MAX_PREFIX_LENGTH = 512
+
+/** Where recordings and results lie. */
+export function payloads(value: string): PayloadsChoice {
+  if (value === 'folder') return { kind: 'folder' }
+  const [, bucket = '', path = ''] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(value) ?? []
+  const prefix = path.replace(/\/$/, '')
+  if (!BUCKET.test(bucket) || !PREFIX.test(prefix) || prefix.length > MAX_PREFIX_LENGTH) {
+    throw new Error('folder, or s3://<bucket> or s3://<bucket>/<prefix>, such as s3://recordings/sotto')
+  }
+  return { kind: 's3', bucket, prefix }
+}
+
 /** What can stand in a header. */
 export function headerText(value: string): string {
   if (!/^[\x21-\x7e]+$/.test(value)) throw new Error('visible ASCII characters')

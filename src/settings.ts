@@ -16,10 +16,11 @@ import {
   list,
   onOff,
   oneOf,
+  payloads,
   someOf,
   text,
 } from './setting-values.ts'
-import type { EngineChoice } from './setting-values.ts'
+import type { EngineChoice, PayloadsChoice } from './setting-values.ts'
 import { DEVICE_CHOICES } from './whisper/device.ts'
 import type { DeviceChoice } from './whisper/device.ts'
 import { PRECISIONS } from './whisper/options.ts'
@@ -65,6 +66,22 @@ export const SETTINGS = {
     help: 'where database, recordings and results lie',
     parse: (value: string) => resolve(value),
     fallback: () => resolve('data'),
+  },
+  payloads: {
+    env: 'SOTTO_PAYLOADS',
+    flag: 'payloads',
+    takes: 'folder|s3://bucket/prefix',
+    help: 'where recordings and results lie: in the data folder, or in a bucket of an S3, whose AWS_* variables then count',
+    parse: payloads,
+    fallback: (): PayloadsChoice => ({ kind: 'folder' }),
+  },
+  s3PathStyle: {
+    env: 'SOTTO_S3_PATH_STYLE',
+    flag: 's3-path-style',
+    takes: 'on|off',
+    help: "on: the bucket's name is in the path of URLs, not in their host, as MinIO and others want it",
+    parse: onOff,
+    fallback: () => false,
   },
   databaseUrl: {
     env: 'DATABASE_URL',

@@ -8,6 +8,7 @@ const REMEMBERED = 10_000
 
 export interface Recording {
   readonly payloadKey: PayloadKey
+  readonly bytes: number
   /** As its headers say, or guessed from its size. */
   readonly audioSeconds: number
 }
@@ -22,18 +23,18 @@ export class Recordings {
     this.#payloads = payloads
   }
 
-  /** Undefined when nothing was uploaded there. */
+  /** Whole by now: what came in parts is put together. Undefined when nothing was uploaded there. */
   async find(payloadKey: PayloadKey, signal?: AbortSignal): Promise<Recording | undefined> {
     const found = await this.#payloads.finishUpload(payloadKey)
     if (found === undefined) return undefined
     const { bytes } = found
     const version = `${payloadKey} ${bytes}`
     const known = this.#lengths.get(version)
-    if (known !== undefined) return { payloadKey, audioSeconds: known }
+    if (known !== undefined) return { payloadKey, bytes, audioSeconds: known }
     const readRange = (start: number, end: number): Promise<Buffer> => this.#payloads.readRange(payloadKey, start, end)
     const extension = extname(payloadKey).slice(1)
     const audioSeconds = await audioLength({ bytes, extension, readRange }, signal)
     this.#lengths.set(version, audioSeconds)
-    return { payloadKey, audioSeconds }
+    return { payloadKey, bytes, audioSeconds }
   }
 }

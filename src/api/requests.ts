@@ -87,7 +87,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         const { keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds } = job
         const again = await jobs.submit({
           ...{ id: randomUUID(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
-          ...recording,
+          ...{ payloadKey: recording.payloadKey, audioSeconds: recording.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         })
         return await reply.status(202).send({ response: await submittedBody(again.job, request, context) })

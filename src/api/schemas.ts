@@ -40,8 +40,9 @@ export const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
 
+/** The URL of an S3 may carry a session's token, which has no length that Amazon would promise. */
 const UploadUrlField = Type.String({
-  maxLength: 4096,
+  maxLength: 16_384,
   description: 'The presigned URL that the recording was uploaded to.',
 })
 

@@ -11,11 +11,12 @@ import { ApiError } from './errors.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
 import { jobBody } from './job-body.ts'
 import { IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
-import { payloadKeyOf, pollUrl } from './urls.ts'
+import { uploadedRecording } from './uploaded-recording.ts'
+import { pollUrl } from './urls.ts'
 
 /** Step 3: a job for a model. */
 export function submissionRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { jobs, recordings } = context
+  const { jobs } = context
   return (api, _options, done) => {
     api.post(
       '/v1/async/ent/:vendor/:version/:publisher/:model',
@@ -29,7 +30,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           params: ModelParams,
           querystring: TierQuery,
           body: SubmitBody,
-          response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 422, 429, 503) },
+          response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 413, 422, 429, 503) },
         },
         attachValidation: true,
       },
@@ -39,18 +40,12 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         requireValidBut(request, '/input')
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const input = parseWhisperInput(request.body.input, model)
-        const payloadKey = payloadKeyOf(request.body.URL, keyId, context)
         const options = jobOptions(request.body)
-        const recording = await recordings.find(payloadKey)
-        if (recording === undefined) {
-          throw new ApiError(
-            409,
-            'Nothing has been uploaded to URL yet. PUT the recording there first, then submit it.',
-          )
-        }
+        const { payloadKey, audioSeconds } = await uploadedRecording(request.body.URL, keyId, context)
         const { job, isNew } = await jobs.submit({
           ...options,
-          ...recording,
+          payloadKey,
+          audioSeconds,
           id: randomUUID(),
           keyId,
           model: model.id,

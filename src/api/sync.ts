@@ -16,7 +16,7 @@ import { ApiError } from './errors.ts'
 import type { Recording } from './recordings.ts'
 import { ModelParams, SyncBody, TierQuery, errors } from './schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
-import { payloadKeyOf } from './urls.ts'
+import { uploadedRecording } from './uploaded-recording.ts'
 
 /** Longer recordings belong to the Async API. */
 const MAX_SECONDS = 60
@@ -65,7 +65,8 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const { body, given } = readBody(request)
         const input = parseWhisperInput(given ?? {}, model)
         const recording = await store(body, keyId, context)
-        const job = { id: randomUUID(), keyId, model: model.id, serviceTier, input, ...recording }
+        const { payloadKey, audioSeconds } = recording
+        const job = { id: randomUUID(), keyId, model: model.id, serviceTier, input, payloadKey, audioSeconds }
         return { response: await run(job, request, context) }
       },
     )
@@ -92,14 +93,13 @@ function readBody(request: FastifyRequest): { readonly body: Body; readonly give
   return { body: { bytes: Readable.from([bytes]) }, given: input }
 }
 
-async function store(body: Body, keyId: string, context: ApiContext): Promise<Recording> {
-  const { payloads, recordings } = context
-  if ('url' in body) {
-    const key = payloadKeyOf(body.url, keyId, context)
-    const recording = await recordings.find(key)
-    if (recording !== undefined) return recording
-    throw new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first.')
-  }
+async function store(
+  body: Body,
+  keyId: string,
+  context: ApiContext,
+): Promise<Pick<Recording, 'payloadKey' | 'audioSeconds'>> {
+  const { payloads } = context
+  if ('url' in body) return await uploadedRecording(body.url, keyId, context)
   const key = `uploads/${randomUUID()}.sync`
   try {
     await payloads.write(key, body.bytes, { maxBytes: MAX_BYTES })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { makeUploadKey } from '../payloads/upload-key.ts'
 import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -8,9 +9,34 @@ import { errors } from './schemas.ts'
 import { uploadUrl } from './urls.ts'
 
 const EXTENSION = /^\.?([a-z\d]{1,16})$/i
+/** As many as S3 takes. */
+const MAX_PARTS = 10_000
+
+const Query = Type.Object({
+  extension: Type.Optional(Type.String({ description: 'Extension of the recording. Required.', examples: ['mp3'] })),
+  parts: Type.Optional(
+    Type.String({
+      description: `How many URLs for parts to answer with as well, 1 to ${MAX_PARTS}, where recordings go to an S3.`,
+      examples: ['12'],
+    }),
+  ),
+})
+
+const UploadUrl = Type.Object({
+  PUT: Type.String({ description: 'A presigned URL, for the whole recording; it is what to submit.' }),
+  parts: Type.Optional(
+    Type.Array(Type.String(), {
+      description:
+        'Presigned URLs to PUT the recording to in parts instead, in any order and at the same time: each but the last has 5 ' +
+        'MiB to 5 GiB. Those that were used, from the first on, make the recording when PUT is submitted. Only when parts were ' +
+        'asked for, and not where recordings are kept by the server itself: PUT takes any size there.',
+    }),
+  ),
+})
 
 /** Step 1: a place to upload to. */
 export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
+  const { payloads, settings, signingSecret } = context
   return (api, _options, done) => {
     api.post(
       '/v1/input/upload-url',
@@ -18,32 +44,46 @@ export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypeb
         schema: {
           tags: ['Async API'],
           summary: '1. Ask for an upload URL',
-          querystring: Type.Object({
-            extension: Type.Optional(
-              Type.String({ description: 'Extension of the recording. Required.', examples: ['mp3'] }),
-            ),
-          }),
-          response: {
-            201: Type.Object({ uploadUrl: Type.Object({ PUT: Type.String({ description: 'A presigned URL.' }) }) }),
-            ...errors(400, 401),
-          },
+          querystring: Query,
+          response: { 201: Type.Object({ uploadUrl: UploadUrl }), ...errors(400, 401, 503) },
         },
       },
       async (request, reply) => {
         const owner = await authenticate(request, context)
-        const given = request.query.extension
-        const extension = EXTENSION.exec(given ?? '')?.[1]?.toLowerCase()
-        if (extension === undefined) {
-          const got = given === undefined ? 'none' : JSON.stringify(given.slice(0, 100))
-          throw new ApiError(
-            400,
-            `The query parameter extension takes 1 to 16 letters and digits, such as mp3; got ${got}.`,
-          )
+        const extension = readExtension(request.query.extension)
+        const parts = readParts(request.query.parts)
+        const presigned = await payloads.presignUpload(makeUploadKey(signingSecret, owner, extension), {
+          expiresInSeconds: settings.uploadUrlTtlSeconds,
+          ...(parts === undefined ? {} : { parts }),
+        })
+        if (presigned === null) {
+          const PUT = uploadUrl(request, `${randomUUID()}.${extension}`, owner, context)
+          return await reply.status(201).send({ uploadUrl: { PUT } })
         }
-        const PUT = uploadUrl(request, `${randomUUID()}.${extension}`, owner, context)
-        return await reply.status(201).send({ uploadUrl: { PUT } })
+        const { url: PUT, parts: urls } = presigned
+        return await reply.status(201).send({ uploadUrl: urls === undefined ? { PUT } : { PUT, parts: [...urls] } })
       },
     )
     done()
   }
+}
+
+function readExtension(given: string | undefined): string {
+  const extension = EXTENSION.exec(given ?? '')?.[1]?.toLowerCase()
+  if (extension !== undefined) return extension
+  throw new ApiError(
+    400,
+    `The query parameter extension takes 1 to 16 letters and digits, such as mp3; got ${shown(given)}.`,
+  )
+}
+
+function readParts(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined
+  const parts = Number(given)
+  if (/^\d+$/.test(given) && parts >= 1 && parts <= MAX_PARTS) return parts
+  throw new ApiError(400, `The query parameter parts takes an integer from 1 to ${MAX_PARTS}; got ${shown(given)}.`)
+}
+
+function shown(given: string | undefined): string {
+  return given === undefined ? 'none' : JSON.stringify(given.slice(0, 100))
 }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { signPath, verifyPath } from '../payloads/presigned-url.ts'
+import { isUploadKey, ownerMatches } from '../payloads/upload-key.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 
@@ -39,19 +40,37 @@ export function pollUrl(request: FastifyRequest, jobId: string, owner: string, c
 }
 
 /**
- * The payload that an upload URL of this server stands for. Its expiry limits the upload alone, so that a slow one can still be
- * submitted; its host does not matter, since clients may know the server by several.
+ * The payload that an upload URL stands for, be it this server's own or the payload store's. Its expiry limits the upload alone,
+ * so that a slow one can still be submitted.
  * @throws ApiError 400 for any other URL, 403 for another key's
  */
-export function payloadKeyOf(text: string, owner: string, { signingSecret }: ApiContext): string {
+export async function payloadKeyOf(text: string, owner: string, context: ApiContext): Promise<string> {
   const url = URL.parse(text)
-  const file = UPLOAD_PATH.exec(url?.pathname ?? '')?.[1]
-  if (url === null || file === undefined) throw notOurs()
+  if (url === null) throw notOurs()
+  const key = await context.payloads.keyOfUploadUrl(url)
+  return key === undefined ? keyOfOwnUrl(url, owner, context) : ownKey(key, owner, context)
+}
+
+/** The key vouches for its owner; whether its URL was signed was for the store to see. */
+function ownKey(key: string, owner: string, { signingSecret }: ApiContext): string {
+  if (!isUploadKey(key)) throw notOurs()
+  if (!ownerMatches(signingSecret, owner, key)) throw foreign()
+  return key
+}
+
+/** The host does not matter, since clients may know the server by several. */
+function keyOfOwnUrl(url: URL, owner: string, { signingSecret }: ApiContext): string {
+  const file = UPLOAD_PATH.exec(url.pathname)?.[1]
+  if (file === undefined) throw notOurs()
   const path = `${UPLOADS}/${file}`
   const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
   if (!('owner' in verdict)) throw notOurs()
-  if (verdict.owner !== owner) throw new ApiError(403, 'URL was issued to another API key. Submit it with that one.')
+  if (verdict.owner !== owner) throw foreign()
   return `uploads/${file}`
+}
+
+function foreign(): ApiError {
+  return new ApiError(403, 'URL was issued to another API key. Submit it with that one.')
 }
 
 function notOurs(): ApiError {

@@ -214,7 +214,8 @@ async function available<T>(action: () => Promise<T>, signal?: AbortSignal): Pro
   }
 }
 
-function meaningOf(error: unknown): string {
+/** Why the file system failed, as part of a sentence. */
+export function meaningOf(error: unknown): string {
   switch (systemCode(error)) {
     case 'ENOSPC':
       return 'its disk is full'

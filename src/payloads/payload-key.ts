@@ -5,13 +5,18 @@ import type { PayloadKey } from './store.ts'
 const MAX_PART_LENGTH = 255
 const MAX_KEY_LENGTH = 1024
 
-/** @throws PayloadError `payload.invalid_key` unless the key is as `PayloadKey` says */
-export function checkKey(key: PayloadKey): void {
-  const isValid =
+/** Whether a key is as `PayloadKey` says. */
+export function isKey(key: string): boolean {
+  return (
     key.length <= MAX_KEY_LENGTH &&
     key
       .split('/')
       .every((part) => /^[\w.-]+$/.test(part) && part.length <= MAX_PART_LENGTH && part !== '.' && part !== '..')
-  if (isValid) return
+  )
+}
+
+/** @throws PayloadError `payload.invalid_key` unless the key is as `PayloadKey` says */
+export function checkKey(key: PayloadKey): void {
+  if (isKey(key)) return
   throw new PayloadError('payload.invalid_key', `${JSON.stringify(key.slice(0, 100))} is not the key of a payload.`)
 }

@@ -6,6 +6,7 @@ import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { SpeedMeter } from './speed-meter.ts'
+import { patiently } from './patience.ts'
 import type { Transcriber } from './transcriber.ts'
 
 /** A lease outlives three missed heartbeats. */
@@ -111,7 +112,7 @@ export class JobRun {
     signal.throwIfAborted()
     const input = readWhisperInput(job.input)
     const { payloads, transcriber } = this.#options
-    await using recording = await payloads.openLocal(job.payloadKey, signal)
+    await using recording = await this.#patiently(() => payloads.openLocal(job.payloadKey, signal))
     return await transcriber.transcribe(
       {
         ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
@@ -126,11 +127,18 @@ export class JobRun {
     const { jobs, payloads } = this.#options
     const { lease } = this.#claimed
     const resultKey = `results/${lease.jobId}/${lease.attempt}.json`
-    await payloads.write(resultKey, Readable.from([Buffer.from(JSON.stringify(transcription))]))
+    const result = Buffer.from(JSON.stringify(transcription))
+    await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
     if (!(await jobs.succeed(lease, resultKey))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')
     }
+  }
+
+  async #patiently<T>(action: () => Promise<T>): Promise<T> {
+    return await patiently(action, this.#abort.signal, (error) => {
+      this.#logger.warn({ err: error }, 'the job waits for the payload store')
+    })
   }
 
   async #settle(error: unknown): Promise<void> {

@@ -66,7 +66,7 @@ export const MIGRATIONS: readonly Migration[] = [
   create index jobs_payload_key on jobs (payload_key);
   create index jobs_start_by on jobs (start_by) where status in ('accepted', 'pending') and start_by is not null;
   create index jobs_expiring on jobs (expires_at) where expires_at is not null;
-  create index jobs_completed on jobs (completed_at) where completed_at is not null and expires_at is null;
+  create index jobs_completed on jobs (completed_at) where completed_at is not null;
   create unique index jobs_idempotency on jobs (key_id, idempotency_key) where idempotency_key is not null;
 
   create function sotto_keep_finished() returns trigger language plpgsql as $$

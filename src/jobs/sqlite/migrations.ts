@@ -85,7 +85,7 @@ export const MIGRATIONS: readonly string[] = [
   create index jobs_waiting on jobs (key_id, lane, rank) where status in ('accepted', 'pending');
   create index jobs_start_by on jobs (start_by) where status in ('accepted', 'pending') and start_by is not null;
   create index jobs_expiring on jobs (expires_at) where expires_at is not null;
-  create index jobs_completed on jobs (completed_at) where completed_at is not null and expires_at is null;
+  create index jobs_completed on jobs (completed_at) where completed_at is not null;
   create unique index jobs_idempotency on jobs (key_id, idempotency_key) where idempotency_key is not null;
 
   create table job_windows (

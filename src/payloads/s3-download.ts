@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { extname, join } from 'node:path'
+import { PayloadError } from './errors.ts'
+import { meaningOf } from './folder-store.ts'
+import { receive } from './receive.ts'
+import type { ByteSink } from './receive.ts'
+import type { S3Bucket } from './s3-bucket.ts'
+import { causeIs, translated } from './s3-errors.ts'
+import { getObject } from './s3-object.ts'
+import type { S3Answer } from './s3-object.ts'
+import type { LocalPayload, PayloadKey } from './store.ts'
+
+/** Times in a row that a download may break off without having got any further; each request has tries of its own. */
+const FAILURES = 3
+
+/**
+ * Copies an object into a folder, for as long as the copy is not disposed. A download that breaks off goes on from where it was.
+ * @throws PayloadError `payload.missing`; `payload.unavailable`, also when the folder's disk is full
+ */
+export async function download(
+  bucket: S3Bucket,
+  key: PayloadKey,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<LocalPayload> {
+  // What comes after the last dot may tell a reader what it is.
+  const path = join(folder, `${randomUUID()}${extname(key)}`)
+  const dispose = (): Promise<void> => rm(path, { force: true })
+  try {
+    const file = await local(() => open(path, 'wx', 0o600))
+    try {
+      await new Download(bucket, key, file, signal).run()
+    } finally {
+      await local(() => file.close())
+    }
+  } catch (error) {
+    await dispose().catch(() => undefined)
+    throw error
+  }
+  return { path, [Symbol.asyncDispose]: dispose }
+}
+
+class Download {
+  readonly #bucket: S3Bucket
+  readonly #key: PayloadKey
+  readonly #file: FileHandle
+  readonly #signal: AbortSignal | undefined
+  /** Bytes that are in the file. */
+  #offset = 0
+  /** Of the object that they are from. */
+  #etag: string | undefined
+  #bytes: number | undefined
+
+  constructor(bucket: S3Bucket, key: PayloadKey, file: FileHandle, signal: AbortSignal | undefined) {
+    this.#bucket = bucket
+    this.#key = key
+    this.#file = file
+    this.#signal = signal
+  }
+
+  async run(): Promise<void> {
+    let failures = 0
+    while (this.#offset !== this.#bytes) {
+      const before = this.#offset
+      const error = await this.#goOn()
+      failures = this.#offset > before ? 0 : failures + 1
+      if (failures === FAILURES) throw translated(error ?? new Error('the object ends before its end'))
+    }
+  }
+
+  /** Says why the object broke off, if it did. */
+  async #goOn(): Promise<unknown> {
+    const { body, bytes, etag } = await this.#request()
+    this.#etag = etag
+    this.#bytes ??= bytes
+    const signal = this.#signal
+    try {
+      await receive(body, this.#sink(), signal === undefined ? {} : { signal })
+      this.#bytes ??= this.#offset
+    } catch (error) {
+      if (error instanceof PayloadError && error.code === 'payload.interrupted') return error.cause
+      throw error
+    } finally {
+      body.destroy()
+    }
+    return undefined
+  }
+
+  /** The rest of the object; all of it when it is another one by now, or the server knows no ranges. */
+  async #request(): Promise<S3Answer> {
+    if (this.#offset > 0 && this.#etag !== undefined) {
+      const asked = { Range: `bytes=${this.#offset}-`, IfMatch: this.#etag }
+      const rest = await getObject(this.#bucket, this.#key, asked, this.#signal).catch(changed)
+      if (rest?.range?.startsWith(`bytes ${this.#offset}-`) === true) return rest
+      rest?.body.destroy()
+      await local(() => this.#file.truncate(0))
+      this.#offset = 0
+      this.#bytes = undefined
+    }
+    return await getObject(this.#bucket, this.#key, {}, this.#signal)
+  }
+
+  #sink(): ByteSink {
+    return {
+      write: async (chunk, at) => {
+        const { bytesWritten } = await local(() => this.#file.write(chunk, at, chunk.length - at, this.#offset))
+        this.#offset += bytesWritten
+        return { bytesWritten }
+      },
+    }
+  }
+}
+
+function changed(error: unknown): undefined {
+  if (causeIs(error, 'PreconditionFailed')) return undefined
+  throw error
+}
+
+/** Gives errors of the file system as `PayloadError`s. */
+async function local<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (cause) {
+    const message = `The folder for temporary files failed: ${meaningOf(cause)}.`
+    throw new PayloadError('payload.unavailable', message, { cause })
+  }
+}

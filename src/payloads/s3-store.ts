@@ -1,0 +1,176 @@
+import { DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { PayloadError } from './errors.ts'
+import { checkKey } from './payload-key.ts'
+import { receive } from './receive.ts'
+import { S3Bucket } from './s3-bucket.ts'
+import type { S3Location } from './s3-bucket.ts'
+import { download } from './s3-download.ts'
+import { causeIs } from './s3-errors.ts'
+import { abortUpload, completeUpload, pendingUploads, uploadedParts } from './s3-multipart.ts'
+import type { PendingUpload } from './s3-multipart.ts'
+import { readObject, readObjectRange } from './s3-object.ts'
+import { S3UploadUrls } from './s3-upload-urls.ts'
+import { S3Writer } from './s3-writer.ts'
+import type {
+  LocalPayload,
+  PayloadKey,
+  PayloadStore,
+  PresignedUpload,
+  PresignOptions,
+  StoredPayload,
+  WriteOptions,
+} from './store.ts'
+
+/** Payloads as objects of a bucket, which many servers and workers share. Clients upload to the S3 itself. */
+export class S3PayloadStore implements PayloadStore, Disposable {
+  readonly #bucket: S3Bucket
+  readonly #urls: S3UploadUrls
+  /** For local copies. */
+  readonly #temporaryFolder: string
+  /** Uploads that are being finished. */
+  readonly #finishing = new Map<PayloadKey, Promise<{ readonly bytes: number } | undefined>>()
+
+  private constructor(bucket: S3Bucket, temporaryFolder: string) {
+    this.#bucket = bucket
+    this.#urls = new S3UploadUrls(bucket)
+    this.#temporaryFolder = temporaryFolder
+  }
+
+  /**
+   * Asks the S3 nothing yet: a server may start before it does.
+   * @param temporaryFolder that recordings are copied to while they are read; it need not be there yet
+   */
+  static async open(location: S3Location, temporaryFolder: string): Promise<S3PayloadStore> {
+    return new S3PayloadStore(await S3Bucket.open(location), temporaryFolder)
+  }
+
+  async write(key: PayloadKey, body: Readable, options: WriteOptions = {}): Promise<{ readonly bytes: number }> {
+    checkKey(key)
+    const writer = new S3Writer(this.#bucket, key, options.signal)
+    try {
+      const bytes = await receive(body, writer, options)
+      await writer.flush()
+      await options.beforeCommit?.()
+      await writer.commit()
+      return { bytes }
+    } catch (error) {
+      // What can't be removed now is for removeUnfinished; the first error says more.
+      await writer.discard().catch(() => undefined)
+      throw error
+    }
+  }
+
+  async size(key: PayloadKey): Promise<number | undefined> {
+    const head = new HeadObjectCommand(this.#bucket.at(key))
+    try {
+      const { ContentLength } = await this.#bucket.call((client, options) => client.send(head, options))
+      return ContentLength
+    } catch (error) {
+      if (error instanceof PayloadError && error.code === 'payload.missing') return undefined
+      throw error
+    }
+  }
+
+  async read(key: PayloadKey): Promise<Readable> {
+    return await readObject(this.#bucket, key)
+  }
+
+  async readRange(key: PayloadKey, start: number, end: number): Promise<Buffer> {
+    if (end > start) return await readObjectRange(this.#bucket, key, start, end)
+    if ((await this.size(key)) !== undefined) return Buffer.alloc(0)
+    throw new PayloadError('payload.missing', 'The payload is not there, or not there any more.')
+  }
+
+  async openLocal(key: PayloadKey, signal?: AbortSignal): Promise<LocalPayload> {
+    return await download(this.#bucket, key, this.#temporaryFolder, signal)
+  }
+
+  async remove(key: PayloadKey): Promise<void> {
+    await this.#remove(key)
+  }
+
+  async *list(folder: string): AsyncGenerator<StoredPayload> {
+    const { Bucket, Key } = this.#bucket.at(folder)
+    let token: { ContinuationToken?: string | undefined } = {}
+    for (;;) {
+      const list = new ListObjectsV2Command({ Bucket, Prefix: `${Key}/`, ...token })
+      const page = await this.#bucket.call((client, options) => client.send(list, options))
+      for (const { Key: name, Size: bytes, LastModified: modifiedAt } of page.Contents ?? []) {
+        const key = this.#bucket.keyOf(name)
+        if (key !== undefined && bytes !== undefined && modifiedAt !== undefined) yield { key, bytes, modifiedAt }
+      }
+      if (page.IsTruncated !== true) return
+      token = { ContinuationToken: page.NextContinuationToken }
+    }
+  }
+
+  async presignUpload(key: PayloadKey, options: PresignOptions): Promise<PresignedUpload> {
+    return await this.#urls.presign(key, options)
+  }
+
+  async keyOfUploadUrl(url: URL): Promise<PayloadKey | undefined> {
+    return await this.#urls.keyOf(url)
+  }
+
+  async finishUpload(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {
+    const finishing = this.#finishing.get(key) ?? this.#finish(key).finally(() => this.#finishing.delete(key))
+    this.#finishing.set(key, finishing)
+    return await finishing
+  }
+
+  async removeUnfinished(olderThan: Date): Promise<number> {
+    let removed = 0
+    for await (const upload of pendingUploads(this.#bucket, '')) {
+      if (upload.beganAt >= olderThan) continue
+      await abortUpload(this.#bucket, upload)
+      removed++
+    }
+    return removed
+  }
+
+  async check(signal?: AbortSignal): Promise<void> {
+    const key = `checks/${randomUUID()}`
+    await this.write(key, Readable.from([Buffer.from(key)]), signal === undefined ? {} : { signal })
+    try {
+      const found = await text(await readObject(this.#bucket, key, signal))
+      if (found !== key) throw new PayloadError('payload.unavailable', 'The payload store returned other bytes.')
+    } finally {
+      await this.#remove(key, signal)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#urls[Symbol.dispose]()
+    this.#bucket[Symbol.dispose]()
+  }
+
+  async #remove(key: PayloadKey, signal?: AbortSignal): Promise<void> {
+    const remove = new DeleteObjectCommand(this.#bucket.at(key))
+    await this.#bucket.call((client, options) => client.send(remove, options), signal)
+  }
+
+  async #finish(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {
+    const bytes = await this.size(key)
+    if (bytes !== undefined) return { bytes }
+    const upload = await this.#pendingUpload(key)
+    const parts = upload === undefined ? [] : await uploadedParts(this.#bucket, upload)
+    if (upload !== undefined && parts.length > 0) {
+      await completeUpload(this.#bucket, upload, parts).catch((error: unknown) => {
+        // Another process completed it, or an earlier try whose answer was lost.
+        if (!causeIs(error, 'NoSuchUpload')) throw error
+      })
+    }
+    const completed = await this.size(key)
+    return completed === undefined ? undefined : { bytes: completed }
+  }
+
+  async #pendingUpload(key: PayloadKey): Promise<PendingUpload | undefined> {
+    for await (const upload of pendingUploads(this.#bucket, key)) {
+      if (upload.key === key) return upload
+    }
+    return undefined
+  }
+}
