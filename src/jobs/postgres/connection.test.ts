@@ -57,6 +57,7 @@ describe.skipIf(!hasPostgres)(`openPostgres${NEEDS_POSTGRES}`, () => {
       [url.replace(port, '1'), 'check that it runs'],
       [url.replace('127.0.0.1', 'nowhere.invalid'), 'host'],
       [`${url}?sslmode=require`, 'does not support SSL'],
+      [`${url}?sslmode=verify-full&sslrootcert=/nowhere.pem`, '/nowhere.pem'],
       ['postgres://sotto:hunter2%@127.0.0.1:port/sotto', 'Write postgres://'],
     ] as const
     for (const [broken, words] of wrong) {

@@ -3,7 +3,7 @@ import { Client, TypeOverrides } from 'pg'
 import type { ClientConfig } from 'pg'
 import { JobStoreError } from '../errors.ts'
 import type { Schema } from '../schema.ts'
-import { codeOf, storeErrorOf } from './server-errors.ts'
+import { codeOf } from './server-errors.ts'
 import { StorePool } from './store-pool.ts'
 
 export interface PostgresOptions {
@@ -105,8 +105,11 @@ export function serverOf(config: ClientConfig): string {
   try {
     client = new Client(config)
   } catch (cause) {
-    if (!(cause instanceof TypeError)) throw storeErrorOf(cause, 'DATABASE_URL')
-    // Not with its cause, which holds the URL and so the password.
+    // A file that it names cannot be read, or its parameters do not go together.
+    if (cause instanceof Error && !(cause instanceof TypeError)) {
+      throw new JobStoreError('store.unavailable', `DATABASE_URL cannot be used: ${cause.message}`, { cause })
+    }
+    // Without its cause, which holds the URL and so the password.
     throw new JobStoreError(
       'store.unavailable',
       'DATABASE_URL is not the URL of a PostgreSQL database. Write postgres://user:password@host:5432/database, and % and ' +

@@ -80,7 +80,10 @@ export class ListeningConnection implements AsyncDisposable {
     try {
       await Promise.race([send(probe), this.lost])
       timer = setTimeout(resolve, probeMs, false)
-      return await Promise.race([heard, this.lost])
+      const hears = await Promise.race([heard, this.lost])
+      // Otherwise the proxy's connection would go on to listen, and each notice be a warning in the proxy's log.
+      if (!hears) await this.#ask('unlisten *')
+      return hears
     } finally {
       clearTimeout(timer)
       this.#probes.delete(probe)
