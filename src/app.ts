@@ -134,8 +134,14 @@ async function startApi(
         ? null
         : async (signal) => void (await Promise.all(workers.map((worker) => worker.check(signal)))),
     servesGpuTier: () => servesGpuTier(workers, registry),
-    clearGarbage: () =>
-      clearGarbage({ jobs, removePayload: payloads.remove.bind(payloads) }, new AbortController().signal),
+    clearGarbage: async () => {
+      const { signal } = new AbortController()
+      try {
+        await clearGarbage({ jobs, removePayload: payloads.remove.bind(payloads) }, signal)
+      } catch (error) {
+        logger.warn({ err: error }, 'payloads could not be removed now; they will be')
+      }
+    },
     settings: { ...config, ...describeEngines(config) },
   })
   stack.defer(() => closeApi(api))

@@ -43,7 +43,7 @@ export interface ApiContext {
   readonly checkWorker: ((signal: AbortSignal) => Promise<void>) | null
   /** Whether `gpuflex` jobs can be served at all. */
   readonly servesGpuTier: () => Promise<boolean>
-  /** Removes the payloads of removed jobs. */
+  /** Removes the payloads of removed jobs; what can't be removed now is removed later. */
   readonly clearGarbage: () => Promise<void>
   readonly settings: ApiSettings
   readonly logger: FastifyBaseLogger

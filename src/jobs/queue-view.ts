@@ -29,6 +29,7 @@ export interface QueueTotal {
 const DEPTH = 5000
 /** Polls within this time share one look. */
 const FRESH_MS = 1000
+const YOUNG_MS = 100
 
 interface Entry {
   readonly id: string
@@ -53,10 +54,12 @@ export class QueueView {
     this.#workers = workers
   }
 
-  /** Undefined for a job that has finished, was submitted just now, or is behind all that is looked at. */
+  /** Undefined for a job that has finished, was submitted this moment, or is behind all that is looked at. */
   async standing({ id, status }: Pick<Job, 'id' | 'status'>): Promise<Standing | undefined> {
     if (status !== 'pending' && status !== 'processing') return undefined
-    const { standings, takenAtMs } = await this.#look()
+    const known = await this.#look(FRESH_MS)
+    // A job that came since then is worth another look.
+    const { standings, takenAtMs } = known.standings.has(id) ? known : await this.#look(YOUNG_MS)
     const standing = standings.get(id)
     if (standing === undefined || standing.etaSeconds === null) return standing
     const passedSeconds = (performance.now() - takenAtMs) / 1000
@@ -73,9 +76,9 @@ export class QueueView {
     return rows
   }
 
-  async #look(): Promise<Snapshot> {
+  async #look(maxAgeMs: number): Promise<Snapshot> {
     const known = this.#snapshot
-    if (known !== undefined && performance.now() - known.takenAtMs < FRESH_MS) return await known.value
+    if (known !== undefined && performance.now() - known.takenAtMs < maxAgeMs) return await known.value
     const value = this.#take()
     this.#snapshot = { takenAtMs: performance.now(), value }
     // A database that is away is asked again by the next poll.

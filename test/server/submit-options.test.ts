@@ -123,7 +123,7 @@ describe('retry', () => {
 describe('the queue', () => {
   test('a job that waits or runs says where it stands', async () => {
     const { id } = await client.submit(await client.upload(fixture('en-one-minute.m4a')))
-    const job = await client.waitFor(id, (seen) => seen.status === 'processing')
+    const job = await client.waitFor(id, (seen) => seen.status === 'processing' && 'queue' in seen)
     expect(job).toMatchObject({ queue: { position: 0 } })
     expect(Object.keys(await client.finish(id))).not.toContain('queue')
   })
