@@ -89,6 +89,7 @@ export async function startApp(config: Config, logger: Logger): Promise<App> {
   const api = await buildApi({
     jobs,
     payloads,
+    resumable: payloads.resumable,
     catalogue,
     models: engine.models,
     apiKeys,

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { JobStore } from '../jobs/store.ts'
 import type { Catalogue } from '../models/catalogue.ts'
+import type { ResumableUploads } from '../payloads/resumable-uploads.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { ApiKeys } from './api-keys.ts'
 
@@ -25,6 +26,8 @@ export interface ApiSettings {
 export interface ApiContext {
   readonly jobs: JobStore
   readonly payloads: PayloadStore
+  /** Null where the store has none, so that clients don't upload through the API. */
+  readonly resumable: ResumableUploads | null
   readonly catalogue: Catalogue
   readonly models: { isPresent(id: string): Promise<boolean> }
   readonly apiKeys: ApiKeys

@@ -36,6 +36,8 @@ export const ModelParams = Type.Object({
 
 export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
 
+export const UploadParams = Type.Object({ file: Type.String({ pattern: '^[\\da-f-]{36}\\.[a-z\\d]{1,16}$' }) })
+
 const UploadUrlField = Type.String({
   maxLength: 4096,
   description: 'The presigned URL that the recording was uploaded to.',

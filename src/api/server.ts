@@ -7,6 +7,7 @@ import { handleError, handleNotFound } from './error-handler.ts'
 import { healthRoutes } from './health.ts'
 import { modelRoutes } from './models.ts'
 import { OPENAPI, UI } from './openapi.ts'
+import { resumableUploadRoutes } from './resumable-uploads.ts'
 import { requestRoutes } from './requests.ts'
 import { submissionRoutes } from './submissions.ts'
 import { syncRoutes } from './sync.ts'
@@ -47,6 +48,7 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   await api.register(swagger, OPENAPI)
   await api.register(uploadUrlRoutes(context))
   await api.register(uploadRoutes(context))
+  if (context.resumable !== null) await api.register(resumableUploadRoutes(context, context.resumable))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
   await api.register(syncRoutes(context))

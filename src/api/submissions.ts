@@ -9,6 +9,7 @@ import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { jobBody } from './job-body.ts'
 import { ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
+import { requireUploaded } from './upload-state.ts'
 import { payloadKeyOf, pollUrl } from './urls.ts'
 
 /** Step 3: a job for a model. */
@@ -35,12 +36,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const serviceTier = requireTier(request.query.serviceTier, context)
         const input = parseWhisperInput(request.body.input, model)
         const payloadKey = payloadKeyOf(request.body.URL, keyId, context)
-        if ((await payloads.size(payloadKey)) === undefined) {
-          throw new ApiError(
-            409,
-            'Nothing has been uploaded to URL yet. PUT the recording there first, then submit it.',
-          )
-        }
+        await requireUploaded(payloadKey, context)
         const id = randomUUID()
         const job = await jobs.submit({
           id,

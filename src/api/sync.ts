@@ -16,6 +16,7 @@ import { readResult } from './job-body.ts'
 import { removeJob } from './requests.ts'
 import { ModelParams, SyncBody, TierQuery, errors } from './schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
+import { requireUploaded } from './upload-state.ts'
 import { payloadKeyOf } from './urls.ts'
 
 /** Longer recordings belong to the Async API. */
@@ -93,9 +94,7 @@ async function store(body: Body, keyId: string, context: ApiContext): Promise<st
   const { payloads } = context
   if ('url' in body) {
     const key = payloadKeyOf(body.url, keyId, context)
-    if ((await payloads.size(key)) === undefined) {
-      throw new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first.')
-    }
+    await requireUploaded(key, context)
     return key
   }
   const key = `uploads/${randomUUID()}.sync`
