@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ResumableUploads, UploadProgress } from '../payloads/resumable-uploads.ts'
+import type { PayloadKey } from '../payloads/store.ts'
 import { requireValid, verify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { TUS_SCHEMAS } from './tus-schemas.ts'
@@ -18,40 +19,13 @@ import {
 } from './tus-headers.ts'
 import { emptyUpload, requireUnused } from './upload-state.ts'
 
-const URL = '/v1/input/uploads/:file'
+const PATH = '/v1/input/uploads/:file'
 
 /** Step 2 for connections that break: tus 1.0 on the upload URL, which stands for an upload that was created. */
 export function resumableUploadRoutes(context: ApiContext, resumable: ResumableUploads): FastifyPluginCallbackTypebox {
-  const { payloads, settings } = context
-
-  const append = async (
-    request: FastifyRequest,
-    reply: Pick<FastifyReply, 'header'>,
-    file: string,
-  ): Promise<UploadProgress> => {
-    const { body } = request
-    const key = `uploads/${file}`
-    const beforeCommit = (): Promise<void> => requireUnused(key, context)
-    await beforeCommit()
-    const [offset, length, bodyBytes] = [uploadOffsetOf(request), uploadLengthOf(request), bodyBytesOf(request)]
-    if (length === 0 || !(body instanceof Readable)) throw emptyUpload()
-    const { maxUploadBytes: maxBytes } = settings
-    try {
-      return await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit })
-    } catch (error) {
-      // What the client still sends is not read any more.
-      if (body.readableDidRead) reply.header('connection', 'close')
-      throw error
-    }
-  }
-
-  const remove = async (file: string): Promise<void> => {
-    const key = `uploads/${file}`
-    await requireUnused(key, context)
-    await resumable.discard(key)
-    await payloads.remove(key)
-  }
-
+  const append = async (request: FastifyRequest, reply: Pick<FastifyReply, 'header'>, file: string) =>
+    progressHeaders(request, await appendTo(`uploads/${file}`, request, reply, context, resumable))
+  const remove = (file: string) => removeUpload(`uploads/${file}`, context, resumable)
   return (api, _options, done) => {
     api.removeAllContentTypeParsers()
     api.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
@@ -65,16 +39,16 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
       request.headers['content-type'] = 'application/octet-stream'
     })
 
-    api.options(URL, { schema: TUS_SCHEMAS.options }, async (_request, reply) => {
+    api.options(PATH, { schema: TUS_SCHEMAS.options }, async (_request, reply) => {
       return await reply
         .status(204)
         .headers({ 'tus-version': TUS_VERSION, 'tus-extension': TUS_EXTENSIONS })
-        .header('tus-max-size', String(settings.maxUploadBytes))
+        .header('tus-max-size', String(context.settings.maxUploadBytes))
         .send(null)
     })
 
     const config = { swagger: { exposeHeadRoute: true } }
-    api.head(URL, { schema: TUS_SCHEMAS.head, config }, async (request, reply) => {
+    api.head(PATH, { schema: TUS_SCHEMAS.head, config }, async (request, reply) => {
       const progress = await resumable.progress(`uploads/${request.params.file}`)
       const asked = uploadLengthOf(request) ?? 0
       // One that was only asked for says nothing of an upload that has so much or more.
@@ -86,21 +60,21 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
         .send(null)
     })
 
-    api.patch(URL, { schema: TUS_SCHEMAS.patch }, async (request, reply) => {
-      const progress = await append(request, reply, request.params.file)
-      return await reply.status(204).headers(progressHeaders(request, progress)).send(null)
+    api.patch(PATH, { schema: TUS_SCHEMAS.patch }, async (request, reply) => {
+      const headers = await append(request, reply, request.params.file)
+      return await reply.status(204).headers(headers).send(null)
     })
 
-    api.delete(URL, { schema: TUS_SCHEMAS.delete }, async (request, reply) => {
+    api.delete(PATH, { schema: TUS_SCHEMAS.delete }, async (request, reply) => {
       await remove(request.params.file)
       return await reply.status(204).send(null)
     })
 
-    api.post(URL, { schema: TUS_SCHEMAS.post }, async (request, reply) => {
+    api.post(PATH, { schema: TUS_SCHEMAS.post }, async (request, reply) => {
       switch (methodOf(request)) {
         case 'PATCH': {
-          const progress = await append(request, reply, request.params.file)
-          return await reply.status(204).headers(progressHeaders(request, progress)).send(null)
+          const headers = await append(request, reply, request.params.file)
+          return await reply.status(204).headers(headers).send(null)
         }
         case 'DELETE':
           await remove(request.params.file)
@@ -111,4 +85,32 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
     })
     done()
   }
+}
+
+async function appendTo(
+  key: PayloadKey,
+  request: FastifyRequest,
+  reply: Pick<FastifyReply, 'header'>,
+  context: ApiContext,
+  resumable: ResumableUploads,
+): Promise<UploadProgress> {
+  const { body } = request
+  const beforeCommit = (): Promise<void> => requireUnused(key, context)
+  await beforeCommit()
+  const [offset, length, bodyBytes] = [uploadOffsetOf(request), uploadLengthOf(request), bodyBytesOf(request)]
+  if (length === 0 || !(body instanceof Readable)) throw emptyUpload()
+  const { maxUploadBytes: maxBytes } = context.settings
+  try {
+    return await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit })
+  } catch (error) {
+    // What the client still sends is not read any more.
+    if (body.readableDidRead) reply.header('connection', 'close')
+    throw error
+  }
+}
+
+async function removeUpload(key: PayloadKey, context: ApiContext, resumable: ResumableUploads): Promise<void> {
+  await requireUnused(key, context)
+  await resumable.discard(key)
+  await context.payloads.remove(key)
 }

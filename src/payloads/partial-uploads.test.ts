@@ -41,7 +41,7 @@ async function startAppend({ store: { resumable } }: Fixture, start: number, end
   const appending = resumable.append(KEY, { offset: start, length, body })
   // Its end may come before anybody looks at it.
   appending.catch(() => undefined)
-  await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5 }).toBe(end)
+  await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5, timeout: 20_000 }).toBe(end)
   return { body, appending }
 }
 
@@ -85,7 +85,7 @@ describe('an upload in parts', () => {
     const { body, appending } = await startAppend(fixture, 0, 7999, 8000)
     body.push(patternOf(7999, 8000))
     const complete = { offset: 8000, length: 8000 }
-    await expect.poll(() => fixture.store.resumable.progress(KEY), { interval: 5 }).toEqual(complete)
+    await expect.poll(() => fixture.store.resumable.progress(KEY), { interval: 5, timeout: 20_000 }).toEqual(complete)
     await expect(appending).rejects.toMatchObject({ code: 'payload.superseded' })
     expect((await bytesOf(fixture.store)).equals(patternOf(0, 8000))).toBe(true)
   })
@@ -95,7 +95,7 @@ describe('an upload in parts', () => {
     const body = stallingBody(patternOf(0, 8000))
     const appending = fixture.store.resumable.append(KEY, { offset: 0, length: 8000, body })
     const data = join(fixture.path, 'partial/data', KEY)
-    await expect.poll(async () => (await stat(data)).size, { interval: 5 }).toBe(8000)
+    await expect.poll(async () => (await stat(data)).size, { interval: 5, timeout: 20_000 }).toBe(8000)
     body.destroy()
     await expect(appending).rejects.toMatchObject({ code: 'payload.interrupted' })
     expect(await fixture.store.resumable.progress(KEY)).toEqual({ offset: 8000, length: 8000 })
@@ -253,7 +253,7 @@ describe('of several at once', () => {
     const abort = new AbortController()
     const body = stallingBody(patternOf(0, 5000))
     const appending = resumable.append(KEY, { offset: 0, body, signal: abort.signal })
-    await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5 }).toBe(5000)
+    await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5, timeout: 20_000 }).toBe(5000)
     abort.abort(new Error('shutting down'))
     await expect(appending).rejects.toThrow('shutting down')
     expect((await resumable.progress(KEY)).offset).toBe(5000)
@@ -319,7 +319,7 @@ test('after kill -9 amid an append every byte that was told of is there, and the
 
 /** Runs in a mount namespace of its own, where a small disk is mounted over the folder. */
 const smallDisk = (folder: string, command: string): readonly string[] => {
-  const script = `mount -t tmpfs -o size=2m tmpfs "$0" && ${command}`
+  const script = `mount -t tmpfs -o size=5m tmpfs "$0" && ${command}`
   return ['--map-root-user', '--mount', 'sh', '-c', script, folder]
 }
 // Some containers let nobody mount.
@@ -330,7 +330,7 @@ test.skipIf(!canMount)(
   async () => {
     await using fixture = await openStore()
     await mkdir(join(fixture.path, 'mounted'))
-    const command = `exec "${process.execPath}" "${CHILD}" fill "$0" 4000000`
+    const command = `exec "${process.execPath}" "${CHILD}" fill "$0" 4000000 3000000`
     const child = spawn('unshare', smallDisk(join(fixture.path, 'mounted'), command), {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

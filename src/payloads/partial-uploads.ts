@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises'
 import { readdir, stat, unlink } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { checkAppend, limitOf, tooLarge, wrongOffset } from './append-checks.ts'
 import { arrivalsOf } from './arrivals.ts'
-import { PayloadError } from './errors.ts'
 import { absent, available } from './file-errors.ts'
 import type { UploadPaths, UploadState } from './partial-files.ts'
 import { durableStateOf, finish, openData, removePartial, stateOf, writeLength } from './partial-files.ts'
@@ -147,53 +147,12 @@ async function receiveMore(
   return end
 }
 
-/** The length of the upload, if anybody has said it, when the append fits to what is there. */
-function checkAppend({ offset = 0, length, complete }: UploadState, options: AppendOptions): number | undefined {
-  if (complete !== undefined) {
-    throw new PayloadError(
-      'payload.complete',
-      `The upload has all its ${complete} bytes already. Remove it to begin again.`,
-    )
-  }
-  if (options.offset !== offset) throw wrongOffset(options.offset, offset)
-  if (length !== undefined && options.length !== undefined && length !== options.length) {
-    throw new PayloadError(
-      'payload.wrong_length',
-      `The upload was said to have ${length} bytes, so it can’t have ${options.length}. Remove it to begin again.`,
-    )
-  }
-  const agreed = length ?? options.length
-  if (agreed !== undefined && agreed < offset) {
-    throw new PayloadError('payload.wrong_length', `The upload has ${offset} bytes already, more than ${agreed}.`)
-  }
-  const { maxBytes = Infinity, bodyBytes = 0 } = options
-  if (agreed !== undefined && agreed > maxBytes) throw tooLarge(maxBytes)
-  const limit = limitOf(agreed, options)
-  if (offset + bodyBytes > limit) throw tooLarge(limit)
-  return agreed
-}
-
-function limitOf(length: number | undefined, { maxBytes = Infinity }: AppendOptions): number {
-  return Math.min(length ?? Infinity, maxBytes)
-}
-
 function hasAll({ offset, length, complete }: UploadState): boolean {
   return complete === undefined && offset !== undefined && offset === length
 }
 
 function progressOf({ offset = 0, length, complete }: UploadState): UploadProgress {
   return complete === undefined ? { offset, length } : { offset: complete, length: complete }
-}
-
-function wrongOffset(given: number, offset: number): PayloadError {
-  return new PayloadError(
-    'payload.wrong_offset',
-    `The upload has ${offset} bytes, so it goes on at offset ${offset}, not at ${given}. Ask where it goes on, then send the rest.`,
-  )
-}
-
-function tooLarge(limit: number): PayloadError {
-  return new PayloadError('payload.too_large', `The upload would have more than the ${limit} bytes that it may have.`)
 }
 
 async function keysBelow(folder: string): Promise<readonly PayloadKey[]> {
