@@ -46,11 +46,11 @@ export async function durableStateOf(paths: UploadPaths): Promise<UploadState> {
   return { ...(await stateOf(paths)), offset: size }
 }
 
-/** The data's file, to be added to; its name is durable. */
-export async function openData({ data }: UploadPaths, isNew: boolean): Promise<FileHandle> {
-  if (isNew) await makeFolder(dirname(data))
+/** The data's file, to be added to; its name is durable, also when a process was killed right after it made the file. */
+export async function openData({ data }: UploadPaths): Promise<FileHandle> {
+  await makeFolder(dirname(data))
   const file = await open(data, 'a', 0o600)
-  if (isNew) await syncFolder(dirname(data))
+  await syncFolder(dirname(data))
   return file
 }
 

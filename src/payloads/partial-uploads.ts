@@ -58,7 +58,7 @@ export class PartialUploads implements ResumableUploads {
       const length = checkAppend(state, options)
       const signal = options.signal === undefined ? turn.signal : AbortSignal.any([turn.signal, options.signal])
       const offset = await available(async () => {
-        await using file = await openData(paths, state.offset === undefined)
+        await using file = await openData(paths)
         if (length !== state.length) await writeLength(paths.length, length ?? 0, this.#options.temporary)
         return await receiveMore(file, options, limitOf(length, options), turn, signal)
       }, signal)
