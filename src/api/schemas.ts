@@ -40,6 +40,8 @@ export const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
 
+export const UploadParams = Type.Object({ file: Type.String({ pattern: '^[\\da-f-]{36}\\.[a-z\\d]{1,16}$' }) })
+
 /** The URL of an S3 may carry a session's token, which has no length that Amazon would promise. */
 const UploadUrlField = Type.String({
   maxLength: 16_384,

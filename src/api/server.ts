@@ -9,6 +9,7 @@ import { addMetrics } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { OPENAPI, UI } from './openapi.ts'
 import { addRateLimit } from './rate-limit.ts'
+import { resumableUploadRoutes } from './resumable-uploads.ts'
 import { requestRoutes } from './requests.ts'
 import { submissionRoutes } from './submissions.ts'
 import { syncRoutes } from './sync.ts'
@@ -51,6 +52,8 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   await api.register(swagger, OPENAPI)
   await api.register(uploadUrlRoutes(context))
   await api.register(uploadRoutes(context))
+  const { resumable } = context.payloads
+  if (resumable !== null) await api.register(resumableUploadRoutes(context, resumable))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
   await api.register(syncRoutes(context))

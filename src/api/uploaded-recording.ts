@@ -1,6 +1,7 @@
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import type { Recording } from './recordings.ts'
+import { notUploaded } from './upload-state.ts'
 import { payloadKeyOf } from './urls.ts'
 
 /**
@@ -12,9 +13,7 @@ export async function uploadedRecording(url: string, owner: string, context: Api
   const key = await payloadKeyOf(url, owner, context)
   const uploaded = await recordings.find(key)
   // Where uploads go past this server, it is seen here alone that one is empty or too large.
-  if (uploaded === undefined || uploaded.bytes === 0) {
-    throw new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first, then submit it.')
-  }
+  if (uploaded === undefined || uploaded.bytes === 0) throw await notUploaded(key, context)
   if (uploaded.bytes > settings.maxUploadBytes) {
     throw new ApiError(
       413,

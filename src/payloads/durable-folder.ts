@@ -1,6 +1,7 @@
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import process from 'node:process'
+import { absent } from './file-errors.ts'
 
 /** Makes the names in a folder durable: those that were added, replaced or removed. */
 export async function syncFolder(folder: string): Promise<void> {
@@ -20,4 +21,20 @@ export async function makeFolder(folder: string): Promise<void> {
   if (first === undefined) return
   const { length } = resolve(first)
   for (let made = resolve(folder); made.length >= length; made = dirname(made)) await syncFolder(dirname(made))
+}
+
+/** Renames a file to its place, durable. A folder that a removal prunes meanwhile is made again. */
+export async function place(temporary: string, path: string): Promise<void> {
+  const folder = dirname(path)
+  for (let tries = 3; ; tries--) {
+    try {
+      await makeFolder(folder)
+      await rename(temporary, path)
+      break
+    } catch (error) {
+      if (tries === 1) throw error
+      absent(error)
+    }
+  }
+  await syncFolder(folder)
 }

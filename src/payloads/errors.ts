@@ -5,6 +5,10 @@
  * - `payload.missing`: there is no object of this key
  * - `payload.invalid_key`: a key that the server would not make
  * - `payload.unavailable`: the store does not answer or is full; another try may help
+ * - `payload.wrong_offset`: the upload does not go on there
+ * - `payload.wrong_length`: the upload can't have that many bytes
+ * - `payload.complete`: the upload has all its bytes
+ * - `payload.superseded`: another one took the upload over
  * - `secret.invalid`: the signing secret is not what was written
  */
 export type PayloadErrorCode =
@@ -14,7 +18,17 @@ export type PayloadErrorCode =
   | 'payload.missing'
   | 'payload.invalid_key'
   | 'payload.unavailable'
+  | 'payload.wrong_offset'
+  | 'payload.wrong_length'
+  | 'payload.complete'
+  | 'payload.superseded'
   | 'secret.invalid'
+
+const RETRYABLE: ReadonlySet<PayloadErrorCode> = new Set([
+  'payload.unavailable',
+  'payload.interrupted',
+  'payload.superseded',
+])
 
 export class PayloadError extends Error {
   override readonly name = 'PayloadError'
@@ -24,6 +38,6 @@ export class PayloadError extends Error {
   constructor(code: PayloadErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    this.retryable = code === 'payload.unavailable' || code === 'payload.interrupted'
+    this.retryable = RETRYABLE.has(code)
   }
 }

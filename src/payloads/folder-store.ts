@@ -1,18 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { open, rename, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { open, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { makeFolder, syncFolder } from './durable-folder.ts'
+import { makeFolder, place, syncFolder } from './durable-folder.ts'
 import { PayloadError } from './errors.ts'
+import { absent, available } from './file-errors.ts'
 import { filesBelow } from './files-below.ts'
+import { PartialUploads } from './partial-uploads.ts'
 import { checkKey } from './payload-key.ts'
 import { receive } from './receive.ts'
 import type { LocalPayload, PayloadKey, PayloadStore, StoredPayload, WriteOptions } from './store.ts'
 
-/** Payloads as files of a folder that belongs to this process alone: `objects/<key>`, and `tmp/` for what is being written. */
+/**
+ * Payloads as files of a folder that belongs to this process alone: `objects/<key>`, `tmp/` for what is being written, and
+ * `partial/` for uploads that may go on after a restart.
+ */
 export class FolderPayloadStore implements PayloadStore {
+  readonly resumable: PartialUploads
   readonly #objects: string
   /** On the same file system as the objects, so that a rename is atomic. */
   readonly #temporary: string
@@ -20,6 +26,11 @@ export class FolderPayloadStore implements PayloadStore {
   private constructor(folder: string) {
     this.#objects = join(folder, 'objects')
     this.#temporary = join(folder, 'tmp')
+    this.resumable = new PartialUploads({
+      folder: join(folder, 'partial'),
+      objects: this.#objects,
+      temporary: this.#temporary,
+    })
   }
 
   /**
@@ -42,8 +53,10 @@ export class FolderPayloadStore implements PayloadStore {
     const temporary = join(this.#temporary, randomUUID())
     try {
       const bytes = await writeFile(temporary, body, options)
-      await options.beforeCommit?.()
-      await available(() => place(temporary, path))
+      await this.resumable.replace(key, async () => {
+        await options.beforeCommit?.()
+        await available(() => place(temporary, path))
+      })
       return { bytes }
     } catch (error) {
       // What can't be removed now goes at the next start; the first error says more.
@@ -128,7 +141,7 @@ export class FolderPayloadStore implements PayloadStore {
         removed++
       }
     })
-    return removed
+    return removed + (await this.resumable.removeOlderThan(olderThan))
   }
 
   async check(signal?: AbortSignal): Promise<void> {
@@ -169,22 +182,6 @@ async function close(file: FileHandle): Promise<void> {
   await available(() => file.close())
 }
 
-/** Renames a file to its place. A folder that a removal prunes meanwhile is made again. */
-async function place(temporary: string, path: string): Promise<void> {
-  const folder = dirname(path)
-  for (let tries = 3; ; tries--) {
-    try {
-      await makeFolder(folder)
-      await rename(temporary, path)
-      break
-    } catch (error) {
-      if (tries === 1) throw error
-      absent(error)
-    }
-  }
-  await syncFolder(folder)
-}
-
 /** Removes a folder and those above it below `root` as far as they are empty; says which one is the lowest that stays. */
 async function pruned(folder: string, root: string): Promise<string> {
   let lowest = folder
@@ -201,46 +198,4 @@ async function pruned(folder: string, root: string): Promise<string> {
 
 function missing(): PayloadError {
   return new PayloadError('payload.missing', 'The payload is not there, or not there any more.')
-}
-
-/** Gives errors of the file system as `PayloadError`s; a reason to abort stays what it is. */
-async function available<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  try {
-    return await action()
-  } catch (cause) {
-    if (cause instanceof PayloadError || cause instanceof TypeError) throw cause
-    if (signal?.aborted === true && cause === signal.reason) throw cause
-    throw new PayloadError('payload.unavailable', `The payload store failed: ${meaningOf(cause)}.`, { cause })
-  }
-}
-
-/** Why the file system failed, as part of a sentence. */
-export function meaningOf(error: unknown): string {
-  switch (systemCode(error)) {
-    case 'ENOSPC':
-      return 'its disk is full'
-    case 'EDQUOT':
-      return 'its disk quota is used up'
-    case 'EIO':
-      return 'its disk reports an input or output error'
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return 'its folder cannot be written'
-    case 'EMFILE':
-    case 'ENFILE':
-      return 'too many files are open'
-    default:
-      return 'it does not answer'
-  }
-}
-
-function absent(error: unknown): undefined {
-  const code = systemCode(error)
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-  throw error
-}
-
-function systemCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

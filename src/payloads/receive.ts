@@ -47,7 +47,7 @@ async function* chunksOf(body: Readable): AsyncGenerator {
   }
 }
 
-function bytesOf(data: unknown): Uint8Array {
+export function bytesOf(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data
   if (typeof data === 'string') return Buffer.from(data)
   throw new TypeError(`A payload consists of bytes, not of values of type ${typeof data}.`)

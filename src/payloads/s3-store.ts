@@ -26,6 +26,7 @@ import type {
 
 /** Payloads as objects of a bucket, which many servers and workers share. Clients upload to the S3 itself. */
 export class S3PayloadStore implements PayloadStore, Disposable {
+  readonly resumable = null
   readonly #bucket: S3Bucket
   readonly #urls: S3UploadUrls
   /** For local copies. */

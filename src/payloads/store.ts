@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { ResumableUploads } from './resumable-uploads.ts'
 
 /**
  * Names an object: `uploads/<uuid>.<extension>` or `results/<job>/<attempt>.json`. Made by the server alone; the store
@@ -46,6 +47,8 @@ export interface PresignOptions {
 
 /** Where recordings and results lie. Memory stays flat whatever their size. Errors are `PayloadError`s. */
 export interface PayloadStore {
+  /** Uploads through the API that go on where they broke off; null: clients upload to the store itself. */
+  readonly resumable: ResumableUploads | null
   /**
    * Durable when it resolves; a body that breaks off leaves nothing (`payload.interrupted`). Replaces an older object. A body
    * that is refused or can't be stored is left as it is, so that its sender can be answered.

@@ -527,7 +527,7 @@ describe('around the API', () => {
     expect(routes.toSorted()).toEqual(
       [
         'post /v1/input/upload-url',
-        'put /v1/input/uploads/{file}',
+        ...['delete', 'head', 'options', 'patch', 'put'].map((method) => `${method} /v1/input/uploads/{file}`),
         'post /v1/async/ent/{vendor}/{version}/{publisher}/{model}',
         'get /v1/async/requests/{id}',
         'post /v1/async/requests/{id}/cancel',

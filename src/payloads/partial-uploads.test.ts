@@ -1,0 +1,346 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtempDisposable, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { describe, expect, test } from 'vitest'
+import { bodyOf, patternOf, stallingBody } from './bodies.fixture.ts'
+import { FolderPayloadStore } from './folder-store.ts'
+
+const CHILD = join(import.meta.dirname, 'partial-uploads.child.ts')
+const KEY = 'uploads/a.mp3'
+
+interface Fixture extends AsyncDisposable {
+  readonly path: string
+  readonly store: FolderPayloadStore
+}
+
+async function openStore(): Promise<Fixture> {
+  const folder = await mkdtempDisposable(join(tmpdir(), 'sotto-partial-'))
+  const store = await FolderPayloadStore.open(folder.path)
+  return { path: folder.path, store, [Symbol.asyncDispose]: () => folder.remove() }
+}
+
+async function files(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const found = entries.filter((entry) => entry.isFile())
+  return found.map(({ parentPath, name }) => relative(folder, join(parentPath, name))).sort()
+}
+
+async function bytesOf(store: FolderPayloadStore): Promise<Buffer> {
+  return await buffer(await store.read(KEY))
+}
+
+/** Appends bytes of the pattern that then stall; resolves when they are there. */
+async function startAppend({ store: { resumable } }: Fixture, start: number, end: number, length?: number) {
+  const body = stallingBody(patternOf(start, end))
+  const appending = resumable.append(KEY, { offset: start, length, body })
+  // Its end may come before anybody looks at it.
+  appending.catch(() => undefined)
+  await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5, timeout: 20_000 }).toBe(end)
+  return { body, appending }
+}
+
+describe('an upload in parts', () => {
+  test('that has not begun is at 0, and leaves nothing', async () => {
+    await using fixture = await openStore()
+    expect(await fixture.store.resumable.progress(KEY)).toEqual({ offset: 0, length: undefined })
+    await fixture.store.resumable.discard(KEY)
+    expect(await files(fixture.path)).toEqual([])
+  })
+
+  test('becomes an object of the same bytes with its last byte, and nothing else stays', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    const append = (offset: number, end: number, length?: number) =>
+      store.resumable.append(KEY, { offset, length, body: bodyOf(patternOf(offset, end)) })
+    expect(await append(0, 5000)).toEqual({ offset: 5000, length: undefined })
+    expect(await append(5000, 5000, 12_345)).toEqual({ offset: 5000, length: 12_345 })
+    expect(await append(5000, 12_344)).toEqual({ offset: 12_344, length: 12_345 })
+    expect(await store.size(KEY)).toBeUndefined()
+    expect(await append(12_344, 12_345, 12_345)).toEqual({ offset: 12_345, length: 12_345 })
+    expect((await bytesOf(store)).equals(patternOf(0, 12_345))).toBe(true)
+    expect(await store.resumable.progress(KEY)).toEqual({ offset: 12_345, length: 12_345 })
+    expect(await files(fixture.path)).toEqual([join('objects', KEY)])
+  })
+
+  test('keeps what arrived of a body that breaks off, also over a restart', async () => {
+    await using fixture = await openStore()
+    const { body, appending } = await startAppend(fixture, 0, 5000, 8000)
+    const cause = new Error('ECONNRESET')
+    body.destroy(cause)
+    await expect(appending).rejects.toMatchObject({ code: 'payload.interrupted', retryable: true, cause })
+    const store = await FolderPayloadStore.open(fixture.path)
+    expect(await store.resumable.progress(KEY)).toEqual({ offset: 5000, length: 8000 })
+    await store.resumable.append(KEY, { offset: 5000, body: bodyOf(patternOf(5000, 8000)) })
+    expect((await bytesOf(store)).equals(patternOf(0, 8000))).toBe(true)
+  })
+
+  test('is complete with its last byte, though its body never ends', async () => {
+    await using fixture = await openStore()
+    const { body, appending } = await startAppend(fixture, 0, 7999, 8000)
+    body.push(patternOf(7999, 8000))
+    const complete = { offset: 8000, length: 8000 }
+    await expect.poll(() => fixture.store.resumable.progress(KEY), { interval: 5, timeout: 20_000 }).toEqual(complete)
+    await expect(appending).rejects.toMatchObject({ code: 'payload.superseded' })
+    expect((await bytesOf(fixture.store)).equals(patternOf(0, 8000))).toBe(true)
+  })
+
+  test('is complete with its last byte, though its body breaks off behind that', async () => {
+    await using fixture = await openStore()
+    const body = stallingBody(patternOf(0, 8000))
+    const appending = fixture.store.resumable.append(KEY, { offset: 0, length: 8000, body })
+    const data = join(fixture.path, 'partial/data', KEY)
+    await expect.poll(async () => (await stat(data)).size, { interval: 5, timeout: 20_000 }).toBe(8000)
+    body.destroy()
+    await expect(appending).rejects.toMatchObject({ code: 'payload.interrupted' })
+    expect(await fixture.store.resumable.progress(KEY)).toEqual({ offset: 8000, length: 8000 })
+    expect((await bytesOf(fixture.store)).equals(patternOf(0, 8000))).toBe(true)
+  })
+
+  test('that could not become an object does so when its progress is asked for', async () => {
+    await using fixture = await openStore()
+    const obstacle = join(fixture.path, 'objects/uploads')
+    await writeFile(obstacle, '')
+    const whole = { offset: 0, length: 10, body: bodyOf(patternOf(0, 10)) }
+    await expect(fixture.store.resumable.append(KEY, whole)).rejects.toMatchObject({ code: 'payload.unavailable' })
+    await rm(obstacle)
+    expect(await fixture.store.resumable.progress(KEY)).toEqual({ offset: 10, length: 10 })
+    expect((await bytesOf(fixture.store)).equals(patternOf(0, 10))).toBe(true)
+  })
+
+  test('does not become an object when beforeCommit throws', async () => {
+    await using fixture = await openStore()
+    const reason = new Error('already submitted')
+    const seen: unknown[] = []
+    const beforeCommit = async (): Promise<void> => {
+      seen.push(await fixture.store.size(KEY))
+      throw reason
+    }
+    const options = { offset: 0, length: 10, body: bodyOf(patternOf(0, 10)), beforeCommit }
+    await expect(fixture.store.resumable.append(KEY, options)).rejects.toBe(reason)
+    expect(seen).toEqual([undefined])
+    expect(await fixture.store.size(KEY)).toBeUndefined()
+  })
+})
+
+describe('an append is refused, and adds nothing,', () => {
+  test.each([
+    ['at an offset before the last byte', { offset: 4 }, 'payload.wrong_offset'],
+    ['at an offset behind the next byte', { offset: 6 }, 'payload.wrong_offset'],
+    ['with another length than before', { offset: 5, length: 11 }, 'payload.wrong_length'],
+    ['when it is said to be too large', { offset: 5, bodyBytes: 6 }, 'payload.too_large'],
+    ['when it turns out to be too large', { offset: 5, body: bodyOf(patternOf(5, 11), 4) }, 'payload.too_large'],
+    ['when the upload gets larger than allowed', { offset: 5, maxBytes: 9 }, 'payload.too_large'],
+  ])('%s', async (_, given, code) => {
+    await using fixture = await openStore()
+    const { resumable } = fixture.store
+    await resumable.append(KEY, { offset: 0, length: 10, body: bodyOf(patternOf(0, 5)) })
+    const append = resumable.append(KEY, { body: bodyOf(patternOf(5, 10)), ...given })
+    await expect(append).rejects.toMatchObject({ code, retryable: false })
+    expect(await resumable.progress(KEY)).toEqual({ offset: 5, length: 10 })
+  })
+
+  test('when it may have no more bytes, of a length that nobody said', async () => {
+    await using fixture = await openStore()
+    const { resumable } = fixture.store
+    await resumable.append(KEY, { offset: 0, body: bodyOf(patternOf(0, 5)) })
+    const endless = stallingBody(patternOf(5, 5000))
+    const append = resumable.append(KEY, { offset: 5, body: endless, maxBytes: 2000 })
+    await expect(append).rejects.toMatchObject({ code: 'payload.too_large' })
+    expect(endless.destroyed).toBe(false)
+    expect(await resumable.progress(KEY)).toEqual({ offset: 5, length: undefined })
+    const shorter = resumable.append(KEY, { offset: 5, length: 4, body: bodyOf(patternOf(5, 6)) })
+    await expect(shorter).rejects.toMatchObject({ code: 'payload.wrong_length' })
+  })
+
+  test('when the upload is complete', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    await store.write(KEY, bodyOf(patternOf(0, 10)))
+    expect(await store.resumable.progress(KEY)).toEqual({ offset: 10, length: 10 })
+    for (const offset of [0, 10]) {
+      const append = store.resumable.append(KEY, { offset, length: 20, body: bodyOf(patternOf(offset, 20)) })
+      await expect(append).rejects.toMatchObject({ code: 'payload.complete' })
+    }
+    expect((await bytesOf(store)).equals(patternOf(0, 10))).toBe(true)
+  })
+
+  test('under a key that the server would not make', async () => {
+    await using fixture = await openStore()
+    const { resumable } = fixture.store
+    const error = { code: 'payload.invalid_key' }
+    await expect(resumable.progress('../a')).rejects.toMatchObject(error)
+    await expect(resumable.append('../a', { offset: 0, body: bodyOf(patternOf(0, 1)) })).rejects.toMatchObject(error)
+    await expect(resumable.discard('../a')).rejects.toMatchObject(error)
+    expect(await files(fixture.path)).toEqual([])
+  })
+})
+
+describe('of several at once', () => {
+  test('one at the same offset takes over from one that stalls, whose sender can still be answered', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    const stalled = await startAppend(fixture, 0, 5000, 8000)
+    await store.resumable.append(KEY, { offset: 5000, body: bodyOf(patternOf(5000, 8000)) })
+    await expect(stalled.appending).rejects.toMatchObject({ code: 'payload.superseded', retryable: true })
+    expect(stalled.body.destroyed).toBe(false)
+    stalled.body.push(patternOf(0, 10))
+    expect((await bytesOf(store)).equals(patternOf(0, 8000))).toBe(true)
+  })
+
+  test('one at another offset leaves the one under way alone', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    const { body, appending } = await startAppend(fixture, 0, 5000, 8000)
+    const stale = store.resumable.append(KEY, { offset: 0, length: 8000, body: bodyOf(patternOf(0, 8000)) })
+    await expect(stale).rejects.toMatchObject({ code: 'payload.wrong_offset' })
+    body.push(patternOf(5000, 8000))
+    body.push(null)
+    expect(await appending).toEqual({ offset: 8000, length: 8000 })
+    expect((await bytesOf(store)).equals(patternOf(0, 8000))).toBe(true)
+  })
+
+  test('from the start one wins', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    const appends = Array.from({ length: 5 }, () =>
+      store.resumable.append(KEY, { offset: 0, length: 300_000, body: bodyOf(patternOf(0, 300_000)) }),
+    )
+    const outcomes = await Promise.allSettled(appends)
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect((await bytesOf(store)).equals(patternOf(0, 300_000))).toBe(true)
+  })
+
+  test('a write replaces what is incomplete, and ends the append under way', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    const { appending } = await startAppend(fixture, 0, 5000, 8000)
+    await store.write(KEY, Readable.from(['whole']))
+    await expect(appending).rejects.toMatchObject({ code: 'payload.superseded' })
+    expect(await store.resumable.progress(KEY)).toEqual({ offset: 5, length: 5 })
+    expect(await files(fixture.path)).toEqual([join('objects', KEY)])
+  })
+
+  test('a write that breaks off leaves the append alone', async () => {
+    await using fixture = await openStore()
+    const { store } = fixture
+    const { body, appending } = await startAppend(fixture, 0, 5000, 8000)
+    const broken = stallingBody(patternOf(0, 10))
+    broken.destroy()
+    await expect(store.write(KEY, broken)).rejects.toMatchObject({ code: 'payload.interrupted' })
+    body.push(patternOf(5000, 8000))
+    body.push(null)
+    expect(await appending).toEqual({ offset: 8000, length: 8000 })
+  })
+
+  test('discard ends the append under way, and nothing stays', async () => {
+    await using fixture = await openStore()
+    const { appending } = await startAppend(fixture, 0, 5000, 8000)
+    await fixture.store.resumable.discard(KEY)
+    await expect(appending).rejects.toMatchObject({ code: 'payload.superseded' })
+    expect(await fixture.store.resumable.progress(KEY)).toEqual({ offset: 0, length: undefined })
+    expect(await files(fixture.path)).toEqual([])
+  })
+
+  test('a signal ends one with its reason, and what arrived stays', async () => {
+    await using fixture = await openStore()
+    const { resumable } = fixture.store
+    const abort = new AbortController()
+    const body = stallingBody(patternOf(0, 5000))
+    const appending = resumable.append(KEY, { offset: 0, body, signal: abort.signal })
+    await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5, timeout: 20_000 }).toBe(5000)
+    abort.abort(new Error('shutting down'))
+    await expect(appending).rejects.toThrow('shutting down')
+    expect((await resumable.progress(KEY)).offset).toBe(5000)
+    const late = resumable.append(KEY, { offset: 5000, body, signal: abort.signal })
+    await expect(late).rejects.toThrow('shutting down')
+  })
+})
+
+describe('old ones', () => {
+  test('are removed, but not those that got a byte since, are under way or complete', async () => {
+    await using fixture = await openStore()
+    const { store, path } = fixture
+    const [old, since] = [new Date('2020-01-01'), new Date('2021-01-01')]
+    for (const key of ['uploads/old.mp3', 'uploads/new.mp3', 'uploads/gone.mp3']) {
+      await store.resumable.append(key, { offset: 0, length: 10, body: bodyOf(patternOf(0, 5)) })
+    }
+    await store.write('uploads/complete.mp3', bodyOf(patternOf(0, 10)))
+    const { appending } = await startAppend(fixture, 0, 5000)
+    await rm(join(path, 'partial/data/uploads/gone.mp3'))
+    for (const name of ['data/uploads/old.mp3', 'length/uploads/old.mp3', 'length/uploads/new.mp3']) {
+      await utimes(join(path, 'partial', name), old, old)
+    }
+    for (const name of ['partial/length/uploads/gone.mp3', `partial/data/${KEY}`, 'objects/uploads/complete.mp3']) {
+      await utimes(join(path, name), old, old)
+    }
+    expect(await store.resumable.removeOlderThan(since)).toBe(1)
+    expect(await files(path)).toEqual([
+      'objects/uploads/complete.mp3',
+      `partial/data/${KEY}`,
+      'partial/data/uploads/new.mp3',
+      'partial/length/uploads/new.mp3',
+    ])
+    await store.resumable.discard(KEY)
+    await expect(appending).rejects.toMatchObject({ code: 'payload.superseded' })
+  })
+
+  test('none, in a folder where nothing was ever appended', async () => {
+    await using fixture = await openStore()
+    expect(await fixture.store.resumable.removeOlderThan(new Date())).toBe(0)
+  })
+})
+
+test('after kill -9 amid an append every byte that was told of is there, and the rest makes it whole', async () => {
+  await using fixture = await openStore()
+  const [length, stall] = [30_000_000, 20_000_000]
+  const child = spawn(process.execPath, [CHILD, 'append', fixture.path, String(length), String(stall)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const closed = once(child, 'close')
+  let told = 0
+  for await (const line of createInterface(child.stdout)) {
+    told = Number(line)
+    if (told > 2_000_000) child.kill('SIGKILL')
+  }
+  await closed
+  const store = await FolderPayloadStore.open(fixture.path)
+  const { offset } = await store.resumable.progress(KEY)
+  expect(offset).toBeGreaterThanOrEqual(told)
+  expect(await store.size(KEY)).toBeUndefined()
+  await store.resumable.append(KEY, { offset, body: bodyOf(patternOf(offset, length), 100_000) })
+  expect((await bytesOf(store)).equals(patternOf(0, length))).toBe(true)
+})
+
+/** Runs in a mount namespace of its own, where a small disk is mounted over the folder. */
+const smallDisk = (folder: string, command: string): readonly string[] => {
+  const script = `mount -t tmpfs -o size=5m tmpfs "$0" && ${command}`
+  return ['--map-root-user', '--mount', 'sh', '-c', script, folder]
+}
+// Some containers let nobody mount.
+const canMount = spawnSync('unshare', smallDisk(tmpdir(), 'true')).status === 0
+
+test.skipIf(!canMount)(
+  'on a full disk keeps what was written, shows nothing, and goes on when there is room',
+  async () => {
+    await using fixture = await openStore()
+    await mkdir(join(fixture.path, 'mounted'))
+    const command = `exec "${process.execPath}" "${CHILD}" fill "$0" 4000000 3000000`
+    const child = spawn('unshare', smallDisk(join(fixture.path, 'mounted'), command), {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const outcome: unknown = JSON.parse((await buffer(child.stdout)).toString())
+    expect(outcome).toEqual({
+      code: 'payload.unavailable',
+      offset: expect.any(Number),
+      isVisible: false,
+      isWhole: true,
+    })
+    expect((outcome as { offset: number }).offset).toBeGreaterThan(1_000_000)
+  },
+)
