@@ -20,9 +20,8 @@ import { ModelCache } from './models/model-cache.ts'
 import { Worker } from './worker/worker.ts'
 import { openWorkFolder } from './work-folder.ts'
 
-/** Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again. */
-const LEASE_MS = 45_000
-const REAP_INTERVAL_MS = 15_000
+/** Expired leases are looked for so often while one lasts. */
+const REAPS_PER_LEASE = 3
 const ORPHANS_INTERVAL_MS = 3_600_000
 /** On top of the time for which an upload URL can be used: what was uploaded so long ago will not be submitted any more. */
 const ORPHAN_GRACE_MS = 86_400_000
@@ -59,14 +58,14 @@ export async function startApp(config: Config, logger: Logger, role: Role): Prom
 /** What no request does; every process takes its part. */
 function startHousekeeping(
   { jobs, payloads }: Backend,
-  { uploadUrlTtlSeconds }: Config,
+  { uploadUrlTtlSeconds, leaseMs }: Config,
   logger: Logger,
   stack: AsyncDisposableStack,
 ): void {
   const onError = (error: unknown): void => logger.error({ err: error }, 'housekeeping failed; it is tried again')
   const removePayload = payloads.remove.bind(payloads)
   const reaping = { jobs, removePayload, crashes: CRASH_LIMIT }
-  stack.use(new Rounds({ intervalMs: REAP_INTERVAL_MS, run: (signal) => reap(reaping, signal), onError }))
+  stack.use(new Rounds({ intervalMs: leaseMs / REAPS_PER_LEASE, run: (signal) => reap(reaping, signal), onError }))
   const olderThanMs = uploadUrlTtlSeconds * 1000 + ORPHAN_GRACE_MS
   const run = async (signal: AbortSignal): Promise<void> => {
     const removed = await removeOrphans({ jobs, payloads, olderThanMs }, signal)
@@ -97,7 +96,7 @@ async function startWorkers(
         ...{ jobs, payloads, transcriber, logger, slots, served, asked },
         workers: new WorkerRegistry(database),
         models: role === 'worker' && config.models.length > 0 ? config.models.map(withoutRevision) : null,
-        leaseMs: LEASE_MS,
+        leaseMs: config.leaseMs,
         limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
       }),
     )

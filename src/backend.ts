@@ -30,6 +30,8 @@ export interface Backend extends AsyncDisposable {
 export async function openBackend(config: Config, temporaryFolder: string, logger: Logger): Promise<Backend> {
   await using stack = new AsyncDisposableStack()
   const { dataDir, databaseUrl } = config
+  const isEmbedded = databaseUrl === null || config.payloads.kind === 'folder'
+  if (isEmbedded) stack.use(await lockOwner(dataDir))
   const { database, events } = stack.use(
     databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, logger),
   )
@@ -67,11 +69,8 @@ interface OpenDatabase extends AsyncDisposable {
 }
 
 async function openEmbedded(dataDir: string): Promise<OpenDatabase> {
-  await using stack = new AsyncDisposableStack()
-  stack.use(await lockOwner(dataDir))
-  const database = stack.use(await openSqlite(dataDir))
-  const parts = stack.move()
-  return { database, events: undefined, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  const database = await openSqlite(dataDir)
+  return { database, events: undefined, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() }
 }
 
 async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {

@@ -19,6 +19,8 @@ export interface Config {
   readonly limits: KeyLimits
   /** Of one API key, for each server; null: any number. */
   readonly maxRequestsPerSecond: number | null
+  /** How long after its last sign of life a worker counts as dead. */
+  readonly leaseMs: number
   /** The tiers whose jobs a worker takes; null: all that the machine can serve. */
   readonly tiers: readonly ServiceTier[] | null
   readonly payloads: PayloadsConfig

@@ -131,6 +131,15 @@ export const SETTINGS = {
     parse: countOrOff,
     fallback: (): number | null => null,
   },
+  leaseMs: {
+    env: 'SOTTO_LEASE',
+    flag: 'lease',
+    takes: 'seconds',
+    help: 'how long after its last sign of life a worker counts as dead, and its jobs run elsewhere',
+    parse: (value: string) => integer(2, 3600)(value) * 1000,
+    // Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again.
+    fallback: () => 45_000,
+  },
   tiers: {
     env: 'SOTTO_TIERS',
     flag: 'tier',

@@ -50,10 +50,15 @@ function announce({ url, firstKey }: App, { dataDir, databaseUrl }: Config): voi
 }
 
 /** What one process has embedded, no other one can share. */
-function requireShared({ databaseUrl }: Config, role: Role): void {
+function requireShared({ databaseUrl, payloads }: Config, role: Role): void {
   if (databaseUrl === null) {
     throw new ConfigError(
       `DATABASE_URL is not set. sotto ${role} is one of many processes that share a PostgreSQL; sotto serve runs everything in one.`,
+    )
+  }
+  if (payloads.kind !== 's3') {
+    throw new ConfigError(
+      `SOTTO_PAYLOADS takes s3://bucket/prefix for sotto ${role}: what lies in a folder, the other processes do not see.`,
     )
   }
 }

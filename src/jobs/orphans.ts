@@ -8,7 +8,7 @@ export interface StoredPayload {
 export interface OrphansOptions {
   readonly jobs: Pick<JobStore, 'find' | 'usesPayload'>
   readonly payloads: {
-    list(prefix: string): AsyncIterable<StoredPayload>
+    list(folder: string): AsyncIterable<StoredPayload>
     remove(key: string): Promise<void>
     /** Uploads that were begun before then and never completed. */
     removeUnfinished(before: Date): Promise<number>
@@ -27,16 +27,16 @@ export async function removeOrphans(
 ): Promise<number> {
   const before = new Date(Date.now() - olderThanMs)
   let removed = await payloads.removeUnfinished(before)
-  const remove = async (prefix: string, isKnown: (key: string) => Promise<boolean>): Promise<void> => {
-    for await (const { key, modifiedAt } of payloads.list(prefix)) {
+  const remove = async (folder: string, isKnown: (key: string) => Promise<boolean>): Promise<void> => {
+    for await (const { key, modifiedAt } of payloads.list(folder)) {
       signal.throwIfAborted()
       if (modifiedAt >= before || (await isKnown(key))) continue
       await payloads.remove(key)
       removed += 1
     }
   }
-  await remove('uploads/', (key) => jobs.usesPayload(key))
-  await remove('results/', async (key) => {
+  await remove('uploads', (key) => jobs.usesPayload(key))
+  await remove('results', async (key) => {
     const job = await jobs.find(key.split('/')[1] ?? '')
     return job !== undefined && (job.resultKey === null || job.resultKey === key)
   })

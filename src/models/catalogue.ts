@@ -127,7 +127,9 @@ const DEMO: ModelDescription = {
  * @throws ModelError `model.name_invalid`
  */
 export function createCatalogue(extra: readonly string[]): Catalogue {
-  const models = [DEMO, ...PUBLISHED.map(published), ...extra.map(named)]
+  const known = [DEMO, ...PUBLISHED.map(published)]
+  const ids = new Set(known.map(({ id }) => id))
+  const models = [...known, ...extra.filter((entry) => !ids.has(entry)).map(named)]
   const byId = new Map(models.map((model) => [model.id, Object.freeze(model)]))
   const list = [...byId.values()]
   return { list: () => list, find: (id) => byId.get(id) }

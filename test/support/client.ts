@@ -26,18 +26,18 @@ export interface SubmitOptions {
 
 /** The four steps of the Async API, as a user's program takes them. */
 export class Client {
-  readonly #base: string
+  readonly base: string
   readonly #key: string
 
   constructor(base: string, key: string) {
-    this.#base = base
+    this.base = base
     this.#key = key
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers)
     headers.set('authorization', `Bearer ${this.#key}`)
-    return await fetch(new URL(path, this.#base), { ...init, headers })
+    return await fetch(new URL(path, this.base), { ...init, headers })
   }
 
   async json<T>(expectedStatus: number, path: string, init: RequestInit = {}): Promise<T> {
