@@ -540,7 +540,7 @@ describe('around the API', () => {
     const references = JSON.stringify(document).match(/"\$ref":"[^"]+"/g) ?? []
     expect(references).toEqual([])
     const submitRoute = document.paths['/v1/async/ent/{vendor}/{version}/{publisher}/{model}']?.['post']
-    expect(Object.keys(submitRoute?.responses ?? {})).toEqual(['202', '400', '401', '403', '404', '409', '503'])
+    expect(Object.keys(submitRoute?.responses ?? {})).toEqual(['202', '400', '401', '403', '404', '409', '413', '503'])
     expect(JSON.stringify(submitRoute)).toContain('condition_on_previous_text')
   })
 
