@@ -111,4 +111,14 @@ describe('an S3 that fails', () => {
     const abort = AbortSignal.abort(new Error('no time'))
     await expect(fixture.store.check(abort)).rejects.toThrow('no time')
   })
+
+  test('by its being slow at the check leaves nothing of that', async () => {
+    await using fixture = await openS3()
+    const abort = new AbortController()
+    fixture.s3.intercept = ({ method }) => {
+      if (method === 'GET') abort.abort(new Error('no time'))
+    }
+    await expect(fixture.store.check(abort.signal)).rejects.toThrow('no time')
+    expect(fixture.s3.contents).toEqual([])
+  })
 })

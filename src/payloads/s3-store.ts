@@ -90,7 +90,8 @@ export class S3PayloadStore implements PayloadStore, Disposable {
   }
 
   async remove(key: PayloadKey): Promise<void> {
-    await this.#remove(key)
+    const remove = new DeleteObjectCommand(this.#bucket.at(key))
+    await this.#bucket.call((client, options) => client.send(remove, options))
   }
 
   async *list(folder: string): AsyncGenerator<StoredPayload> {
@@ -139,18 +140,14 @@ export class S3PayloadStore implements PayloadStore, Disposable {
       const found = await text(await readObject(this.#bucket, key, signal))
       if (found !== key) throw new PayloadError('payload.unavailable', 'The payload store returned other bytes.')
     } finally {
-      await this.#remove(key, signal)
+      // Also when the signal is aborted: nothing else would remove it.
+      await this.remove(key)
     }
   }
 
   [Symbol.dispose](): void {
     this.#urls[Symbol.dispose]()
     this.#bucket[Symbol.dispose]()
-  }
-
-  async #remove(key: PayloadKey, signal?: AbortSignal): Promise<void> {
-    const remove = new DeleteObjectCommand(this.#bucket.at(key))
-    await this.#bucket.call((client, options) => client.send(remove, options), signal)
   }
 
   async #finish(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {

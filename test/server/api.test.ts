@@ -545,7 +545,7 @@ describe('around the API', () => {
     expect(references).toEqual([])
     const submitRoute = document.paths['/v1/async/ent/{vendor}/{version}/{publisher}/{model}']?.['post']
     expect(Object.keys(submitRoute?.responses ?? {})).toEqual([
-      ...['202', '400', '401', '403', '404', '409', '422', '429', '503'],
+      ...['202', '400', '401', '403', '404', '409', '413', '422', '429', '503'],
     ])
     expect(JSON.stringify(submitRoute)).toContain('condition_on_previous_text')
   })

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { openAsBlob } from 'node:fs'
 import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Transcript } from '../../src/transcript/result.ts'
@@ -57,7 +57,7 @@ export class Client {
 
   async upload(file: string): Promise<string> {
     const url = await this.uploadUrl(extname(file).slice(1))
-    const response = await fetch(url, { method: 'PUT', body: createReadStream(file), duplex: 'half' })
+    const response = await fetch(url, { method: 'PUT', body: await openAsBlob(file) })
     const text = await response.text()
     if (response.status !== 200) throw new Error(`PUT: ${response.status}: ${text}`)
     return url

@@ -24,8 +24,9 @@ export type S3Middleware = (context: S3Context, next: () => Promise<void>) => Pr
 const authenticate = (require('@20minutes/s3rver/lib/middleware/authentication') as () => S3Middleware)()
 
 /**
- * What s3rver lacks: it lets anonymous requests pass and knows no If-Match; it can't list on, since it makes its tokens by a cipher that OpenSSL has
- * given up; and of an upload in parts it can neither list nor abort anything.
+ * What s3rver lacks. It lets pass what S3 refuses, anonymous requests and bodies of unannounced length, and knows no If-Match. It
+ * can't list on, since it makes its tokens by a cipher that OpenSSL has given up. Of an upload in parts it can neither list nor
+ * abort anything.
  * @param pageLength entries of a list's answer at most
  */
 export function missingVerbs(bucket: MemoryBucket, pageLength: number): S3Middleware {
@@ -35,6 +36,9 @@ export function missingVerbs(bucket: MemoryBucket, pageLength: number): S3Middle
     const key = rest.map(decodeURIComponent).join('/')
     if (context.headers['authorization'] === undefined && query['X-Amz-Signature'] === undefined) {
       throw new S3Error('AccessDenied', 'Access Denied')
+    }
+    if (context.headers['transfer-encoding'] !== undefined) {
+      throw new S3Error('NotImplemented', 'A header you provided implies functionality that is not implemented.')
     }
     const [expected, found] = [context.headers['if-match'], bucket.objects.get(key)?.md5]
     if (expected !== undefined && found !== undefined && expected !== JSON.stringify(found)) {

@@ -90,8 +90,9 @@ export class S3 implements AsyncDisposable {
     await closed
   }
 
-  /** Answers again, on the port that it had. */
+  /** Answers again, on the port that it had, if it does not. */
   async resume(): Promise<void> {
+    if (this.#server !== undefined) return
     const server = new S3rver({ address: '127.0.0.1', port: this.#port, silent: true, vhostBuckets: false })
     server.store = server.context.store = this.bucket
     // It is closed with the server, and complains of requests that end later.
