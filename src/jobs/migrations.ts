@@ -64,4 +64,23 @@ export const MIGRATIONS: readonly string[] = [
     checked_at real not null
   ) strict;
   `,
+  `
+  create table job_windows (
+    job_id text not null,
+    ordinal integer not null check (ordinal >= 0),
+    data text not null,
+    primary key (job_id, ordinal)
+  ) strict, without rowid;
+
+  create trigger job_windows_go_with_the_end after update of status on jobs
+  when new.status in ('success', 'failed', 'cancelled')
+  begin
+    delete from job_windows where job_id = new.id;
+  end;
+
+  create trigger job_windows_go_with_the_row after delete on jobs
+  begin
+    delete from job_windows where job_id = old.id;
+  end;
+  `,
 ]

@@ -7,6 +7,7 @@ import type { JobStatus, ServiceTier } from './job.ts'
  */
 export interface Schema {
   jobs: JobsTable
+  job_windows: JobWindowsTable
   api_keys: ApiKeysTable
   write_checks: WriteChecksTable
 }
@@ -42,6 +43,13 @@ export interface JobsTable {
 }
 
 export type JobRow = Selectable<JobsTable>
+
+/** What is kept of jobs that have not finished. */
+export interface JobWindowsTable {
+  job_id: string
+  ordinal: number
+  data: string
+}
 
 export interface ApiKeysTable {
   id: string

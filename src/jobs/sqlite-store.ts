@@ -13,6 +13,7 @@ import type { JobsTable } from './schema.ts'
 import { fromNow, now } from './sqlite-clock.ts'
 import type { ClaimedJob, JobEvents, JobStore, Lease, LeaseState, ListOptions, NewJob } from './store.ts'
 import { submit } from './submit.ts'
+import { keepWindow, windows } from './windows.ts'
 
 /** The jobs in SQLite. Every transition is one statement, committed and on disk when its promise resolves. */
 export class SqliteJobStore implements JobStore {
@@ -71,6 +72,14 @@ export class SqliteJobStore implements JobStore {
       .executeTakeFirst()
     if (row === undefined) return 'lost'
     return row.cancel_requested_at === null ? 'held' : 'cancel'
+  }
+
+  keepWindow(lease: Lease, ordinal: number, data: string): Promise<boolean> {
+    return keepWindow(this.#database, heldBy(lease), { ordinal, data })
+  }
+
+  windows(jobId: string): Promise<readonly string[]> {
+    return windows(this.#database, jobId)
   }
 
   succeed(lease: Lease, resultKey: string): Promise<boolean> {

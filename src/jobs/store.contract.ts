@@ -155,6 +155,63 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
     })
   })
 
+  describe(`${name}: windows`, () => {
+    test('are kept in their order, for whoever runs the job next', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const other = await running(store)
+      const { job, lease } = await running(store)
+      expect(await store.windows(job.id)).toEqual([])
+      for (const ordinal of [0, 1, 10, 2])
+        expect(await store.keepWindow(lease, ordinal, `{"n":${ordinal}}`, 1)).toBe(true)
+      expect(await store.keepWindow(other.lease, 0, 'another job’s', 30)).toBe(true)
+      expect(await store.windows(job.id)).toEqual(['{"n":0}', '{"n":1}', '{"n":2}', '{"n":10}'])
+      await store.release(lease)
+      expect(await store.windows(job.id)).toHaveLength(4)
+      const next = await claimed(store)
+      expect(await store.keepWindow(next.lease, 1, '{"n":"again"}', 2)).toBe(true)
+      expect(await store.windows(job.id)).toEqual(['{"n":0}', '{"n":"again"}', '{"n":2}', '{"n":10}'])
+    })
+
+    test('are written by nobody whose lease is lost', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease } = await running(store)
+      await store.release(lease)
+      expect(await store.keepWindow(lease, 0, 'late', 1)).toBe(false)
+      const next = await claimed(store)
+      expect(await store.keepWindow(lease, 0, 'late', 1)).toBe(false)
+      await store.succeed(next.lease, 'results/1.json')
+      expect(await store.keepWindow(next.lease, 0, 'late', 1)).toBe(false)
+      expect(await store.windows(job.id)).toEqual([])
+    })
+
+    const ends: readonly (readonly [string, Verb])[] = [
+      ['success', (store, lease) => store.succeed(lease, 'results/1.json')],
+      ['a failure', (store, lease) => store.fail(lease, ERROR)],
+      ['the last crash', (store, lease) => store.retry(lease, 'crash', ERROR, { failures: 1, crashes: 1 })],
+      [
+        'a cancellation',
+        async (store, { jobId }) => {
+          await store.recover()
+          await store.cancel(jobId)
+        },
+      ],
+    ]
+    test.each(ends)('go with %s', async (_, end) => {
+      await using fixture = await open()
+      const { store } = fixture
+      const other = await running(store)
+      await store.keepWindow(other.lease, 0, 'another job’s', 1)
+      const { job, lease } = await running(store)
+      await store.keepWindow(lease, 0, 'one', 1)
+      await store.keepWindow(lease, 1, 'two', 2)
+      await end(store, lease)
+      expect(await store.windows(job.id)).toEqual([])
+      expect(await store.windows(other.job.id)).toEqual(['another job’s'])
+    })
+  })
+
   describe(`${name}: claims`, () => {
     test('go by the order of acceptance, whatever the tier', async () => {
       await using fixture = await open()

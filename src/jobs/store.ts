@@ -73,6 +73,18 @@ export interface JobStore {
   /** Prolongs the lease. */
   heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState>
 
+  /**
+   * Keeps a finished window of a running job, in place of what was kept under the same number. It goes when the job has finished.
+   * @param ordinal counts from 0, without a gap
+   * @param data whatever the worker needs to go on from there; the store does not read it
+   * @param seconds of the recording that are done with this window
+   * @returns false when the lease was lost, and nothing was written
+   */
+  keepWindow(lease: Lease, ordinal: number, data: string, seconds: number): Promise<boolean>
+
+  /** What was kept of a job, in the order of the numbers, whoever ran it; nothing once it has finished. */
+  windows(jobId: string): Promise<readonly string[]>
+
   /** Each of these says whether it was this lease's to do; false: the lease was lost and nothing was written. */
   succeed(lease: Lease, resultKey: string): Promise<boolean>
   fail(lease: Lease, error: JobError): Promise<boolean>
