@@ -13,7 +13,7 @@ import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
 import type { Transcription } from './result.ts'
 import { transcribe } from './transcribe.ts'
-import { readWindowCheckpoint } from './window-checkpoint.ts'
+import { parseWindowCheckpoint } from './window-checkpoint.ts'
 import type { WindowCheckpoint } from './window-checkpoint.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')
@@ -81,7 +81,7 @@ async function run({ path, options, on = () => model }: Case, resumeFrom?: reado
 /** As they come back from where they were kept. */
 function kept(checkpoints: readonly WindowCheckpoint[]): readonly WindowCheckpoint[] {
   return checkpoints.map((checkpoint) => {
-    const read = readWindowCheckpoint(JSON.parse(JSON.stringify(checkpoint)))
+    const read = parseWindowCheckpoint(JSON.stringify(checkpoint))
     if (read === undefined) throw new Error('a checkpoint can’t be read')
     return read
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { checkpointOf, readWindowCheckpoint, windowOf } from './window-checkpoint.ts'
+import { checkpointOf, parseWindowCheckpoint, windowOf } from './window-checkpoint.ts'
 import type { FinishedWindow } from './window-checkpoint.ts'
 
 const word = fc.record({
@@ -54,7 +54,7 @@ const FACTS = { fingerprint: 'f', ordinal: 0, language: 'en', seconds: 1.5 }
 test('a window comes back to the last bit, infinities, NaN and −0 included', () => {
   fc.assert(
     fc.property(window, (finished) => {
-      const read = readWindowCheckpoint(JSON.parse(JSON.stringify(checkpointOf(finished, FACTS))))
+      const read = parseWindowCheckpoint(JSON.stringify(checkpointOf(finished, FACTS)))
       expect(read && windowOf(read)).toEqual(finished)
       expect(read).toMatchObject(FACTS)
     }),
@@ -65,7 +65,7 @@ const EMPTY: FinishedWindow = { clip: 0, seek: 0, next: 3000, segments: [], rese
 const checkpoint = checkpointOf(EMPTY, FACTS)
 
 test.each([
-  ['nothing', undefined],
+  ['nothing', null],
   ['a text', 'window'],
   ['another version', { ...checkpoint, version: 2 }],
   ['no window', { ...checkpoint, window: undefined }],
@@ -73,5 +73,9 @@ test.each([
   ['a number by an unknown name', { ...checkpoint, window: { ...checkpoint.window, lastSpeech: 'nan' } }],
   ['a segment without tokens', { ...checkpoint, window: { ...checkpoint.window, segments: [{ text: '' }] } }],
 ])('%s is no checkpoint', (_, value) => {
-  expect(readWindowCheckpoint(value)).toBeUndefined()
+  expect(parseWindowCheckpoint(JSON.stringify(value))).toBeUndefined()
+})
+
+test('what is no JSON is no checkpoint', () => {
+  expect(parseWindowCheckpoint(JSON.stringify(checkpoint).slice(0, -1))).toBeUndefined()
 })

@@ -71,9 +71,14 @@ const WindowCheckpointSchema = Type.Object({
  */
 export type WindowCheckpoint = Type.Static<typeof WindowCheckpointSchema>
 
-/** Undefined when it is no checkpoint, or one of another version. */
-export function readWindowCheckpoint(value: unknown): WindowCheckpoint | undefined {
-  return Check(WindowCheckpointSchema, value) ? value : undefined
+/** @returns undefined when it is not the JSON of a checkpoint of this version */
+export function parseWindowCheckpoint(text: string): WindowCheckpoint | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Check(WindowCheckpointSchema, value) ? value : undefined
+  } catch {
+    return undefined
+  }
 }
 
 export function checkpointOf(

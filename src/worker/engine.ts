@@ -83,6 +83,8 @@ class Engine {
       enterWindow: () => this.#gate.enter(),
       onProgress: ({ seconds, totalSeconds }) =>
         report(() => reply({ type: 'progress', id, progress: { phase: 'transcribing', seconds, totalSeconds } })),
+      onWindow: (checkpoint) => reply({ type: 'window', id, checkpoint }),
+      resumeFrom: task.resumeFrom ?? [],
     })
   }
 

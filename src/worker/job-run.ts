@@ -5,6 +5,7 @@ import type { ClaimedJob, JobStore, Lease } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
+import { KeptWindows } from './kept-windows.ts'
 import type { Transcriber } from './transcriber.ts'
 
 /** A lease outlives three missed heartbeats. */
@@ -36,17 +37,21 @@ export class JobRun {
   readonly #claimed: ClaimedJob
   readonly #abort = new AbortController()
   readonly #logger: Logger
+  readonly #windows: KeptWindows
 
   constructor(options: JobRunOptions, claimed: ClaimedJob) {
     this.#options = options
     this.#claimed = claimed
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
+    const onLost = (): void => this.#abort.abort(new Stopped('lost'))
+    this.#windows = new KeptWindows({ jobs: options.jobs, lease, logger: this.#logger, onLost })
   }
 
   /** Never throws: what can't be settled now is the reaper's when the lease has run out. */
   async run(stop: AbortSignal): Promise<void> {
     const startedMs = performance.now()
+    using windows = this.#windows
     try {
       using _ = this.#watch(stop)
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
@@ -54,7 +59,8 @@ export class JobRun {
       const transcription = await this.#transcribe()
       await this.#succeed(transcription)
       const seconds = (performance.now() - startedMs) / 1000
-      this.#logger.info({ audioSeconds: transcription.duration, seconds }, 'job succeeded')
+      const { duration: audioSeconds } = transcription
+      this.#logger.info({ audioSeconds, seconds, windows: windows.finished }, 'job succeeded')
     } catch (error) {
       try {
         await this.#settle(error)
@@ -97,13 +103,16 @@ export class JobRun {
     signal.throwIfAborted()
     const input = readWhisperInput(job.input)
     const { payloads, transcriber } = this.#options
+    const resumeFrom = await this.#windows.read()
+    const { length: windows } = resumeFrom
+    if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     await using recording = await payloads.openLocal(job.payloadKey, signal)
     return await transcriber.transcribe(
       {
         ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
-        isSuspect: job.crashes > 0,
+        ...{ isSuspect: job.crashes > 0, resumeFrom },
       },
-      { signal, logger: this.#logger },
+      { signal, logger: this.#logger, onWindow: (checkpoint) => this.#windows.keep(checkpoint) },
     )
   }
 
@@ -122,6 +131,8 @@ export class JobRun {
   async #settle(error: unknown): Promise<void> {
     const { jobs } = this.#options
     const { lease } = this.#claimed
+    // Without the lease nothing more could be kept.
+    await this.#windows.flush()
     if (error instanceof Stopped) {
       this.#logger.info({ reason: error.reason }, 'job stopped')
       await settleStopped(jobs, lease, error.reason)
