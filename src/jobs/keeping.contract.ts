@@ -90,12 +90,16 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect(await store.windows(job.id)).toEqual(['{"a":1}', '{"b":2}', '{"c":3}'])
     })
 
-    test('of the same place replace each other', async () => {
+    test('replace those from their place on, which are another run’s, and no other job’s', async () => {
       await using fixture = await open()
-      const { job, lease } = await running(fixture.store)
-      await fixture.store.keepWindow(lease, 0, 'old', 30)
-      await fixture.store.keepWindow(lease, 0, 'new', 31)
-      expect(await fixture.store.windows(job.id)).toEqual(['new'])
+      const { store } = fixture
+      const other = await running(store)
+      await store.keepWindow(other.lease, 1, 'another job’s', 30)
+      const { job, lease } = await running(store)
+      for (const ordinal of [0, 1, 2]) await store.keepWindow(lease, ordinal, `old ${ordinal}`, 30)
+      await store.keepWindow(lease, 1, 'new 1', 31)
+      expect(await store.windows(job.id)).toEqual(['old 0', 'new 1'])
+      expect(await store.windows(other.job.id)).toEqual(['another job’s'])
     })
 
     test('are progress: crashes before them do not count any more', async () => {

@@ -17,6 +17,7 @@ import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseSt
 import type { NewJob, Submitted } from './store.ts'
 import { submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
+import { keepWindow, windows } from './windows.ts'
 
 export const UNLIMITED: JobStoreOptions = {
   retentionMs: null,
@@ -88,33 +89,12 @@ export class SqlJobStore implements JobStore {
     return row.cancel_requested_at === null ? 'held' : 'cancel'
   }
 
-  /** In one transaction, whose first statement is the fence. */
-  async keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean> {
-    return await this.#queries.transaction().execute(async (transaction) => {
-      const { numUpdatedRows } = await transaction
-        .updateTable('jobs')
-        // What goes on is not what crashed before.
-        .set({ done_seconds: doneSeconds, crashes: 0 })
-        .where(heldBy(lease))
-        .executeTakeFirst()
-      if (numUpdatedRows === 0n) return false
-      await transaction
-        .insertInto('job_windows')
-        .values({ job_id: lease.jobId, ordinal, data })
-        .onConflict((conflict) => conflict.columns(['job_id', 'ordinal']).doUpdateSet({ data }))
-        .execute()
-      return true
-    })
+  keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean> {
+    return keepWindow(this.#database, heldBy(lease), { jobId: lease.jobId, ordinal, data, doneSeconds })
   }
 
-  async windows(jobId: string): Promise<readonly string[]> {
-    const rows = await this.#queries
-      .selectFrom('job_windows')
-      .select('data')
-      .where('job_id', '=', jobId)
-      .orderBy('ordinal')
-      .execute()
-    return rows.map(({ data }) => data)
+  windows(jobId: string): Promise<readonly string[]> {
+    return windows(this.#database, jobId)
   }
 
   succeed(lease: Lease, resultKey: string): Promise<boolean> {

@@ -125,7 +125,7 @@ export interface JobStore {
 
   /**
    * Keeps a finished window, so that a later run goes on behind it.
-   * @param ordinal its place among the job's windows, from 0; one that is there already is replaced
+   * @param ordinal its place among the job's windows, from 0, without a gap; it replaces what is there from this place on
    * @param doneSeconds how much of the audio has been transcribed by then
    * @returns false: the lease was lost and nothing was written
    */

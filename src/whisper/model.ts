@@ -1,5 +1,6 @@
 import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import type { Checkpoint, Dimensions } from './checkpoint/checkpoint.ts'
+import { identify } from './checkpoint/identity.ts'
 import { openQuantisedCopy } from './checkpoint/quantised-copy.ts'
 import { CPU } from './device.ts'
 import type { Device } from './device.ts'
@@ -46,17 +47,28 @@ export class WhisperModel implements AsyncDisposable {
   readonly dimensions: Dimensions
   readonly isMultilingual: boolean
   readonly tokenizer: Tokenizer
+  /** The same for models that calculate the same: the checkpoint's identity, and what it is calculated in. */
+  readonly identity: string
   readonly #inference: Inference
   /** Slots that stay free for recordings: as many as may come at the same time, whatever those that are here take. */
   readonly #reserved: number
   readonly #masks = new Map<string, Float32Array>()
 
-  private constructor(checkpoint: Checkpoint, tokenizer: Tokenizer, inference: Inference, slots: number) {
+  private constructor(
+    checkpoint: Checkpoint,
+    parts: {
+      readonly tokenizer: Tokenizer
+      readonly identity: string
+      readonly inference: Inference
+      readonly slots: number
+    },
+  ) {
     this.dimensions = checkpoint.dimensions
     this.isMultilingual = checkpoint.isMultilingual
-    this.tokenizer = tokenizer
-    this.#inference = inference
-    this.#reserved = slots
+    this.tokenizer = parts.tokenizer
+    this.identity = parts.identity
+    this.#inference = parts.inference
+    this.#reserved = parts.slots
   }
 
   /**
@@ -69,8 +81,9 @@ export class WhisperModel implements AsyncDisposable {
     const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
     const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
     const tokenizer = await Tokenizer.load(folder, checkpoint)
-    signal?.throwIfAborted()
     const floats = floatsOn(device, precision)
+    const identity = JSON.stringify([await identify(stored), plan, floats])
+    signal?.throwIfAborted()
     const memoryBytes = options.deviceMemoryBytes ?? DEFAULT_DEVICE_MEMORY
     const room = device.name === 'cpu' ? Infinity : planFor(checkpoint, { device, precision, memoryBytes }).slots
     const slots = options.slots ?? (device.name === 'cpu' ? 1 : room)
@@ -80,7 +93,7 @@ export class WhisperModel implements AsyncDisposable {
       device: { ...device, floats },
       slots: Math.max(slots, Math.min(2 * slots, room)),
     })
-    return new WhisperModel(checkpoint, tokenizer, inference, slots)
+    return new WhisperModel(checkpoint, { tokenizer, identity, inference, slots })
   }
 
   get melBands(): number {

@@ -1,7 +1,9 @@
 import { WINDOW_FRAMES } from './audio/features.ts'
 import type { AudioFeatures } from './audio/features.ts'
 import { timeWords } from './alignment/word-timestamps.ts'
+import { ClipProgress } from './clip-progress.ts'
 import { clipsOf } from './clips.ts'
+import type { Clip } from './clips.ts'
 import type { DecodingOptions } from './decoding/decode.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { EngineError } from './errors.ts'
@@ -12,7 +14,8 @@ import type { TranscribeOptions } from './options.ts'
 import { PromptHistory } from './prompt-history.ts'
 import type { Transcription } from './result.ts'
 import { FRAMES_PER_SECOND, cleared, segmentWindow } from './segments.ts'
-import type { DraftSegment } from './segments.ts'
+import { checkpointOf, fingerprintOf, windowOf } from './window-checkpoint.ts'
+import type { FinishedWindow, WindowCheckpoint } from './window-checkpoint.ts'
 
 /** What was decoded above this temperature does not prompt the next window. */
 const PROMPT_RESET_TEMPERATURE = 0.5
@@ -22,6 +25,14 @@ export interface TranscribeControl {
   /** Is waited for before each window; what it gives is disposed of behind it. */
   readonly enterWindow?: () => Promise<Disposable>
   readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
+  /** Is given each window as soon as it is finished. */
+  readonly onWindow?: (checkpoint: WindowCheckpoint) => void
+  /**
+   * What `onWindow` was given before the transcription broke off, in the same order. These windows are not decoded again, and the result
+   * is that of an undisturbed run; in integers, whose rounding depends on what is decoded together, it may differ as two runs do. From
+   * the first one on that does not fit, be it of another model, of other options or behind a gap, they are left out.
+   */
+  readonly resumeFrom?: readonly WindowCheckpoint[]
 }
 
 /**
@@ -34,65 +45,47 @@ export async function transcribe(
   model: WhisperModel,
   features: AudioFeatures,
   options: TranscribeOptions,
-  { signal, enterWindow, onProgress }: TranscribeControl = {},
+  control: TranscribeControl = {},
 ): Promise<Transcription> {
   const { tokenizer } = model
+  const fingerprint = fingerprintOf(model, features, options)
+  const progress = new ClipProgress(clipsOf(options.clipTimestamps, features.contentFrames))
+  const kept = takeUp(control.resumeFrom ?? [], fingerprint, progress)
   using slot = model.slot()
-  const language = options.language ?? (await detect(model, slot, features))
+  const language = options.language ?? kept[0]?.language ?? (await detect(model, slot, features))
   requireKnown(model, language, options)
-  const initialPrompt = options.initialPrompt === null ? [] : tokenizer.encode(` ${options.initialPrompt.trim()}`)
-  const strand = (of: Slot): Strand => ({
-    slot: of,
-    history: new PromptHistory(initialPrompt, {
-      carriesInitial: options.carryInitialPrompt,
-      capacity: Math.floor(model.dimensions.nTextCtx / 2) - 1,
-    }),
-    lastSpeech: 0,
-  })
-  const prefix = options.prefix === null ? [] : tokenizer.encode(` ${options.prefix.trim()}`)
-  const stop = new AbortController()
-  const stopping = AbortSignal.any([stop.signal, ...(signal === undefined ? [] : [signal])])
-  const context = { model, features, options, decoding: { ...options, language, prefix }, signal: stopping }
 
-  const clips = clipsOf(options.clipTimestamps, features.contentFrames)
-  const segmentsOf: DraftSegment[][] = clips.map(() => [])
-  const waiting = [...clips.keys()]
-  let doneFrames = 0
-  const follow = async (one: Strand): Promise<void> => {
-    try {
-      await followClips(one)
-    } catch (error) {
-      // What the others still do is for nobody; a slot can be closed when it reads no more.
-      waiting.length = 0
-      stop.abort(error)
-      throw error
-    }
-  }
-  const followClips = async (one: Strand): Promise<void> => {
-    for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {
-      const clip = clips[index] ?? { start: 0, end: 0 }
-      for (let seek = clip.start; seek < clip.end;) {
-        using _ = await enterWindow?.()
-        stopping.throwIfAborted()
-        const { segments, next } = await transcribeWindow(context, one, seek, Math.min(WINDOW_FRAMES, clip.end - seek))
-        segmentsOf[index]?.push(...segments)
-        doneFrames = Math.max(doneFrames, next)
-        seek = next
-        onProgress?.({
-          seconds: Math.min(doneFrames, features.contentFrames) / FRAMES_PER_SECOND,
-          totalSeconds: features.durationSeconds,
-        })
-      }
-    }
-  }
-  const spare = areIndependent(options) ? model.spareSlots(clips.length - 1) : []
-  const ends = await Promise.allSettled([slot, ...spare].map((of) => follow(strand(of))))
-  for (const of of spare) of[Symbol.dispose]()
-  const failed = ends.find((end) => end.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
-  const segments = segmentsOf.flat().map((segment, id) => ({ id, ...segment }))
+  const prefix = options.prefix === null ? [] : tokenizer.encode(` ${options.prefix.trim()}`)
+  const decoding = { ...options, language, prefix }
+  await followAll({ model, features, options, decoding, control, fingerprint, progress }, slot, kept.map(windowOf))
+  const segments = progress.segments.map((segment, id) => ({ id, ...segment }))
   const text = tokenizer.decode(segments.flatMap(({ tokens }) => tokens))
   return { text, language, duration: features.durationSeconds, segments }
+}
+
+/** The checkpoints in front that fit; their windows count as finished. */
+function takeUp(
+  checkpoints: readonly WindowCheckpoint[],
+  fingerprint: string,
+  progress: ClipProgress,
+): readonly WindowCheckpoint[] {
+  const strange = checkpoints.findIndex((checkpoint, ordinal) => {
+    const window = windowOf(checkpoint)
+    const fits = checkpoint.fingerprint === fingerprint && checkpoint.ordinal === ordinal && progress.isNext(window)
+    if (fits) progress.add(window)
+    return !fits
+  })
+  return strange === -1 ? checkpoints : checkpoints.slice(0, strange)
+}
+
+interface Context {
+  readonly model: WhisperModel
+  readonly features: AudioFeatures
+  readonly options: TranscribeOptions
+  readonly decoding: Omit<DecodingOptions, 'prompt' | 'seek' | 'temperature'>
+  readonly control: TranscribeControl
+  readonly fingerprint: string
+  readonly progress: ClipProgress
 }
 
 /** Windows that follow each other: what one leaves behind for the next. */
@@ -101,14 +94,6 @@ interface Strand {
   readonly history: PromptHistory
   /** Seconds at which the speech so far ends. */
   lastSpeech: number
-}
-
-interface Context {
-  readonly model: WhisperModel
-  readonly features: AudioFeatures
-  readonly options: TranscribeOptions
-  readonly decoding: Omit<DecodingOptions, 'prompt' | 'seek' | 'temperature'>
-  readonly signal: AbortSignal
 }
 
 /**
@@ -125,17 +110,79 @@ function areIndependent({
   return !conditionOnPreviousText && words === null && (initialPrompt === null || carryInitialPrompt)
 }
 
-/** @returns the window's segments, and where the next one begins */
+/**
+ * Transcribes what is left of all clips: in one strand, or in as many as there are slots for when clips are independent.
+ * @param before the windows that are finished already, in their order. Of independent clips none leaves anything behind, so that it does
+ *   not count which strand they were of.
+ */
+async function followAll(context: Context, slot: Slot, before: readonly FinishedWindow[]): Promise<void> {
+  const { model, options, control, progress } = context
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, ...(control.signal === undefined ? [] : [control.signal])])
+  const waiting = [...progress.unfinished]
+  const follow = async (strand: Strand): Promise<void> => {
+    try {
+      for (let clip = waiting.shift(); clip !== undefined; clip = waiting.shift()) {
+        await followClip(context, strand, clip, signal)
+      }
+    } catch (error) {
+      // What the others still do is for nobody; a slot can be closed when it reads no more.
+      waiting.length = 0
+      stop.abort(error)
+      throw error
+    }
+  }
+  const first = strandOf(slot, context)
+  for (const window of before) leaveBehind(first, window)
+  const spare = areIndependent(options) ? model.spareSlots(waiting.length - 1) : []
+  const ends = await Promise.allSettled([first, ...spare.map((of) => strandOf(of, context))].map(follow))
+  for (const of of spare) of[Symbol.dispose]()
+  const failed = ends.find((end) => end.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+function strandOf(slot: Slot, { model, options }: Context): Strand {
+  const { initialPrompt, carryInitialPrompt: carriesInitial } = options
+  const initial = initialPrompt === null ? [] : model.tokenizer.encode(` ${initialPrompt.trim()}`)
+  const capacity = Math.floor(model.dimensions.nTextCtx / 2) - 1
+  return { slot, history: new PromptHistory(initial, { carriesInitial, capacity }), lastSpeech: 0 }
+}
+
+/** For the windows behind it; the same when it was decoded just now and when it was kept. */
+function leaveBehind(strand: Strand, { segments, resetsPrompt, lastSpeech }: FinishedWindow): void {
+  strand.lastSpeech = lastSpeech
+  for (const { tokens } of segments) strand.history.append(tokens)
+  if (resetsPrompt) strand.history.reset()
+}
+
+async function followClip(context: Context, strand: Strand, clip: number, signal: AbortSignal): Promise<void> {
+  const { features, decoding, control, fingerprint, progress } = context
+  for (let rest = progress.rest(clip); rest !== undefined; rest = progress.rest(clip)) {
+    using _ = await control.enterWindow?.()
+    signal.throwIfAborted()
+    const window = { clip, ...(await transcribeWindow(context, strand, rest, signal)) }
+    const ordinal = progress.windows
+    progress.add(window)
+    leaveBehind(strand, window)
+    const seconds = Math.min(progress.furthest, features.contentFrames) / FRAMES_PER_SECOND
+    const { language } = decoding
+    control.onWindow?.(checkpointOf(window, { fingerprint, ordinal, language, seconds }))
+    control.onProgress?.({ seconds, totalSeconds: features.durationSeconds })
+  }
+}
+
+/** @param rest what is left of the clip, whose beginning is the window's */
 async function transcribeWindow(
-  { model, features, options, decoding, signal }: Context,
-  strand: Strand,
-  seek: number,
-  frames: number,
-): Promise<{ readonly segments: readonly DraftSegment[]; readonly next: number }> {
-  const { slot, history, lastSpeech } = strand
+  { model, features, options, decoding }: Context,
+  { slot, history, lastSpeech }: Strand,
+  { start: seek, end }: Clip,
+  signal: AbortSignal,
+): Promise<Omit<FinishedWindow, 'clip'>> {
+  const frames = Math.min(WINDOW_FRAMES, end - seek)
   await slot.encode(await features.window(seek, frames))
   const result = await decodeWithFallback(model, slot, { ...decoding, prompt: history.prompt, seek }, options, signal)
-  if (isSilence(result, options)) return { segments: [], next: seek + frames }
+  const nothing = { seek, segments: [], lastSpeech, resetsPrompt: false }
+  if (isSilence(result, options)) return { ...nothing, next: seek + frames }
   const cut = segmentWindow(model, result, seek, frames)
   const { contentFrames } = features
   const { language, task } = decoding
@@ -146,12 +193,9 @@ async function transcribeWindow(
       : await timeWords(cut, { model, slot, language, task, seek, frames, contentFrames, lastSpeech, options: words })
   // Nothing that is sampled or timed may keep the same window coming for ever.
   const next = timed.next > seek ? timed.next : seek + frames
-  if (timed.isDropped) return { segments: [], next }
-  strand.lastSpeech = timed.lastSpeech
-  const segments = timed.segments.map(cleared)
-  for (const { tokens } of segments) history.append(tokens)
-  if (!options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE) history.reset()
-  return { segments, next }
+  if (timed.isDropped) return { ...nothing, next }
+  const resetsPrompt = !options.conditionOnPreviousText || result.temperature > PROMPT_RESET_TEMPERATURE
+  return { seek, next, segments: timed.segments.map(cleared), lastSpeech: timed.lastSpeech, resetsPrompt }
 }
 
 async function detect(model: WhisperModel, slot: Slot, features: AudioFeatures): Promise<string> {

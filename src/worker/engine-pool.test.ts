@@ -75,6 +75,16 @@ test('further tasks wait until one of the batch is done', async () => {
   ;(await second)[Symbol.dispose]()
 })
 
+test('the last place of a batch is kept for short tasks', async () => {
+  await using pool = poolOf({ batch: 2 })
+  using _ = await pool.hold(models[0]!, never)
+  const controller = new AbortController()
+  const long = pool.hold(models[0]!, controller.signal)
+  using __ = await pool.hold(models[0]!, never, { isExpress: true })
+  controller.abort(new Error('enough'))
+  await expect(long).rejects.toThrow('enough')
+})
+
 test('a wait can be aborted', async () => {
   await using pool = poolOf({ batch: 1 })
   using _ = await pool.hold(models[0]!, never)
@@ -131,7 +141,7 @@ test('a task that is to be alone gets a process of its own, which ends with it',
   await using pool = poolOf()
   using shared = await pool.hold(models[0]!, never)
   await shared.process.transcribe(task, { signal: never })
-  const alone = await pool.hold(models[0]!, never, true)
+  const alone = await pool.hold(models[0]!, never, { isAlone: true })
   await alone.process.transcribe(task, { signal: never })
   const { pid = 0 } = alone.process
   expect(pid).not.toBe(shared.process.pid)

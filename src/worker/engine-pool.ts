@@ -56,9 +56,14 @@ export class EnginePool implements AsyncDisposable {
 
   /**
    * Waits until there is room for one more task of this model.
-   * @param isAlone whether it gets a process that no other task shares: one that may have brought a process down is not to do so to others
+   * @param options.isAlone whether it gets a process that no other task shares: one that may have brought a process down is not to do so to others
+   * @param options.isExpress whether it may take the last place, which is kept for short ones
    */
-  async hold(modelFolder: string, signal: AbortSignal, isAlone = false): Promise<Held> {
+  async hold(
+    modelFolder: string,
+    signal: AbortSignal,
+    { isAlone = false, isExpress = false }: { readonly isAlone?: boolean; readonly isExpress?: boolean } = {},
+  ): Promise<Held> {
     const key = isAlone ? `${modelFolder} alone ${++this.#lastAlone}` : modelFolder
     let needs: Pick<Loaded, 'bytes' | 'batch'> | undefined
     for (;;) {
@@ -66,7 +71,7 @@ export class EnginePool implements AsyncDisposable {
       if (!this.#loaded.has(key)) needs ??= await this.#needsOf(modelFolder, isAlone)
       const moment = this.#changes.now()
       const loaded = this.#loaded.get(key) ?? (needs && this.#load(modelFolder, { key, isAlone, ...needs }))
-      if (loaded !== undefined && this.#isFree(loaded)) return this.#take(loaded)
+      if (loaded !== undefined && this.#isFree(loaded, isExpress)) return this.#take(loaded)
       await this.#changes.since(moment, signal)
     }
   }
@@ -94,8 +99,8 @@ export class EnginePool implements AsyncDisposable {
   }
 
   /** A process also counts what it has not let go of yet. */
-  #isFree({ holders, process, batch }: Loaded): boolean {
-    return Math.max(holders, process.tasks) < batch
+  #isFree({ holders, process, batch }: Loaded, isExpress: boolean): boolean {
+    return Math.max(holders, process.tasks) < (isExpress || batch === 1 ? batch : batch - 1)
   }
 
   #take(loaded: Loaded): Held {

@@ -8,6 +8,8 @@ import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
 import { PROJECT } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
 import type { EngineProgress, EngineTask } from './engine-protocol.ts'
+import { parseWindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -20,7 +22,7 @@ const taskOf = (clip: string): EngineTask => ({
   options: { ...DEFAULT_OPTIONS, language: clip.slice(0, 2) },
   maxAudioSeconds: null,
 })
-/** Three windows, in Spanish. */
+/** Two windows, in Spanish. */
 const LONG = taskOf('es-long.mp3')
 const SHORT = taskOf('en-short.wav')
 const never = new AbortController().signal
@@ -60,6 +62,44 @@ describe('a process that is killed in the middle of a window', () => {
     expect(await outcome).toMatchObject({ code: 'engine.crashed', retryable: true })
     expect((await engine.transcribe(SHORT, { signal: never })).text).not.toBe('')
   })
+})
+
+describe('what a process that was killed has finished', () => {
+  const task = { ...LONG, options: { ...LONG.options, sampleLength: 48 } }
+  const transcribe = async (engine: EngineProcess, given: EngineTask, onEach?: (windows: number) => void) => {
+    const windows: WindowCheckpoint[] = []
+    const onWindow = (checkpoint: WindowCheckpoint): void => {
+      windows.push(checkpoint)
+      onEach?.(windows.length)
+    }
+    const outcome = await engine.transcribe(given, { signal: never, onWindow }).catch((error: unknown) => error)
+    return { windows, outcome }
+  }
+
+  test.each([1, 3, 5])('is not decoded again by the next one: %i windows', async (killAt) => {
+    await using engine = start()
+    const undisturbed = await transcribe(engine, task)
+    expect(undisturbed.windows.length).toBeGreaterThan(killAt + 1)
+
+    const kill = (windows: number): unknown => windows === killAt && process.kill(engine.pid ?? 0, 'SIGKILL')
+    const first = await transcribe(engine, task, kill)
+    expect(first.outcome).toMatchObject({ code: 'engine.crashed' })
+    expect(first.windows.length).toBeGreaterThanOrEqual(killAt)
+    const kept = first.windows.map((window) => parseWindowCheckpoint(JSON.stringify(window))!)
+
+    await using other = start({ batch: 1 })
+    const second = await transcribe(other, { ...task, resumeFrom: kept })
+    expect(second.outcome).toEqual(undisturbed.outcome)
+    expect([...first.windows, ...second.windows]).toEqual(undisturbed.windows)
+  })
+})
+
+test('all windows of a task are told before it is done', async () => {
+  await using engine = start()
+  const told: string[] = []
+  const onWindow = ({ ordinal }: WindowCheckpoint): void => void told.push(`window ${ordinal}`)
+  await engine.transcribe(LONG, { signal: never, onWindow }).then(() => told.push('done'))
+  expect(told).toEqual(['window 0', 'window 1', 'done'])
 })
 
 test('a process that hangs is ended, and said to have given no sign of life', async () => {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { EngineProgress, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
 import { EngineProcessError } from './errors.ts'
 import type { Transcription } from '../whisper/result.ts'
+import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
 /** A native call can't be interrupted: when nothing else runs, a task that has not ended this long after its abort ends the process. */
 const ABORT_GRACE_MS = 1000
@@ -27,6 +28,7 @@ interface Running {
   readonly resolve: (transcription: Transcription) => void
   readonly reject: (error: unknown) => void
   readonly onProgress: ((progress: EngineProgress) => void) | undefined
+  readonly onWindow: ((checkpoint: WindowCheckpoint) => void) | undefined
   /** Nobody waits for it any more, but the process has not let go of it. */
   isAbandoned: boolean
 }
@@ -67,19 +69,24 @@ export class EngineProcess implements AsyncDisposable {
   }
 
   /**
+   * @param options.onWindow is given each window as soon as it is finished
    * @throws EngineProcessError `engine.crashed` when the process dies or hangs, or with the code of what the engine reports
    * @throws the signal's reason when it is aborted, at once
    */
   async transcribe(
     task: EngineTask,
-    options: { readonly signal: AbortSignal; readonly onProgress?: (progress: EngineProgress) => void },
+    options: {
+      readonly signal: AbortSignal
+      readonly onProgress?: ((progress: EngineProgress) => void) | undefined
+      readonly onWindow?: ((checkpoint: WindowCheckpoint) => void) | undefined
+    },
   ): Promise<Transcription> {
-    const { signal, onProgress } = options
+    const { signal, onProgress, onWindow } = options
     signal.throwIfAborted()
     const child = this.#start()
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<Transcription>()
-    const running: Running = { resolve, reject, onProgress, isAbandoned: false }
+    const running: Running = { resolve, reject, onProgress, onWindow, isAbandoned: false }
     this.#running.set(id, running)
     const onAbort = (): void => {
       running.isAbandoned = true
@@ -176,6 +183,10 @@ export class EngineProcess implements AsyncDisposable {
     const running = this.#running.get(reply.id)
     if (reply.type === 'progress') {
       running?.onProgress?.(reply.progress)
+      return
+    }
+    if (reply.type === 'window') {
+      if (running?.isAbandoned === false) running.onWindow?.(reply.checkpoint)
       return
     }
     this.#running.delete(reply.id)

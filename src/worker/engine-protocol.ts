@@ -1,6 +1,7 @@
 import type { Device } from '../whisper/device.ts'
 import type { Precision, TranscribeOptions } from '../whisper/options.ts'
 import type { Transcription } from '../whisper/result.ts'
+import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
 /** What an engine process is: one checkpoint, and how it runs. */
 export interface EngineSettings {
@@ -27,6 +28,10 @@ export interface EngineTask {
   readonly options: TranscribeOptions
   /** Longer recordings are refused; null: any length. */
   readonly maxAudioSeconds: number | null
+  /** Whether it is short: it is not to wait until long ones are read. */
+  readonly isExpress?: boolean
+  /** Windows that were finished before it broke off, in their order. */
+  readonly resumeFrom?: readonly WindowCheckpoint[]
 }
 
 /** How far a task is: the audio is decoded first, then transcribed. */
@@ -53,6 +58,8 @@ export type EngineReply =
   /** It is inside no window. */
   | { readonly type: 'paused' }
   | { readonly type: 'progress'; readonly id: number; readonly progress: EngineProgress }
+  /** Each finished window, in their order; all of them come before `done`. */
+  | { readonly type: 'window'; readonly id: number; readonly checkpoint: WindowCheckpoint }
   | { readonly type: 'done'; readonly id: number; readonly transcription: Transcription }
   | { readonly type: 'aborted'; readonly id: number }
   | { readonly type: 'failed'; readonly id: number; readonly error: EngineFailure }

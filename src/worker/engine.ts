@@ -74,6 +74,7 @@ class Engine {
       melBands: model.melBands,
       temporaryFolder: this.#settings.temporaryFolder,
       maxSeconds: task.maxAudioSeconds,
+      isExpress: task.isExpress ?? false,
       signal,
       onProgress: (seconds) =>
         report(() => reply({ type: 'progress', id, progress: { phase: 'decoding', seconds, totalSeconds: null } })),
@@ -83,6 +84,8 @@ class Engine {
       enterWindow: () => this.#gate.enter(),
       onProgress: ({ seconds, totalSeconds }) =>
         report(() => reply({ type: 'progress', id, progress: { phase: 'transcribing', seconds, totalSeconds } })),
+      onWindow: (checkpoint) => reply({ type: 'window', id, checkpoint }),
+      resumeFrom: task.resumeFrom ?? [],
     })
   }
 

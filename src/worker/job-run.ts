@@ -1,10 +1,12 @@
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Job, JobError } from '../jobs/job.ts'
+import { EXPRESS_SECONDS } from '../jobs/queue-order.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
+import { KeptWindows } from './kept-windows.ts'
 import type { SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
 import type { Transcriber } from './transcriber.ts'
@@ -43,17 +45,23 @@ export class JobRun {
   readonly #claimed: ClaimedJob
   readonly #abort = new AbortController()
   readonly #logger: Logger
+  readonly #windows: KeptWindows
+  /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
+  #metered = 0
 
   constructor(options: JobRunOptions, claimed: ClaimedJob) {
     this.#options = options
     this.#claimed = claimed
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
+    const onLost = (): void => this.#abort.abort(new Stopped('lost'))
+    this.#windows = new KeptWindows({ jobs: options.jobs, lease, logger: this.#logger, onLost })
   }
 
   /** Never throws: what can't be settled now is the reaper's when the lease has run out. */
   async run(stop: AbortSignal): Promise<void> {
     const startedMs = performance.now()
+    using windows = this.#windows
     try {
       using _ = this.#watch(stop)
       using __ = this.#options.speed.run(this.#claimed.job.model)
@@ -61,9 +69,10 @@ export class JobRun {
       await this.#heartbeat()
       const transcription = await this.#transcribe()
       await this.#succeed(transcription)
-      this.#options.speed.add(this.#claimed.job.model, transcription.duration)
+      this.#meter(transcription.duration)
       const seconds = (performance.now() - startedMs) / 1000
-      this.#logger.info({ audioSeconds: transcription.duration, seconds }, 'job succeeded')
+      const { duration: audioSeconds } = transcription
+      this.#logger.info({ audioSeconds, seconds, windows: windows.finished }, 'job succeeded')
     } catch (error) {
       try {
         await this.#settle(error)
@@ -112,14 +121,29 @@ export class JobRun {
     signal.throwIfAborted()
     const input = readWhisperInput(job.input)
     const { payloads, transcriber } = this.#options
+    const resumeFrom = await this.#windows.read()
+    const { length: windows } = resumeFrom
+    this.#metered = resumeFrom.at(-1)?.seconds ?? 0
+    if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     await using recording = await this.#patiently(() => payloads.openLocal(job.payloadKey, signal))
     return await transcriber.transcribe(
       {
         ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
-        isSuspect: job.crashes > 0,
+        ...{ isSuspect: job.crashes > 0, isExpress: job.audioSeconds <= EXPRESS_SECONDS, resumeFrom },
       },
-      { signal, logger: this.#logger },
+      {
+        signal,
+        logger: this.#logger,
+        onWindow: (checkpoint) => this.#windows.keep(checkpoint),
+        onProgress: ({ seconds }) => this.#meter(seconds),
+      },
     )
+  }
+
+  /** So much of the recording is done. */
+  #meter(seconds: number): void {
+    this.#options.speed.add(this.#claimed.job.model, Math.max(0, seconds - this.#metered))
+    this.#metered = Math.max(this.#metered, seconds)
   }
 
   /** The result is stored before the row says so; a worker that lost its lease takes its result away again. */
@@ -144,6 +168,8 @@ export class JobRun {
   async #settle(error: unknown): Promise<void> {
     const { jobs } = this.#options
     const { lease } = this.#claimed
+    // Without the lease nothing more could be kept.
+    await this.#windows.flush()
     if (error instanceof Stopped) {
       this.#logger.info({ reason: error.reason }, 'job stopped')
       await settleStopped(jobs, this.#claimed, error.reason)

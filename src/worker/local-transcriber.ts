@@ -22,12 +22,22 @@ export class LocalTranscriber implements Transcriber {
     this.#pool = new EnginePool(options)
   }
 
-  async transcribe(task: TranscriptionTask, { signal, logger }: TranscriptionControl): Promise<Transcription> {
-    const { model, audioPath, input, maxAudioSeconds, isSuspect } = task
+  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
+    const { model, audioPath, input, maxAudioSeconds, isSuspect, isExpress, resumeFrom = [] } = task
+    const { signal, logger, onProgress, onWindow } = control
     const options = transcribeOptions(input)
     const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
-    using held = await this.#pool.hold(folder, signal, isSuspect)
-    return await held.process.transcribe({ audioPath, options, maxAudioSeconds }, { signal })
+    using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress })
+    return await held.process.transcribe(
+      { audioPath, options, maxAudioSeconds, isExpress, resumeFrom },
+      {
+        signal,
+        onWindow,
+        onProgress: ({ seconds, totalSeconds }) => {
+          if (totalSeconds !== null) onProgress?.({ seconds, totalSeconds })
+        },
+      },
+    )
   }
 
   async check(signal: AbortSignal): Promise<void> {

@@ -30,7 +30,11 @@ export class SpeedMeter {
 
   /** So much audio has been transcribed. */
   add(model: string, audioSeconds: number): void {
-    this.#settled(model).audioSeconds += audioSeconds
+    const measured = this.#settled(model)
+    measured.audioSeconds += audioSeconds
+    if (measured.busyMs < MEMORY_MS) return
+    measured.busyMs /= 2
+    measured.audioSeconds /= 2
   }
 
   /** Of each model that has been measured. */
@@ -48,10 +52,6 @@ export class SpeedMeter {
     const measured = this.#models.get(model) ?? { audioSeconds: 0, busyMs: 0, running: 0, sinceMs: now }
     if (measured.running > 0) measured.busyMs += now - measured.sinceMs
     measured.sinceMs = now
-    if (measured.busyMs > MEMORY_MS) {
-      measured.busyMs /= 2
-      measured.audioSeconds /= 2
-    }
     this.#models.set(model, measured)
     return measured
   }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { WhisperInput } from '../models/whisper-input.ts'
 import type { Transcription } from '../whisper/result.ts'
+import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
 /** A recording to transcribe, whole. */
 export interface TranscriptionTask {
@@ -13,12 +14,20 @@ export interface TranscriptionTask {
   readonly maxAudioSeconds: number | null
   /** Whether what ran it died before: it may have been the reason. */
   readonly isSuspect: boolean
+  /** Whether it is short: it is not to wait behind long ones. */
+  readonly isExpress: boolean
+  /** Windows that were finished before it broke off, in their order; a transcriber without windows takes no notice. */
+  readonly resumeFrom?: readonly WindowCheckpoint[]
 }
 
 export interface TranscriptionControl {
   readonly signal: AbortSignal
   /** The job's own. */
   readonly logger: Logger
+  /** Is told now and then how far it is; never, where that is not known. */
+  readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
+  /** Is given each window as soon as it is finished, in their order, before the transcript; none, where there are no windows. */
+  readonly onWindow?: (checkpoint: WindowCheckpoint) => void
 }
 
 /** What turns a recording into a transcript: this machine's engine, or another server. */

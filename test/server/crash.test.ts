@@ -1,14 +1,16 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Client } from '../support/client.ts'
+import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
+import { writeJoined } from '../support/joined-clip.ts'
 import { Server, temporaryFolder } from '../support/server.ts'
 
 const CLIP = fixture('en-one-minute.m4a')
 const KEY = 'a-key-that-every-start-is-given'
-const environment = { SOTTO_API_KEY: KEY }
+const environment = { SOTTO_API_KEY: KEY, SOTTO_LOG_LEVEL: 'debug' }
 
 async function start(dataDir: string): Promise<{ server: Server; client: Client }> {
   const server = await Server.start({ dataDir, environment })
@@ -68,6 +70,89 @@ describe('kill -9 of the server', () => {
     await using _ = second.server
     expect(await second.client.poll(job.id)).toEqual(job)
     expect(await readdir(join(folder.path, 'payloads', 'tmp'))).toEqual([])
+  })
+})
+
+/** Ordinals of a job's windows, as this server was told of them. */
+function windowsOf(server: Server, job: string): readonly number[] {
+  const lines = server.output.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+  return lines
+    .map((line) => JSON.parse(line) as { msg?: string; job?: string; window?: number })
+    .flatMap(({ msg, job: of, window = -1 }) => (msg === 'window finished' && of === job ? [window] : []))
+}
+
+/** Of a job that runs. */
+async function untilWindows(server: Server, job: string, count: number): Promise<void> {
+  const found = (): number => windowsOf(server, job).length
+  await vi.waitFor(() => expect(found()).toBeGreaterThanOrEqual(count), { timeout: 60_000, interval: 10 })
+}
+
+describe('in the middle of a recording of several minutes', { timeout: 180_000 }, () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let long: string
+  /** Of a run that nobody disturbs: what the job says, and its windows. */
+  let result: JobBody['result']
+  let all: readonly number[]
+  beforeAll(async () => {
+    folder = await temporaryFolder()
+    long = join(folder.path, 'long.wav')
+    await writeJoined(long, Array<string>(4).fill(CLIP))
+    const { server, client } = await start(folder.path)
+    await using _ = server
+    const job = await client.transcribe(long)
+    result = job.result
+    all = windowsOf(server, job.id)
+  }, 180_000)
+  afterAll(() => folder[Symbol.asyncDispose]())
+
+  /** Runs it until half of its windows are finished. */
+  async function untilHalf(dataDir: string): Promise<{ server: Server; client: Client; id: string }> {
+    const { server, client } = await start(dataDir)
+    const { id } = await client.submit(await client.upload(long))
+    await untilWindows(server, id, Math.floor(all.length / 2))
+    return { server, client, id }
+  }
+
+  test.each(['SIGKILL', 'SIGTERM'] as const)('%s of the server: the next one goes on from there', async (signal) => {
+    expect(all.length).toBeGreaterThan(6)
+    await using data = await temporaryFolder()
+    const { server, id } = await untilHalf(data.path)
+    await server.end(signal)
+    const before = windowsOf(server, id)
+
+    const second = await start(data.path)
+    await using _ = second.server
+    const job = await second.client.finish(id)
+    expect(job.result).toEqual(result)
+    const behind = windowsOf(second.server, id)
+    expect(behind).toEqual(all.slice(all.length - behind.length))
+    // What the first server was told of and had not kept yet; besides it, one window may have been in the making.
+    const repeated = before.length + behind.length - all.length
+    expect(repeated).toBeGreaterThanOrEqual(0)
+    expect(repeated).toBeLessThanOrEqual(1)
+  })
+
+  test('SIGKILL of the engine process: the next one goes on from there', async () => {
+    await using data = await temporaryFolder()
+    const { server, client, id } = await untilHalf(data.path)
+    await using _ = server
+    process.kill(await engineOf(server), 'SIGKILL')
+    expect((await client.finish(id)).result).toEqual(result)
+    expect(windowsOf(server, id)).toEqual(all)
+  })
+
+  test('SIGKILL of the engine process again and again in the same window: the job fails and says so', async () => {
+    await using data = await temporaryFolder()
+    const { server, client, id } = await untilHalf(data.path)
+    await using _ = server
+    const killed = new Set<number>()
+    while ((await client.poll(id)).status !== 'failed') {
+      const engine = await server.engine().catch(() => undefined)
+      if (engine === undefined || killed.has(engine)) continue
+      killed.add(engine)
+      process.kill(engine, 'SIGKILL')
+    }
+    expect((await client.poll(id)).error).toMatchObject({ code: 'engine.crashed' })
   })
 })
 

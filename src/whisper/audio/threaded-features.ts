@@ -32,8 +32,12 @@ export class ThreadedFeatures implements AsyncDisposable {
   #reading = 0
   #last = 0
 
-  /** As `openFeatures` of features.ts. */
-  async open(path: string, options: OpenFeaturesOptions): Promise<AudioFeatures> {
+  /**
+   * As `openFeatures` of features.ts.
+   * @param options.isExpress whether it is read at once, whatever else is being read: for what is short
+   */
+  async open(path: string, options: OpenFeaturesOptions & { readonly isExpress?: boolean }): Promise<AudioFeatures> {
+    if (options.isExpress === true) return await this.#open(path, options)
     while (this.#reading === AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#reading += 1
     try {

@@ -1,0 +1,81 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { checkpointOf, parseWindowCheckpoint, windowOf } from './window-checkpoint.ts'
+import type { FinishedWindow } from './window-checkpoint.ts'
+
+const word = fc.record({
+  word: fc.string({ unit: 'binary' }),
+  start: fc.double(),
+  end: fc.double(),
+  probability: fc.double(),
+})
+
+const segment = fc.record(
+  {
+    seek: fc.nat(),
+    start: fc.double(),
+    end: fc.double(),
+    text: fc.string({ unit: 'binary' }),
+    tokens: fc.array(fc.nat()),
+    temperature: fc.double(),
+    avg_logprob: fc.double(),
+    compression_ratio: fc.double(),
+    no_speech_prob: fc.double(),
+    words: fc.array(word),
+    quality: fc.subarray(['repetition', 'low-confidence', 'maybe-silence'] as const).map((flags) => [...flags]),
+  },
+  {
+    requiredKeys: [
+      'seek',
+      'start',
+      'end',
+      'text',
+      'tokens',
+      'temperature',
+      'avg_logprob',
+      'compression_ratio',
+      'no_speech_prob',
+      'quality',
+    ],
+  },
+)
+
+const window = fc.record({
+  clip: fc.nat(),
+  seek: fc.nat(),
+  next: fc.nat(),
+  segments: fc.array(segment),
+  resetsPrompt: fc.boolean(),
+  lastSpeech: fc.double(),
+})
+
+const FACTS = { fingerprint: 'f', ordinal: 0, language: 'en', seconds: 1.5 }
+
+test('a window comes back to the last bit, infinities, NaN and −0 included', () => {
+  fc.assert(
+    fc.property(window, (finished) => {
+      const read = parseWindowCheckpoint(JSON.stringify(checkpointOf(finished, FACTS)))
+      expect(read && windowOf(read)).toEqual(finished)
+      expect(read).toMatchObject(FACTS)
+    }),
+  )
+})
+
+const EMPTY: FinishedWindow = { clip: 0, seek: 0, next: 3000, segments: [], resetsPrompt: false, lastSpeech: 0 }
+const checkpoint = checkpointOf(EMPTY, FACTS)
+
+test.each([
+  ['nothing', null],
+  ['a text', 'window'],
+  ['another version', { ...checkpoint, version: 2 }],
+  ['no window', { ...checkpoint, window: undefined }],
+  ['an ordinal that is none', { ...checkpoint, ordinal: -1 }],
+  ['a number by an unknown name', { ...checkpoint, window: { ...checkpoint.window, lastSpeech: 'nan' } }],
+  ['a segment without tokens', { ...checkpoint, window: { ...checkpoint.window, segments: [{ text: '' }] } }],
+])('%s is no checkpoint', (_, value) => {
+  expect(parseWindowCheckpoint(JSON.stringify(value))).toBeUndefined()
+})
+
+test('what is no JSON is no checkpoint', () => {
+  expect(parseWindowCheckpoint(JSON.stringify(checkpoint).slice(0, -1))).toBeUndefined()
+})

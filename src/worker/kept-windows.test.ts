@@ -1,0 +1,127 @@
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import pino from 'pino'
+import { expect, test } from 'vitest'
+import { openSqlite } from '../jobs/sqlite/database.ts'
+import { running } from '../jobs/running-job.fixture.ts'
+import { SqlJobStore } from '../jobs/sql-store.ts'
+import type { JobStore } from '../jobs/store.ts'
+import { checkpointOf } from '../whisper/window-checkpoint.ts'
+import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import { KeptWindows } from './kept-windows.ts'
+
+/** A running job in a database of its own, and its windows. */
+async function open() {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-windows-')))
+  const database = stack.use(await openSqlite(folder.path))
+  const jobs: JobStore = new SqlJobStore(database)
+  const { lease } = await running(jobs)
+  const warnings: string[] = []
+  const logger = pino({ level: 'warn' }, { write: (line) => void warnings.push(line) })
+  let losses = 0
+  const kept = stack.move()
+  const create = (retryMs = 5): KeptWindows =>
+    kept.use(new KeptWindows({ jobs, lease, logger, retryMs, onLost: () => (losses += 1) }))
+  return {
+    ...{ jobs, lease, warnings, create, losses: () => losses },
+    /** The database takes nothing more until there is room again. */
+    fill: () => sql`pragma max_page_count = 1`.execute(database.queries),
+    makeRoom: () => sql`pragma max_page_count = 100000`.execute(database.queries),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}
+
+/** So large that it needs a page of its own. */
+function window(ordinal: number): WindowCheckpoint {
+  const text = 'x'.repeat(10_000)
+  const segment = { seek: 0, start: 0, end: 1, text, tokens: [], temperature: 0, quality: [] }
+  const scores = { avg_logprob: -1, compression_ratio: 1, no_speech_prob: 0 }
+  return checkpointOf(
+    { clip: 0, seek: 0, next: 3000, segments: [{ ...segment, ...scores }], resetsPrompt: false, lastSpeech: 0 },
+    { fingerprint: 'f', ordinal, language: 'en', seconds: 30 },
+  )
+}
+
+const WINDOWS = [0, 1, 2, 3].map(window)
+
+test('windows come back as they were, for another run of the job', async () => {
+  await using fixture = await open()
+  const windows = fixture.create()
+  expect(await windows.read()).toEqual([])
+  for (const each of WINDOWS) windows.keep(each)
+  expect(windows.finished).toBe(4)
+  await windows.flush()
+  expect(await fixture.create().read()).toEqual(WINDOWS)
+})
+
+test('what can’t be read ends what is gone on from', async () => {
+  await using fixture = await open()
+  const { jobs, lease, create } = fixture
+  const windows = create()
+  for (const each of WINDOWS) windows.keep(each)
+  await windows.flush()
+  await jobs.keepWindow(lease, 2, '{"version":0}', 90)
+  expect(await create().read()).toEqual(WINDOWS.slice(0, 2))
+  expect(fixture.warnings.join('')).toContain('"window":2')
+})
+
+test('a database that is away for a moment gets them later, in their order', async () => {
+  await using fixture = await open()
+  const { jobs, lease, warnings, create } = fixture
+  const windows = create()
+  await fixture.fill()
+  for (const each of WINDOWS) windows.keep(each)
+  await expect.poll(() => warnings.length).toBeGreaterThan(1)
+  expect(warnings.join('')).not.toContain('x'.repeat(10))
+  expect(await jobs.windows(lease.jobId)).toEqual([])
+  await fixture.makeRoom()
+  await expect.poll(() => jobs.windows(lease.jobId)).toHaveLength(WINDOWS.length)
+  expect(await create().read()).toEqual(WINDOWS)
+})
+
+test('the end of a run does not wait for a database that stays away, but tries once more', async () => {
+  await using fixture = await open()
+  const { jobs, lease, warnings, create } = fixture
+  const windows = create(600_000)
+  await fixture.fill()
+  windows.keep(WINDOWS[0]!)
+  await expect.poll(() => warnings.length).toBe(1)
+  await windows.flush()
+  expect(warnings).toHaveLength(2)
+
+  await fixture.makeRoom()
+  const others = create(600_000)
+  await fixture.fill()
+  others.keep(WINDOWS[0]!)
+  await expect.poll(() => warnings.length).toBe(3)
+  await fixture.makeRoom()
+  await others.flush()
+  expect(await jobs.windows(lease.jobId)).toHaveLength(1)
+})
+
+test('a lease that was lost is told of once, and nothing is written', async () => {
+  await using fixture = await open()
+  const { jobs, lease, create } = fixture
+  await jobs.release(lease)
+  const windows = create()
+  for (const each of WINDOWS) windows.keep(each)
+  await windows.flush()
+  expect(fixture.losses()).toBe(1)
+  expect(await jobs.windows(lease.jobId)).toEqual([])
+})
+
+test('what waits is forgotten when the job has succeeded', async () => {
+  await using fixture = await open()
+  const { jobs, lease, warnings, create } = fixture
+  const windows = create(600_000)
+  await fixture.fill()
+  windows.keep(WINDOWS[0]!)
+  await expect.poll(() => warnings.length).toBe(1)
+  windows[Symbol.dispose]()
+  await fixture.makeRoom()
+  await windows.flush()
+  expect(await jobs.windows(lease.jobId)).toEqual([])
+})
