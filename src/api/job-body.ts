@@ -15,6 +15,7 @@ export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>)
     servedTier: job.servedTier,
     priority: job.priority,
     audioSeconds: job.audioSeconds,
+    doneSeconds: job.doneSeconds,
     acceptedAt: job.acceptedAt.toISOString(),
     startedAt: job.startedAt?.toISOString() ?? null,
     completedAt: job.completedAt?.toISOString() ?? null,

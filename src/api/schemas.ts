@@ -74,6 +74,7 @@ const jobFields = {
   audioSeconds: Type.Number({
     description: 'Length of the recording, as its headers say or as guessed from its size.',
   }),
+  doneSeconds: Type.Number({ description: 'How much of it has been transcribed.' }),
   queue: Type.Optional(
     Type.Object(
       {

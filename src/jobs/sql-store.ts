@@ -98,7 +98,11 @@ export class SqlJobStore implements JobStore {
   }
 
   succeed(lease: Lease, resultKey: string): Promise<boolean> {
-    return this.#settle(heldBy(lease), lease, { status: 'success', result_key: resultKey })
+    return this.#settle(heldBy(lease), lease, {
+      status: 'success',
+      result_key: resultKey,
+      done_seconds: sql<number>`audio_seconds`,
+    })
   }
 
   fail(lease: Lease, error: JobError): Promise<boolean> {

@@ -75,6 +75,7 @@ describe('the contract’s shapes', () => {
       servedTier: null,
       priority: 'normal',
       audioSeconds: 3.04,
+      doneSeconds: 0,
       acceptedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       startedAt: null,
       completedAt: null,

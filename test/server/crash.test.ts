@@ -197,7 +197,8 @@ describe('kill -9 of the engine process', () => {
     await using _ = server
     const url = await client.upload(CLIP)
     const jobs = [await client.submit(url), await client.submit(url)]
-    for (const { id } of jobs) await client.waitFor(id, (job) => job.status === 'processing')
+    // Both are in it by now.
+    for (const { id } of jobs) await client.waitFor(id, (job) => job.doneSeconds > 0)
     const shared = await engineOf(server)
     process.kill(shared, 'SIGKILL')
     const others = async () => (await server.engines()).filter((pid) => pid !== shared)

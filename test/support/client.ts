@@ -13,6 +13,7 @@ export interface JobBody {
   readonly startedAt: string | null
   readonly completedAt: string | null
   readonly result: Transcript | null
+  readonly doneSeconds: number
   readonly serviceTier: string
   readonly servedTier: string | null
   readonly error?: { readonly code: string; readonly message: string }

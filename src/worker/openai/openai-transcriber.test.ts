@@ -29,7 +29,13 @@ async function transcribe(origin: string, given: Given = {}): Promise<Transcript
     firstPauseMs: 1,
     ...options,
   })
-  const task = { model: 'openai/whisper-small', audioPath: fixture('en-short.wav'), maxAudioSeconds, isSuspect: false, isExpress: false }
+  const task = {
+    model: 'openai/whisper-small',
+    audioPath: fixture('en-short.wav'),
+    maxAudioSeconds,
+    isSuspect: false,
+    isExpress: false,
+  }
   return await transcriber.transcribe({ ...task, input: readWhisperInput(input) }, { signal, logger })
 }
 
