@@ -183,8 +183,10 @@ describe('kill -9 of the engine process', () => {
     const { server, client } = await start(folder.path)
     await using _ = server
     const url = await client.upload(CLIP)
-    const jobs = [await client.submit(url), await client.submit(url)]
-    for (const { id } of jobs) await client.waitFor(id, (job) => job.status === 'processing')
+    // Few tokens a window make many windows, so that neither ends before both have begun.
+    const input = { sample_len: 32 }
+    const jobs = [await client.submit(url, { input }), await client.submit(url, { input })]
+    for (const { id } of jobs) await untilWindows(server, id, 1)
     const shared = await engineOf(server)
     process.kill(shared, 'SIGKILL')
     await vi.waitFor(async () => expect((await server.engines()).filter((pid) => pid !== shared)).toHaveLength(2))
