@@ -9,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   fidelity: () => import('./fidelity.ts'),
   gpu: () => import('./gpu.ts'),
   hour: () => import('./hour.ts'),
+  resume: () => import('./resume.ts'),
   service: () => import('./service.ts'),
 }
 

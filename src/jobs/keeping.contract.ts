@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { newJob, submitted } from './new-job.fixture.ts'
+import { resultKeyOf } from './result-key.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { KeyLimits, NewJob } from './store.ts'
@@ -146,10 +147,11 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       const { jobId } = await jobIn(store, 'success')
       const payloadKey = (await store.find(jobId))?.payloadKey ?? ''
       await store.remove(jobId)
-      expect((await store.garbage(9)).toSorted()).toEqual([payloadKey, 'results/1.json'].toSorted())
+      const results = ['results/1.json', resultKeyOf(jobId, 1)]
+      expect((await store.garbage(9)).toSorted()).toEqual([payloadKey, ...results].toSorted())
       expect(await store.garbage(1)).toHaveLength(1)
       await store.forgetGarbage([payloadKey])
-      expect(await store.garbage(9)).toEqual(['results/1.json'])
+      expect((await store.garbage(9)).toSorted()).toEqual(results.toSorted())
     })
 
     test('is what the retention says, but for jobs with a time of their own', async () => {

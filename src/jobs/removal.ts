@@ -1,10 +1,13 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import type { Database } from './dialect.ts'
+import { resultKeyOf } from './result-key.ts'
 
 interface Removed {
+  readonly id: string
   readonly payload_key: string
   readonly result_key: string | null
+  readonly attempt: number
 }
 
 /**
@@ -14,20 +17,24 @@ interface Removed {
 export async function removeJobs({ queries }: Database, which: RawBuilder<SqlBool>): Promise<number> {
   return await queries.transaction().execute(async (transaction) => {
     const { rows } = await sql<Removed>`
-      delete from jobs where status in ('success', 'failed', 'cancelled') and ${which} returning payload_key, result_key
+      delete from jobs where status in ('success', 'failed', 'cancelled') and ${which} returning id, payload_key, result_key, attempt
     `.execute(transaction)
-    const keys = rows.flatMap((row) =>
-      row.result_key === null ? [row.payload_key] : [row.payload_key, row.result_key],
-    )
-    if (keys.length > 0) {
+    const keys = new Set(rows.flatMap(payloadsOf))
+    if (keys.size > 0) {
       await transaction
         .insertInto('garbage')
-        .values(keys.map((key) => ({ payload_key: key })))
+        .values([...keys].map((key) => ({ payload_key: key })))
         .onConflict((conflict) => conflict.doNothing())
         .execute()
     }
     return rows.length
   })
+}
+
+/** Also those of attempts whose worker died between storing a result and settling the job. */
+function payloadsOf({ id, payload_key: payloadKey, result_key: resultKey, attempt }: Removed): readonly string[] {
+  const results = Array.from({ length: attempt }, (_, index) => resultKeyOf(id, index + 1))
+  return [payloadKey, ...results, ...(resultKey === null ? [] : [resultKey])]
 }
 
 /**

@@ -101,7 +101,6 @@ export class SqlJobStore implements JobStore {
     return this.#settle(heldBy(lease), lease, {
       status: 'success',
       result_key: resultKey,
-      done_seconds: sql<number>`audio_seconds`,
     })
   }
 
@@ -222,7 +221,11 @@ export class SqlJobStore implements JobStore {
   async #settle(guard: RawBuilder<SqlBool>, lease: Lease, outcome: Updateable<JobsTable>): Promise<boolean> {
     const { numUpdatedRows } = await this.#queries
       .updateTable('jobs')
-      .set({ ...outcome, completed_at: this.#dialect.now, lease_token: null, lease_until: null })
+      .set({
+        ...outcome,
+        ...(outcome.status === 'success' ? { done_seconds: sql<number>`audio_seconds` } : {}),
+        ...{ completed_at: this.#dialect.now, lease_token: null, lease_until: null },
+      })
       .where(guard)
       .executeTakeFirst()
     if (numUpdatedRows === 0n) return false

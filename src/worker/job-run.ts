@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Job, JobError } from '../jobs/job.ts'
 import { EXPRESS_SECONDS } from '../jobs/queue-order.ts'
+import { resultKeyOf } from '../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
@@ -150,7 +151,7 @@ export class JobRun {
   async #succeed(transcription: Transcription): Promise<void> {
     const { jobs, payloads } = this.#options
     const { lease } = this.#claimed
-    const resultKey = `results/${lease.jobId}/${lease.attempt}.json`
+    const resultKey = resultKeyOf(lease.jobId, lease.attempt)
     const result = Buffer.from(JSON.stringify(transcription))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
     if (!(await jobs.succeed(lease, resultKey))) {

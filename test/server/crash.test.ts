@@ -7,6 +7,7 @@ import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
 import { writeJoined } from '../support/joined-clip.ts'
 import { Server, temporaryFolder } from '../support/server.ts'
+import { untilWindows, windowsOf } from '../support/window-log.ts'
 
 const CLIP = fixture('en-one-minute.m4a')
 const KEY = 'a-key-that-every-start-is-given'
@@ -72,20 +73,6 @@ describe('kill -9 of the server', () => {
     expect(await readdir(join(folder.path, 'payloads', 'tmp'))).toEqual([])
   })
 })
-
-/** Ordinals of a job's windows, as this server was told of them. */
-function windowsOf(server: Server, job: string): readonly number[] {
-  const lines = server.output.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
-  return lines
-    .map((line) => JSON.parse(line) as { msg?: string; job?: string; window?: number })
-    .flatMap(({ msg, job: of, window = -1 }) => (msg === 'window finished' && of === job ? [window] : []))
-}
-
-/** Of a job that runs. */
-async function untilWindows(server: Server, job: string, count: number): Promise<void> {
-  const found = (): number => windowsOf(server, job).length
-  await vi.waitFor(() => expect(found()).toBeGreaterThanOrEqual(count), { timeout: 60_000, interval: 10 })
-}
 
 describe('in the middle of a recording of several minutes', { timeout: 180_000 }, () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -196,9 +183,10 @@ describe('kill -9 of the engine process', () => {
     const { server, client } = await start(folder.path)
     await using _ = server
     const url = await client.upload(CLIP)
-    const jobs = [await client.submit(url), await client.submit(url)]
-    // Both are in it by now.
-    for (const { id } of jobs) await client.waitFor(id, (job) => job.doneSeconds > 0)
+    // Few tokens a window make many windows, so that neither ends before both have begun.
+    const input = { sample_len: 32 }
+    const jobs = [await client.submit(url, { input }), await client.submit(url, { input })]
+    for (const { id } of jobs) await untilWindows(server, id, 1)
     const shared = await engineOf(server)
     process.kill(shared, 'SIGKILL')
     const others = async () => (await server.engines()).filter((pid) => pid !== shared)

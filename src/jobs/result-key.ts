@@ -1,0 +1,4 @@
+/** Where a run of a job stores its result: each attempt has a place of its own, so that a worker that lost its lease overwrites nothing. */
+export function resultKeyOf(jobId: string, attempt: number): string {
+  return `results/${jobId}/${attempt}.json`
+}
