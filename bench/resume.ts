@@ -1,9 +1,9 @@
 import { basename, resolve } from 'node:path'
 import { cpus } from 'node:os'
 import process from 'node:process'
-import { openDatabase } from '../src/jobs/database.ts'
+import { openSqlite } from '../src/jobs/sqlite/database.ts'
 import { newJob } from '../src/jobs/new-job.fixture.ts'
-import { SqliteJobStore } from '../src/jobs/sqlite-store.ts'
+import { SqlJobStore } from '../src/jobs/sql-store.ts'
 import { Client } from '../test/support/client.ts'
 import { PROJECT, Server, temporaryFolder } from '../test/support/server.ts'
 import { untilWindows, windowsOf } from '../test/support/window-log.ts'
@@ -95,21 +95,21 @@ async function killed(recording: string, atWindow: number): Promise<KilledRun> {
 }
 
 async function keptIn(folder: string, id: string): Promise<readonly string[]> {
-  await using database = await openDatabase(folder)
-  return await new SqliteJobStore(database).windows(id)
+  await using database = await openSqlite(folder)
+  return await new SqlJobStore(database).windows(id)
 }
 
 /** Keeps these windows in a database of its own; says milliseconds. */
 async function keep(windows: readonly string[]): Promise<number> {
   await using folder = await temporaryFolder()
-  await using database = await openDatabase(folder.path)
-  const jobs = new SqliteJobStore(database)
+  await using database = await openSqlite(folder.path)
+  const jobs = new SqlJobStore(database)
   await jobs.submit(newJob())
   await jobs.admit()
   const claimed = await jobs.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 600_000 })
   if (claimed === undefined) throw new Error('there is nothing to claim')
   const startMs = performance.now()
-  for (const [ordinal, data] of windows.entries()) await jobs.keepWindow(claimed.lease, ordinal, data)
+  for (const [ordinal, data] of windows.entries()) await jobs.keepWindow(claimed.lease, ordinal, data, 30 * (ordinal + 1))
   return performance.now() - startMs
 }
 

@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Acknowledged, ChaosClient } from './clients.ts'
+
+export interface Verdict {
+  readonly acknowledged: number
+  readonly success: number
+  readonly cancelled: number
+  /** What should not be: each says what and why. */
+  readonly losses: readonly string[]
+}
+
+const FINISHED = new Set(['success', 'failed', 'cancelled'])
+
+/**
+ * Waits until all acknowledged jobs have finished, and looks at each: it is there, in one state, with the text of an undisturbed run, or
+ * cancelled by its client.
+ */
+export async function judge(
+  client: ChaosClient,
+  jobs: readonly Acknowledged[],
+  texts: ReadonlyMap<string, string>,
+  limitMs: number,
+): Promise<Verdict> {
+  const endMs = performance.now() + limitMs
+  const counts = { success: 0, cancelled: 0 }
+  const losses: string[] = []
+  const ids = new Set(jobs.map(({ id }) => id))
+  if (ids.size < jobs.length) losses.push(`${jobs.length - ids.size} submits were answered with another submit's job`)
+  for (const { id, clip, wasCancelled } of jobs) {
+    let job = await client.poll(id)
+    while (!FINISHED.has(job.status) && performance.now() < endMs) {
+      await delay(100)
+      job = await client.poll(id)
+    }
+    if (job.status === 'success') {
+      counts.success += 1
+      if (job.result?.text !== texts.get(clip)) losses.push(`${id}: ${clip} has another text`)
+    } else if (job.status === 'cancelled' && wasCancelled) {
+      counts.cancelled += 1
+    } else {
+      losses.push(`${id}: ${job.status} ${job.error?.code ?? ''} ${job.error?.message ?? ''}`)
+    }
+  }
+  return { acknowledged: jobs.length, ...counts, losses }
+}
+
+/** Codes of what bad weather does to servers that are well: they say so in their logs, and go on. */
+const EXPECTED = new Set([
+  'store.unavailable',
+  'payload.unavailable',
+  'payload.interrupted',
+  'engine.crashed',
+  'engine.disk_full',
+])
+
+interface LogLine {
+  readonly level: number
+  readonly msg?: string
+  readonly err?: { readonly code?: string; readonly type?: string; readonly message?: string; readonly stack?: string }
+  readonly code?: string
+}
+
+/** Errors in logs that no bad weather explains, and whatever is no log at all but a stack trace. */
+export function unexpectedErrors(output: string): readonly string[] {
+  return output.split('\n').filter((line) => {
+    if (!line.startsWith('{')) return /^\s+at .+:\d+:\d+/.test(line)
+    const { level, err, code } = JSON.parse(line) as LogLine
+    return level >= 50 && !EXPECTED.has(err?.code ?? code ?? '')
+  })
+}
