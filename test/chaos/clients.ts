@@ -7,6 +7,7 @@ import type { JobBody } from '../support/client.ts'
 import { choose } from './disturbance.ts'
 
 const SUBMIT = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'
+const FINISHED = new Set(['success', 'failed', 'cancelled'])
 const RETRY_MS = 100
 const ANSWER_MS = 15_000
 
@@ -44,7 +45,8 @@ export class ChaosClient {
       const job = await this.send(choose(clips, random))
       this.jobs.push(job)
       if (random() < 0.15) await this.cancel(job)
-      else if (random() < 0.5) await this.poll(job.id)
+      // Some wait for their transcript, some send all that they have.
+      if (random() < 0.7) await this.#wait(job.id, signal)
     }
   }
 
@@ -76,6 +78,10 @@ export class ChaosClient {
       const { response } = (await this.#ask(SUBMIT, init, [202])) as { response: JobBody }
       return { id: response.id, clip, wasCancelled: false }
     }
+  }
+
+  async #wait(id: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !FINISHED.has((await this.poll(id)).status)) await delay(RETRY_MS)
   }
 
   /** Says whether it was acknowledged; the URL of a server that has another port by now never is. */
