@@ -53,14 +53,13 @@ export async function openDatabase({
   dataDir,
   databaseUrl,
 }: Pick<Config, 'dataDir' | 'databaseUrl'>): Promise<Database> {
-  if (databaseUrl !== null) return await (await postgres()).openPostgresDatabase(databaseUrl)
+  if (databaseUrl !== null) {
+    // Loaded here alone: its driver takes a moment that no embedded start shall wait for.
+    const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
+    return await openPostgresDatabase(databaseUrl)
+  }
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   return await openSqlite(dataDir)
-}
-
-/** Loaded here alone: its driver takes a moment that no embedded start shall wait for. */
-async function postgres(): Promise<typeof import('./jobs/postgres/database.ts')> {
-  return await import('./jobs/postgres/database.ts')
 }
 
 interface OpenDatabase extends AsyncDisposable {
@@ -74,7 +73,7 @@ async function openEmbedded(dataDir: string): Promise<OpenDatabase> {
 }
 
 async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {
-  const { openPostgresDatabase } = await postgres()
+  const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
   const { openPostgresEvents } = await import('./jobs/postgres/shared-events.ts')
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await openPostgresDatabase(url))

@@ -57,12 +57,12 @@ export class ApiKeys {
       await former.execute()
       return
     }
-    const hash = hashOf(secret)
-    await former.where('hash', '<>', hash).execute()
+    const secretHash = hashOf(secret)
+    await former.where('hash', '<>', secretHash).execute()
     await this.#queries
       .insertInto('api_keys')
       // Of a secret that a person chose, even the beginning is theirs to keep.
-      .values({ id: ENVIRONMENT_ID, name: 'SOTTO_API_KEY', prefix: '', hash })
+      .values({ id: ENVIRONMENT_ID, name: 'SOTTO_API_KEY', prefix: '', hash: secretHash })
       .onConflict((conflict) => conflict.doNothing())
       .execute()
   }

@@ -62,14 +62,15 @@ function addQueue(registry: Registry, { queue, workers }: Pick<ApiContext, 'queu
     'Seconds of audio of these jobs that are still to be transcribed: what to scale workers by.',
     ({ audioSeconds }) => audioSeconds,
   )
-  new Gauge({
+  const present: Gauge<'tier'> = new Gauge({
     name: 'sotto_workers',
     help: 'Workers that take jobs of a tier.',
     labelNames: ['tier'] as const,
-    registers: [registry],
     async collect() {
       const there = await workers.list()
       for (const tier of SERVICE_TIERS) this.set({ tier }, there.filter(({ asked }) => asked.includes(tier)).length)
     },
+    registers: [],
   })
+  registry.registerMetric(present)
 }

@@ -21,13 +21,10 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
       const store = new SqlJobStore(database)
       const status = JOB_STATUSES.find((known) => known === options['status'])
       const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })
-      for (const job of found) console.log(options['json'] === true ? JSON.stringify(publicPart(job)) : lineOf(job))
+      // Without the input, which may quote what was said.
+      for (const job of found)
+        console.log(options['json'] === true ? JSON.stringify({ ...job, input: undefined }) : lineOf(job))
     })
-}
-
-/** Without the input, which may quote what was said. */
-function publicPart({ input: _, ...rest }: Job): Omit<Job, 'input'> {
-  return rest
 }
 
 function lineOf({ id, status, model, audioSeconds, acceptedAt, error }: Job): string {

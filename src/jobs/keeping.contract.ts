@@ -22,8 +22,8 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect(others).toEqual([1, 2].map(() => ({ job, isNew: false })))
       const racing = again({ idempotency: { key: 'order-2', requestHash: 'abc' } })
       const raced = await Promise.all([1, 2, 3].map((n) => store.submit({ ...racing, id: `racing-${n}` })))
-      expect(raced.filter((submitted) => submitted.isNew)).toHaveLength(1)
-      expect(new Set(raced.map((submitted) => submitted.job.id)).size).toBe(1)
+      expect(raced.filter(({ isNew: isFirst }) => isFirst)).toHaveLength(1)
+      expect(new Set(raced.map((outcome) => outcome.job.id)).size).toBe(1)
     })
 
     test('the same key with another request is refused', async () => {

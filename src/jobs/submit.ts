@@ -104,7 +104,7 @@ async function standingsOf(
       audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
     })
   }
-  for (const { key_id: keyId, lane, rank } of await lastRanks(database, jobs)) {
+  for (const { key_id: keyId, lane, rank } of await lastRanksOf(database, jobs)) {
     if (rank !== null) standings.get(keyId)?.lastRanks.set(lane, rank)
   }
   return standings
@@ -117,7 +117,7 @@ interface LastRank {
 }
 
 /** Of the lines that these jobs are to stand in. */
-async function lastRanks({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
+async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
   const lines = new Map(jobs.map((job) => [`${job.keyId} ${laneOf(job)}`, { key_id: job.keyId, lane: laneOf(job) }]))
   const given = dialect.rows(JSON.stringify([...lines.values()]), { key_id: 'text', lane: 'int4' })
   const { rows } = await sql<LastRank>`

@@ -80,9 +80,10 @@ test('the last place of a batch is kept for short tasks', async () => {
   using _ = await pool.hold(models[0]!, never)
   const controller = new AbortController()
   const long = pool.hold(models[0]!, controller.signal)
-  using __ = await pool.hold(models[0]!, never, { isExpress: true })
+  const short = await pool.hold(models[0]!, never, { isExpress: true })
   controller.abort(new Error('enough'))
   await expect(long).rejects.toThrow('enough')
+  short[Symbol.dispose]()
 })
 
 test('a wait can be aborted', async () => {

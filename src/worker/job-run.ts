@@ -65,7 +65,6 @@ export class JobRun {
     using windows = this.#windows
     try {
       using _ = this.#watch(stop)
-      using __ = this.#options.speed.run(this.#claimed.job.model)
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#heartbeat()
       const transcription = await this.#transcribe()
@@ -85,7 +84,8 @@ export class JobRun {
 
   /** Aborts the run when the worker stops, the job is cancelled or the lease is lost. */
   #watch(stop: AbortSignal): Disposable {
-    const { jobs, leaseMs } = this.#options
+    const { jobs, leaseMs, speed } = this.#options
+    const running = speed.run(this.#claimed.job.model)
     const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
     if (stop.aborted) onStop()
     stop.addEventListener('abort', onStop, { once: true })
@@ -103,6 +103,7 @@ export class JobRun {
     return {
       [Symbol.dispose]: () => {
         clearInterval(timer)
+        running[Symbol.dispose]()
         timeout?.[Symbol.dispose]()
         cancellation[Symbol.dispose]()
         stop.removeEventListener('abort', onStop)

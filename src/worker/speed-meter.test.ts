@@ -22,7 +22,8 @@ describe('SpeedMeter', () => {
   test('counts the time of several jobs once', () => {
     const { speed, pass } = meter()
     using _ = speed.run('a')
-    using __ = speed.run('a')
+    using other = speed.run('a')
+    void other
     pass(10)
     speed.add('a', 100)
     speed.add('a', 100)
