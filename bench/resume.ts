@@ -24,8 +24,9 @@ interface Row {
   /** From the submit to the result. */
   readonly undisturbedSeconds: number
   readonly killedSeconds: number
+  /** From the kill until the next window is finished: more steady than the difference, which is that of two long runs. */
   readonly lostSeconds: number
-  /** Of what was lost: from the kill until the next server listens, and from there until its first window, the recording read again. */
+  /** Of these, until the next server listens, and from there, while it reads the recording again. */
   readonly restartSeconds: number
   readonly firstWindowSeconds: number
   readonly windowsRepeated: number
@@ -124,7 +125,7 @@ async function measure(recording: string): Promise<Row> {
     windows: whole.windows,
     undisturbedSeconds: whole.seconds,
     killedSeconds: broken.seconds,
-    lostSeconds: broken.seconds - whole.seconds,
+    lostSeconds: broken.restartSeconds + broken.firstWindowSeconds,
     restartSeconds: broken.restartSeconds,
     firstWindowSeconds: broken.firstWindowSeconds,
     windowsRepeated: broken.windows - whole.windows,
