@@ -13,6 +13,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   service: () => import('./service.ts'),
 }
 
+// As src/main.ts does for the program.
+process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
 const [name = '', ...args] = process.argv.slice(2)
 const load = BENCHMARKS[name]
 if (load === undefined) {
