@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { ApiKeys } from './api/api-keys.ts'
@@ -16,6 +17,7 @@ import { clearGarbage, reap } from './jobs/reaper.ts'
 import { Rounds } from './jobs/rounds.ts'
 import { WorkerRegistry } from './jobs/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
+import type { Catalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
 import { Worker } from './worker/worker.ts'
 import { openWorkFolder } from './work-folder.ts'
@@ -48,11 +50,21 @@ export async function startApp(config: Config, logger: Logger, role: Role): Prom
   const { path: temporaryFolder } = stack.use(await openWorkFolder(join(config.dataDir, 'tmp')))
   const backend = stack.use(await openBackend(config, temporaryFolder, logger))
   startHousekeeping(backend, config, logger, stack)
+  const draining = new AbortController()
   const workers = role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role }, stack)
   const opened =
-    role === 'worker' ? { url: null, firstKey: null } : await startApi(backend, { config, logger, workers }, stack)
+    role === 'worker'
+      ? { url: null, firstKey: null }
+      : await startApi(backend, { config, logger, workers, draining: draining.signal }, stack)
   const parts = stack.move()
-  return { ...opened, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return {
+    ...opened,
+    async [Symbol.asyncDispose]() {
+      draining.abort()
+      if (opened.url !== null) await delay(config.drainMs)
+      await parts.disposeAsync()
+    },
+  }
 }
 
 /** What no request does; every process takes its part. */
@@ -95,7 +107,7 @@ async function startWorkers(
       new Worker({
         ...{ jobs, payloads, transcriber, logger, slots, served, asked },
         workers: new WorkerRegistry(database),
-        models: role === 'worker' && config.models.length > 0 ? config.models.map(withoutRevision) : null,
+        models: role === 'worker' ? modelsOf(config, catalogue) : null,
         leaseMs: config.leaseMs,
         limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
       }),
@@ -103,8 +115,10 @@ async function startWorkers(
   })
 }
 
-function withoutRevision(model: string): string {
-  return model.split('@')[0] ?? model
+/** Those that it was given, or all that it knows: other workers may know more. */
+function modelsOf({ models }: Config, catalogue: Catalogue): readonly string[] {
+  if (models.length === 0) return catalogue.list().map(({ id }) => id)
+  return models.map((model) => model.split('@')[0] ?? model)
 }
 
 async function startApi(
@@ -113,7 +127,13 @@ async function startApi(
     config,
     logger,
     workers,
-  }: { readonly config: Config; readonly logger: Logger; readonly workers: readonly Worker[] },
+    draining,
+  }: {
+    readonly config: Config
+    readonly logger: Logger
+    readonly workers: readonly Worker[]
+    readonly draining: AbortSignal
+  },
   stack: AsyncDisposableStack,
 ): Promise<{ readonly url: string; readonly firstKey: string | null }> {
   const apiKeys = new ApiKeys(database)
@@ -122,7 +142,7 @@ async function startApi(
   const catalogue = createCatalogue(config.models)
   const registry = new WorkerRegistry(database)
   const api = await buildApi({
-    ...{ jobs, payloads, catalogue, apiKeys, signingSecret, logger },
+    ...{ jobs, payloads, catalogue, apiKeys, signingSecret, draining, logger },
     queue: new QueueView(database, registry),
     workers: registry,
     recordings: new Recordings(payloads),

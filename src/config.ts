@@ -21,6 +21,8 @@ export interface Config {
   readonly maxRequestsPerSecond: number | null
   /** How long after its last sign of life a worker counts as dead. */
   readonly leaseMs: number
+  /** How long a server that is asked to stop still answers. */
+  readonly drainMs: number
   /** The tiers whose jobs a worker takes; null: all that the machine can serve. */
   readonly tiers: readonly ServiceTier[] | null
   readonly payloads: PayloadsConfig

@@ -140,6 +140,14 @@ export const SETTINGS = {
     // Long enough for a few missed heartbeats, short enough that a lost worker's job soon runs again.
     fallback: () => 45_000,
   },
+  drainMs: {
+    env: 'SOTTO_DRAIN',
+    flag: 'drain',
+    takes: 'seconds',
+    help: 'how long a server that is asked to stop still answers, with /readyz saying 503, so that load balancers turn away first',
+    parse: (value: string) => integer(0, 3600)(value) * 1000,
+    fallback: () => 0,
+  },
   tiers: {
     env: 'SOTTO_TIERS',
     flag: 'tier',

@@ -45,6 +45,8 @@ export interface ApiContext {
   readonly servesGpuTier: () => Promise<boolean>
   /** Removes the payloads of removed jobs; what can't be removed now is removed later. */
   readonly clearGarbage: () => Promise<void>
+  /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
+  readonly draining: AbortSignal
   readonly settings: ApiSettings
   readonly logger: FastifyBaseLogger
 }

@@ -13,7 +13,13 @@ const Parts = Type.Object({
 const Readiness = Type.Object({ status: Type.String(), checks: Parts })
 
 /** For load balancers and supervisors; open to all. */
-export function healthRoutes({ jobs, payloads, checkWorker, logger }: ApiContext): FastifyPluginCallbackTypebox {
+export function healthRoutes({
+  jobs,
+  payloads,
+  checkWorker,
+  draining,
+  logger,
+}: ApiContext): FastifyPluginCallbackTypebox {
   return (api, _options, done) => {
     api.get(
       '/healthz',
@@ -56,9 +62,11 @@ export function healthRoutes({ jobs, payloads, checkWorker, logger }: ApiContext
             }
           }),
         )
-        const isReady = answers.every(([, answer]) => answer === 'ok')
+        const isReady = !draining.aborted && answers.every(([, answer]) => answer === 'ok')
         const checks = Object.fromEntries(answers) as Type.Static<typeof Parts>
-        return await reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', checks })
+        return await reply
+          .status(isReady ? 200 : 503)
+          .send({ status: isReady ? 'ready' : draining.aborted ? 'stopping' : 'not ready', checks })
       },
     )
     done()
