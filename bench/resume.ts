@@ -110,7 +110,8 @@ async function keep(windows: readonly string[]): Promise<number> {
   const claimed = await jobs.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 600_000 })
   if (claimed === undefined) throw new Error('there is nothing to claim')
   const startMs = performance.now()
-  for (const [ordinal, data] of windows.entries()) await jobs.keepWindow(claimed.lease, ordinal, data, 30 * (ordinal + 1))
+  for (const [ordinal, data] of windows.entries())
+    await jobs.keepWindow(claimed.lease, ordinal, data, 30 * (ordinal + 1))
   return performance.now() - startMs
 }
 

@@ -1,3 +1,4 @@
+import { KEY } from '../../test/support/cluster.ts'
 import { Client } from '../../test/support/client.ts'
 import { fixture } from '../../test/support/clips.ts'
 import { Server, temporaryFolder } from '../../test/support/server.ts'
@@ -12,19 +13,19 @@ export async function* latency(): AsyncGenerator<ServiceRow> {
   {
     await using folder = await temporaryFolder()
     await using server = await Server.start({ dataDir: folder.path })
-    yield* latencyOf(server, 'embedded')
+    yield* latencyOf(server, server.newKey ?? '', 'embedded')
   }
   yield* withPostgres(async function* (environment) {
     await using folder = await temporaryFolder()
     await using worker = await Server.start({ role: 'worker', dataDir: folder.path, environment })
     await using server = await Server.start({ role: 'api', dataDir: folder.path, environment })
     void worker
-    yield* latencyOf(server, 'PostgreSQL, API and worker apart')
+    yield* latencyOf(server, KEY, 'PostgreSQL, API and worker apart')
   })
 }
 
-async function* latencyOf(server: Server, on: string): AsyncGenerator<ServiceRow> {
-  const client = new Client(server.url, server.newKey ?? '')
+async function* latencyOf(server: Server, key: string, on: string): AsyncGenerator<ServiceRow> {
+  const client = new Client(server.url, key)
   const url = await client.upload(fixture('en-short.wav'))
   await client.finish((await client.submit(url)).id)
   const times: number[] = []

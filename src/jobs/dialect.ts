@@ -9,8 +9,11 @@ export interface Dialect {
   readonly now: RawBuilder<number>
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
-  /** A JSON array of objects as a table, in its order; a column for each name, of the type that is given for PostgreSQL. */
-  readonly rows: (json: string, columns: Readonly<Record<string, 'text' | 'float8' | 'int4'>>) => RawBuilder<unknown>
+  /** Objects as a table `given`, in their order: a column for each name, of the type that is given for PostgreSQL. */
+  readonly rows: <Name extends string>(
+    objects: readonly Readonly<Record<NoInfer<Name>, string | number | null>>[],
+    columns: Readonly<Record<Name, 'text' | 'float8' | 'int4'>>,
+  ) => RawBuilder<unknown>
 }
 
 /** A database that is open: disposing it closes it. */
@@ -28,10 +31,13 @@ export const SQLITE: Dialect = {
   name: 'sqlite',
   now: sql<number>`unixepoch('subsec')`,
   skipLocked: sql``,
-  rows: (json, columns) => {
-    const selected = Object.keys(columns).map((name) => sql`value ->> ${sql.lit(`$.${name}`)} as ${sql.ref(name)}`)
-    // `key` keeps the order; the limit keeps SQLite from merging this select into another, where it would be lost.
-    return sql`(select ${sql.join(selected)} from json_each(${json}) order by key limit -1) as given`
+  // As parameters: taken out of one JSON text, a row takes twice as long.
+  rows: (objects, columns) => {
+    const names = namesOf(columns)
+    const values = objects.map((object) => sql`(${sql.join(names.map((name) => object[name]))})`)
+    return sql`(
+      with given(${sql.join(names.map((name) => sql.ref(name)))}) as (values ${sql.join(values)}) select * from given
+    ) as given`
   },
 }
 
@@ -39,10 +45,15 @@ export const POSTGRES: Dialect = {
   name: 'postgres',
   now: sql<number>`extract(epoch from statement_timestamp())::float8`,
   skipLocked: sql`for update of jobs skip locked`,
-  rows: (json, columns) => {
-    const typed = Object.entries(columns).map(([name, type]) => sql`${sql.ref(name)} ${sql.raw(type)}`)
-    return sql`json_to_recordset(${json}::json) as given(${sql.join(typed)})`
+  // As one JSON text, so that the statement's does not depend on how many there are.
+  rows: (objects, columns) => {
+    const typed = namesOf(columns).map((name) => sql`${sql.ref(name)} ${sql.raw(columns[name])}`)
+    return sql`json_to_recordset(${JSON.stringify(objects)}::json) as given(${sql.join(typed)})`
   },
+}
+
+function namesOf<Name extends string>(columns: Readonly<Record<Name, unknown>>): readonly Name[] {
+  return Object.keys(columns) as Name[]
 }
 
 /** The database's time, `ms` milliseconds later. */

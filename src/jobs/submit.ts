@@ -46,7 +46,7 @@ interface Standing {
 }
 
 /**
- * Inserts jobs in one commit, in one statement whose text does not depend on how many there are. Limits and places are found out before, outside
+ * Inserts jobs in one commit, in one statement. Limits and places are found out before, outside
  * the write: with several servers on one database, jobs of one key that come to two of them in the same millisecond may both pass
  * the last place that a limit leaves, or get the same rank. Taking a lock a key instead would make each key's submits wait for each other.
  * @returns an outcome for each job, in order
@@ -119,7 +119,7 @@ interface LastRank {
 /** Of the lines that these jobs are to stand in. */
 async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
   const lines = new Map(jobs.map((job) => [`${job.keyId} ${laneOf(job)}`, { key_id: job.keyId, lane: laneOf(job) }]))
-  const given = dialect.rows(JSON.stringify([...lines.values()]), { key_id: 'text', lane: 'int4' })
+  const given = dialect.rows([...lines.values()], { key_id: 'text', lane: 'int4' })
   const { rows } = await sql<LastRank>`
     select given.key_id, given.lane, (
       select max(jobs.rank) from jobs
@@ -242,7 +242,7 @@ async function insertRows(
   const names = sql.join(Object.keys(COLUMNS).map((name) => sql.ref(name)))
   const { rows: inserted } = await sql<JobRow>`
     insert into jobs (${names})
-    select ${names} from ${dialect.rows(JSON.stringify(rows), COLUMNS)} where true
+    select ${names} from ${dialect.rows(rows, COLUMNS)} where true
     on conflict (key_id, idempotency_key) where idempotency_key is not null do nothing
     returning *
   `.execute(queries)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open, rm, rmdir, stat, unlink } from 'node:fs/promises'
+import { open, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -68,8 +69,13 @@ export class FolderPayloadStore implements PayloadStore {
   async size(key: PayloadKey): Promise<number | undefined> {
     const path = this.#path(key)
     return await available(async () => {
-      const found = await stat(path).catch(absent)
-      return found?.isFile() === true ? found.size : undefined
+      try {
+        // The system knows it in 3 µs; by way of the thread pool it takes 60, a tenth of a submit.
+        const found = statSync(path, { throwIfNoEntry: false })
+        return found?.isFile() === true ? found.size : undefined
+      } catch (error) {
+        return absent(error)
+      }
     })
   }
 

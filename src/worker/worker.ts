@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceTier } from '../jobs/job.ts'
 import { Rounds } from '../jobs/rounds.ts'
 import type { ClaimedJob } from '../jobs/store.ts'
@@ -11,6 +12,7 @@ import { Wakeup } from './wakeup.ts'
 /** What no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
 const LOOK_MS = 1000
 const ANNOUNCE_MS = 5000
+const LEAST_REST_MS = 20
 
 export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
   readonly workers: WorkerRegistry
@@ -33,6 +35,8 @@ export class Worker implements AsyncDisposable {
   readonly #runs = new Set<Promise<void>>()
   readonly #dispatch: Promise<void>
   readonly #parts = new AsyncDisposableStack()
+  /** Whether the last rest was shorter than the least one: a single event is looked at at once. */
+  #isBusy = false
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -71,9 +75,19 @@ export class Worker implements AsyncDisposable {
     while (!signal.aborted) {
       const moment = this.#wakeup.now()
       const claimed = await this.#claim()
-      if (claimed === undefined) await this.#wakeup.since(moment, signal)
+      if (claimed === undefined) await this.#rest(moment)
       else this.#start(claimed)
     }
+  }
+
+  /** Until something happens. When much does, its looks are not to take the database from those who submit. */
+  async #rest(moment: number): Promise<void> {
+    const { signal } = this.#stop
+    const restedMs = performance.now()
+    await this.#wakeup.since(moment, signal)
+    const leftMs = restedMs + LEAST_REST_MS - performance.now()
+    if (leftMs > 0 && this.#isBusy) await delay(leftMs, undefined, { signal }).catch(() => undefined)
+    this.#isBusy = leftMs > 0
   }
 
   #start(claimed: ClaimedJob): void {
