@@ -328,7 +328,7 @@ export const SETTINGS = {
     env: 'SOTTO_MODELS',
     flag: 'models',
     takes: 'list',
-    help: 'further models of the hub to serve, org/name or org/name@revision, separated by commas',
+    help: 'further models of the hub to serve, org/name or org/name@revision, separated by commas; sotto worker takes jobs of these alone',
     parse: list,
     fallback: (): readonly string[] => [],
   },

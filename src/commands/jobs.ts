@@ -12,9 +12,9 @@ const LIMIT = 100
 
 /** What an administrator sees of all keys' jobs, beside a server that runs. */
 export function addJobsCommand(program: Command, context: CommandContext): void {
-  const jobs = program.command('jobs').description('List jobs, those that failed above all.')
+  const jobs = program.command('jobs').description('List jobs, and why they failed.')
   addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), ['dataDir'])
-    .addOption(new Option('--status <status>', 'only those').choices(JOB_STATUSES))
+    .addOption(new Option('--status <status>', 'only those with this status').choices(JOB_STATUSES))
     .option('--json', 'as JSON lines')
     .action(async (options: Record<string, unknown>) => {
       await using database = await openDatabase(loadConfig(context.environment, givenFlags(options)))

@@ -12,8 +12,8 @@ import { addSettings, givenFlags } from './options.ts'
 
 const ROLES: Readonly<Record<Role, string>> = {
   serve: 'Serve the API and run the jobs, with everything embedded.',
-  api: 'Serve the API alone; workers run the jobs. Needs DATABASE_URL.',
-  worker: 'Run jobs alone, those of --tier and --models. Needs DATABASE_URL.',
+  api: 'Serve the API alone, as one of many; workers run the jobs. Needs DATABASE_URL and an S3 (--payloads).',
+  worker: 'Run jobs alone, as one of many, those of --tier and --models. Needs DATABASE_URL and an S3 (--payloads).',
 }
 
 /** `sotto serve`, and its halves. */
