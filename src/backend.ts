@@ -30,8 +30,7 @@ export interface Backend extends AsyncDisposable {
 export async function openBackend(config: Config, temporaryFolder: string, logger: Logger): Promise<Backend> {
   await using stack = new AsyncDisposableStack()
   const { dataDir, databaseUrl } = config
-  const isEmbedded = databaseUrl === null || config.payloads.kind === 'folder'
-  if (isEmbedded) stack.use(await lockOwner(dataDir))
+  if (databaseUrl === null) stack.use(await lockOwner(dataDir))
   const { database, events } = stack.use(
     databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, logger),
   )

@@ -1,4 +1,5 @@
 import type { Static } from 'typebox'
+import { isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import type { ApiContext } from './context.ts'
 import type { JobSchema } from './schemas.ts'
@@ -24,11 +25,18 @@ export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>)
   }
 }
 
+/** Of finished jobs, which the store gives as the same object as long as nothing has changed. */
+const finishedBodies = new WeakMap<Job, JobBody>()
+
 /** A job with its place in the queue, and with its result once there is one. */
 export async function jobBody(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Promise<JobBody> {
+  const known = finishedBodies.get(job)
+  if (known !== undefined) return known
   const result = job.resultKey === null ? null : await context.results.read(job.resultKey)
   const standing = await context.queue.standing(job)
-  return { ...jobSummary(job, context), result, ...(standing === undefined ? {} : { queue: standing }) }
+  const body = { ...jobSummary(job, context), result, ...(standing === undefined ? {} : { queue: standing }) }
+  if (isFinished(job.status)) finishedBodies.set(job, body)
+  return body
 }
 
 function expiryOf({ expiresAt, completedAt }: Job, retentionMs: number | null): Date | null {

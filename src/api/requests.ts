@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { v7 as uuidv7 } from 'uuid'
 import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import { authenticate, authenticateOrVerify } from './authentication.ts'
@@ -86,7 +86,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds } = job
         const again = await jobs.submit({
-          ...{ id: randomUUID(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
+          ...{ id: uuidv7(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           ...{ payloadKey: recording.payloadKey, audioSeconds: recording.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         })

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import { v7 as uuidv7 } from 'uuid'
 import type { Job, ServiceTier } from '../jobs/job.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { parseWhisperInput } from '../models/whisper-input.ts'
@@ -46,7 +46,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           ...options,
           payloadKey,
           audioSeconds,
-          id: randomUUID(),
+          id: uuidv7(),
           keyId,
           model: model.id,
           serviceTier,

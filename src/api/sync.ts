@@ -4,6 +4,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
+import { v7 as uuidv7 } from 'uuid'
 import { isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import type { NewJob } from '../jobs/store.ts'
@@ -66,7 +67,7 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const input = parseWhisperInput(given ?? {}, model)
         const recording = await store(body, keyId, context)
         const { payloadKey, audioSeconds } = recording
-        const job = { id: randomUUID(), keyId, model: model.id, serviceTier, input, payloadKey, audioSeconds }
+        const job = { id: uuidv7(), keyId, model: model.id, serviceTier, input, payloadKey, audioSeconds }
         return { response: await run(job, request, context) }
       },
     )

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { v7 as uuidv7 } from 'uuid'
 import { makeUploadKey } from '../payloads/upload-key.ts'
 import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
@@ -57,7 +57,7 @@ export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypeb
           ...(parts === undefined ? {} : { parts }),
         })
         if (presigned === null) {
-          const PUT = uploadUrl(request, `${randomUUID()}.${extension}`, owner, context)
+          const PUT = uploadUrl(request, `${uuidv7()}.${extension}`, owner, context)
           return await reply.status(201).send({ uploadUrl: { PUT } })
         }
         const { url: PUT, parts: urls } = presigned

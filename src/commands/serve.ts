@@ -21,7 +21,7 @@ export function addServeCommands(program: Command, context: CommandContext): voi
   for (const role of Object.keys(ROLES) as Role[]) {
     addSettings(program.command(role).description(ROLES[role])).action(async (options: Record<string, unknown>) => {
       const config = loadConfig(context.environment, givenFlags(options))
-      if (role !== 'serve') requireShared(config, role)
+      requireShared(config, role)
       await run(config, role, context)
     })
   }
@@ -51,14 +51,14 @@ function announce({ url, firstKey }: App, { dataDir, databaseUrl }: Config): voi
 
 /** What one process has embedded, no other one can share. */
 function requireShared({ databaseUrl, payloads }: Config, role: Role): void {
-  if (databaseUrl === null) {
+  if (databaseUrl === null && role !== 'serve') {
     throw new ConfigError(
       `DATABASE_URL is not set. sotto ${role} is one of many processes that share a PostgreSQL; sotto serve runs everything in one.`,
     )
   }
-  if (payloads.kind !== 's3') {
+  if (databaseUrl !== null && payloads.kind !== 's3') {
     throw new ConfigError(
-      `SOTTO_PAYLOADS takes s3://bucket/prefix for sotto ${role}: what lies in a folder, the other processes do not see.`,
+      'SOTTO_PAYLOADS takes s3://bucket/prefix beside a DATABASE_URL: what lies in a folder, other processes on the database do not see.',
     )
   }
 }

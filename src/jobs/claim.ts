@@ -19,7 +19,8 @@ export async function claim(
   runningLimit: number | null,
 ): Promise<ClaimedJob | undefined> {
   const token = randomUUID()
-  const isReady = sql<SqlBool>`(jobs.not_before is null or jobs.not_before <= ${dialect.now}) and ${mayRun(runningLimit)}`
+  const isReady = sql<SqlBool>`(jobs.not_before is null or jobs.not_before <= ${dialect.now})
+    and (jobs.start_by is null or jobs.start_by > ${dialect.now}) and ${mayRun(runningLimit)}`
   const { rows } = await sql<JobRow>`
     with recursive ${heads(isAsked(options), isReady)},
     next(queue) as (

@@ -47,7 +47,7 @@ export interface JobError {
 }
 
 export interface Job {
-  /** UUID. */
+  /** UUID of version 7: what is submitted one after the other lies side by side in the index. */
   readonly id: string
   /** Identifier of the API key that submitted it. */
   readonly keyId: string

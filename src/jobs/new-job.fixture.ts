@@ -1,17 +1,17 @@
-import { randomUUID } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
 import type { Job } from './job.ts'
 import type { JobStore, NewJob } from './store.ts'
 
 /** A job for tests. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {
   return {
-    id: randomUUID(),
+    id: uuidv7(),
     keyId: 'key-1',
     model: 'sotto/whisper-demo',
     serviceTier: 'cpuflex',
     priority: 'normal',
     input: { language: 'en', temperature: 0, initial_prompt: null },
-    payloadKey: `uploads/${randomUUID()}.mp3`,
+    payloadKey: `uploads/${uuidv7()}.mp3`,
     audioSeconds: 90,
     maxAudioSeconds: null,
     urgent: false,

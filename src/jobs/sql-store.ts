@@ -4,6 +4,7 @@ import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
+import { FinishedJobs } from './finished-jobs.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
@@ -30,11 +31,13 @@ export class SqlJobStore implements JobStore {
   readonly #options: JobStoreOptions
   readonly #events: JobEventBus
   readonly #submits: SubmitGroups
+  readonly #finished: FinishedJobs
 
   constructor(database: Database, options: JobStoreOptions = UNLIMITED, events: JobEventBus = new JobEventEmitter()) {
     this.#database = database
     this.#options = options
     this.#events = events
+    this.#finished = new FinishedJobs(database)
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
 
@@ -45,8 +48,12 @@ export class SqlJobStore implements JobStore {
   }
 
   async find(id: string): Promise<Job | undefined> {
+    const known = this.#finished.get(id)
+    if (known !== undefined) return known
     const row = await this.#queries.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
-    return row && jobOf(row)
+    const job = row && jobOf(row)
+    this.#finished.add(job)
+    return job
   }
 
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
@@ -148,7 +155,9 @@ export class SqlJobStore implements JobStore {
   }
 
   async remove(id: string): Promise<boolean> {
-    return (await removeJobs(this.#database, sql<SqlBool>`id = ${id}`)) > 0
+    const removed = await removeJobs(this.#database, sql<SqlBool>`id = ${id}`)
+    this.#finished.clear()
+    return removed > 0
   }
 
   async reap(limits: { readonly crashes: number }): Promise<number> {
@@ -166,7 +175,9 @@ export class SqlJobStore implements JobStore {
     for (const { id, status } of await expireWaiting(this.#database)) {
       this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
     }
-    return await removeDue(this.#database, this.#options.retentionMs, limit)
+    const removed = await removeDue(this.#database, this.#options.retentionMs, limit)
+    if (removed > 0) this.#finished.clear()
+    return removed
   }
 
   async garbage(limit: number): Promise<readonly string[]> {

@@ -1,9 +1,12 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import type { NewJob, Submitted } from './store.ts'
 import type { Outcome } from './submit.ts'
 
 /** As many as fit well into one statement. */
 const MOST = 100
+/** When so many came together, more come: a short wait makes the next group larger, and the commits fewer. */
+const MANY = 32
+const GATHER_MS = 2
 
 interface Waiting {
   readonly job: NewJob
@@ -34,7 +37,11 @@ export class SubmitGroups {
   async #run(): Promise<void> {
     this.#isRunning = true
     await nextTurn()
-    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0, MOST))
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0, MOST)
+      await this.#commit(group)
+      if (group.length >= MANY && this.#waiting.length < MOST) await delay(GATHER_MS)
+    }
     this.#isRunning = false
   }
 

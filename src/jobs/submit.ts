@@ -73,7 +73,10 @@ export async function submitAll(
     jobs.map(async (job) => {
       const row = found.get(job.id)
       if (row !== undefined) return { job: jobOf(row), isNew: true }
-      return refused.get(job) ?? (await earlier(database, job))
+      const refusedBy = refused.get(job)
+      if (refusedBy === undefined) return (await earlier(database, job)) ?? removedMeanwhile()
+      // What was submitted before counts no second time.
+      return (job.idempotency === null ? undefined : await earlier(database, job)) ?? refusedBy
     }),
   )
 }
@@ -256,20 +259,19 @@ function audioOf(rows: readonly JobRow[]): readonly (readonly [keyId: string, se
   return [...seconds].sort(([one], [other]) => (one < other ? -1 : 1))
 }
 
+function removedMeanwhile(): JobStoreError {
+  return new JobStoreError('store.unavailable', 'The job with this Idempotency-Key was removed just now. Submit again.')
+}
+
 /** What the same idempotency key has submitted before. */
-async function earlier({ queries }: Database, { keyId, idempotency }: NewJob): Promise<Outcome> {
+async function earlier({ queries }: Database, { keyId, idempotency }: NewJob): Promise<Outcome | undefined> {
   const row = await queries
     .selectFrom('jobs')
     .selectAll()
     .where('key_id', '=', keyId)
     .where('idempotency_key', '=', idempotency?.key ?? null)
     .executeTakeFirst()
-  if (row === undefined) {
-    return new JobStoreError(
-      'store.unavailable',
-      'The job with this Idempotency-Key was removed just now. Submit again.',
-    )
-  }
+  if (row === undefined) return undefined
   if (row.request_hash === idempotency?.requestHash) return { job: jobOf(row), isNew: false }
   return new JobStoreError(
     'idempotency.mismatch',

@@ -1,4 +1,5 @@
-import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
 import type { PayloadKey } from './store.ts'
 
 const UPLOAD_KEY = /^uploads\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})-([\da-f]{32})\.([a-z\d]{1,16})$/
@@ -9,7 +10,7 @@ const MAC_BYTES = 16
  * whose first half of an HMAC-SHA256 vouches for the owner. Only what `makeUploadKey` made is taken for an upload of anyone.
  */
 export function makeUploadKey(secret: Buffer, owner: string, extension: string): PayloadKey {
-  const uuid = randomUUID()
+  const uuid = uuidv7()
   return `uploads/${uuid}-${mac(secret, owner, uuid, extension).toString('hex')}.${extension}`
 }
 

@@ -13,6 +13,8 @@ import { Wakeup } from './wakeup.ts'
 const LOOK_MS = 1000
 const ANNOUNCE_MS = 5000
 const LEAST_REST_MS = 20
+/** One after the other: a few events are looked at at once. */
+const MOST_SHORT_RESTS = 8
 
 export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
   readonly workers: WorkerRegistry
@@ -35,8 +37,7 @@ export class Worker implements AsyncDisposable {
   readonly #runs = new Set<Promise<void>>()
   readonly #dispatch: Promise<void>
   readonly #parts = new AsyncDisposableStack()
-  /** Whether the last rest was shorter than the least one: a single event is looked at at once. */
-  #isBusy = false
+  #shortRests = 0
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -86,8 +87,8 @@ export class Worker implements AsyncDisposable {
     const restedMs = performance.now()
     await this.#wakeup.since(moment, signal)
     const leftMs = restedMs + LEAST_REST_MS - performance.now()
-    if (leftMs > 0 && this.#isBusy) await delay(leftMs, undefined, { signal }).catch(() => undefined)
-    this.#isBusy = leftMs > 0
+    this.#shortRests = leftMs > 0 ? this.#shortRests + 1 : 0
+    if (this.#shortRests > MOST_SHORT_RESTS) await delay(leftMs, undefined, { signal }).catch(() => undefined)
   }
 
   #start(claimed: ClaimedJob): void {

@@ -28,11 +28,23 @@ export async function openSqlite(folder: string): Promise<Database> {
     // Kysely closes only what it has used.
     await sql`select 1`.execute(queries)
     const changes = connection.prepare('pragma data_version')
-    const version = (): number => translated(() => Number(changes.get()?.['data_version']))
+    const version = oncePerTurn(() => translated(() => Number(changes.get()?.['data_version'])))
     return { queries, dialect: SQLITE, version, [Symbol.asyncDispose]: () => queries.destroy() }
   } catch (error) {
     connection.close()
     throw error
+  }
+}
+
+/** Requests that are read in one turn of the event loop share one look. */
+function oncePerTurn(look: () => number): () => number {
+  let seen: number | undefined
+  return () => {
+    if (seen === undefined) {
+      seen = look()
+      setImmediate(() => (seen = undefined))
+    }
+    return seen
   }
 }
 
