@@ -10,6 +10,8 @@ import { withPostgres } from './shared.ts'
 
 const FEW = 1000
 const MANY = 1_000_000
+/** No statement is to take too long. */
+const STEP = 50_000
 const CLAIMS = 500
 
 /** How long a claim takes with a million jobs waiting, beside one with a thousand. */
@@ -28,12 +30,13 @@ export async function* claims(): AsyncGenerator<ServiceRow> {
 async function claimsOf(database: Database, on: string): Promise<ServiceRow> {
   await fill(database, FEW)
   const ceiling = await medianClaimMs(database)
-  await fill(database, MANY)
+  for (let filled = 0; filled < MANY; filled += STEP) await fill(database, STEP)
   const ours = await medianClaimMs(database)
   return row({ what: 'claim with 1,000,000 jobs waiting', on, ours, ceiling, unit: 'ms; with 1,000', goal: '≤ 2' })
 }
 
 async function medianClaimMs(database: Database): Promise<number> {
+  await sql`analyze jobs`.execute(database.queries)
   const store = new SqlJobStore(database)
   const times: number[] = []
   for (let n = 0; n < CLAIMS; n++) {
@@ -63,5 +66,4 @@ async function fill({ queries, dialect }: Database, jobs: number): Promise<void>
       ${tier} || ${kind} || ${model}, n % 4, 1700000000 + n * 10.0 + ${seconds}
     from ${numbers}
   `.execute(queries)
-  await sql`analyze jobs`.execute(queries)
 }

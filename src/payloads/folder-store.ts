@@ -5,6 +5,7 @@ import { open, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { DurableFile } from './durable-file.ts'
 import { makeFolder, place, syncFolder } from './durable-folder.ts'
 import { PayloadError } from './errors.ts'
 import { absent, available } from './file-errors.ts'
@@ -172,14 +173,16 @@ const CHECKS = 'checks'
 /** Writes the whole body, durable, into a new file. */
 async function writeFile(path: string, body: Readable, options: WriteOptions): Promise<number> {
   const file = await available(() => open(path, 'wx', 0o600))
+  const durable = new DurableFile(file)
   try {
     // A foreign error in here can only be the file's.
     return await available(async () => {
-      const bytes = await receive(body, file, options)
-      await file.sync()
+      const bytes = await receive(body, durable, options)
+      await durable.sync()
       return bytes
     }, options.signal)
   } finally {
+    await durable.settle()
     await close(file)
   }
 }
