@@ -1,0 +1,106 @@
+import { sql } from 'kysely'
+import type { Database } from './dialect.ts'
+import { LimitError } from './errors.ts'
+import { laneOf } from './queue-order.ts'
+import type { KeyLimits, NewJob } from './store.ts'
+
+const SECONDS_PER_DAY = 86_400
+
+/** What is known of a key when its jobs come. */
+export interface Standing {
+  queuedJobs: number
+  audioSeconds: number
+  /** Rank of the last waiting job in each lane. */
+  readonly lastRanks: Map<number, number>
+}
+
+/** Of each key that has a job among these. */
+export async function standingsOf(
+  database: Database,
+  jobs: readonly NewJob[],
+  limits: KeyLimits,
+  now: number,
+): Promise<ReadonlyMap<string, Standing>> {
+  const { queries } = database
+  const standings = new Map<string, Standing>()
+  for (const keyId of new Set(jobs.map((job) => job.keyId))) {
+    standings.set(keyId, {
+      lastRanks: new Map(),
+      queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
+      audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
+    })
+  }
+  for (const { key_id: keyId, lane, rank } of await lastRanksOf(database, jobs)) {
+    if (rank !== null) standings.get(keyId)?.lastRanks.set(lane, rank)
+  }
+  return standings
+}
+
+interface LastRank {
+  readonly key_id: string
+  readonly lane: number
+  readonly rank: number | null
+}
+
+/** Of the lines that these jobs are to stand in. */
+async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
+  const lines = new Map(jobs.map((job) => [`${job.keyId} ${laneOf(job)}`, { key_id: job.keyId, lane: laneOf(job) }]))
+  const given = dialect.rows([...lines.values()], { key_id: 'text', lane: 'int4' })
+  const { rows } = await sql<LastRank>`
+    select given.key_id, given.lane, (
+      select max(jobs.rank) from jobs
+      where jobs.key_id = given.key_id and jobs.lane = given.lane and jobs.status in ('accepted', 'pending')
+    ) as rank
+    from ${given}
+  `.execute(queries)
+  return rows
+}
+
+/** Counts no further than it has to. */
+async function queuedJobs(queries: Database['queries'], keyId: string, upTo: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from (
+      select 1 from jobs where key_id = ${keyId} and status in ('accepted', 'pending') limit ${upTo}
+    ) as queued
+  `.execute(queries)
+  return rows[0]?.count ?? 0
+}
+
+async function audioSecondsOn(queries: Database['queries'], keyId: string, day: number): Promise<number> {
+  const row = await queries
+    .selectFrom('audio_usage')
+    .select('audio_seconds')
+    .where('key_id', '=', keyId)
+    .where('day', '=', day)
+    .executeTakeFirst()
+  return row?.audio_seconds ?? 0
+}
+
+export function dayOf(now: number): number {
+  return Math.floor(now / SECONDS_PER_DAY)
+}
+
+/** Why a key may not have one more job; undefined: it may, and has it now. */
+export function refusal(job: NewJob, standing: Standing, limits: KeyLimits, now: number): LimitError | undefined {
+  const { queuedJobs: mostJobs, audioSecondsPerDay: mostSeconds } = limits
+  if (mostJobs !== null && standing.queuedJobs >= mostJobs) {
+    return new LimitError(
+      `This API key has ${mostJobs} jobs waiting, which is as many as it may have. Submit again when some of them have started.`,
+      QUEUE_RETRY_SECONDS,
+    )
+  }
+  if (mostSeconds !== null && standing.audioSeconds + job.audioSeconds > mostSeconds) {
+    const used = Math.round(standing.audioSeconds)
+    return new LimitError(
+      `This API key may submit ${mostSeconds} s of audio a day; it has submitted ${used} s today, and this recording has ` +
+        `${Math.round(job.audioSeconds)} s. The day ends at midnight UTC.`,
+      Math.ceil((dayOf(now) + 1) * SECONDS_PER_DAY - now),
+    )
+  }
+  standing.queuedJobs += 1
+  standing.audioSeconds += job.audioSeconds
+  return undefined
+}
+
+/** About as long as a window takes: by then another job may have started. */
+const QUEUE_RETRY_SECONDS = 10
