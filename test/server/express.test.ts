@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { Client } from '../support/client.ts'
+import { fixture } from '../support/clips.ts'
+import { Server, temporaryFolder } from '../support/server.ts'
+
+test('a voice note that is submitted behind many long recordings starts at once, and is done before they are', async () => {
+  await using folder = await temporaryFolder()
+  await using server = await Server.start({ dataDir: folder.path, arguments: ['--batch', '2'] })
+  const client = new Client(server.url, server.newKey ?? '')
+  const long = await client.upload(fixture('en-silence-middle.flac'))
+  const note = await client.upload(fixture('en-short.wav'))
+  const others: string[] = []
+  for (let n = 0; n < 50; n++) others.push((await client.submit(long)).id)
+  await client.waitFor(others[0] ?? '', ({ status }) => status !== 'accepted' && status !== 'pending')
+  const { id } = await client.submit(note)
+  const done = await client.finish(id)
+  expect(done.status).toBe('success')
+  expect(Date.parse(done.startedAt ?? '') - Date.parse(done.acceptedAt)).toBeLessThan(2000)
+  const states = await Promise.all(others.map(async (other) => (await client.poll(other)).status))
+  expect(states.filter((status) => status === 'pending').length).toBeGreaterThan(30)
+})
