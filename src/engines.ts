@@ -18,6 +18,8 @@ export interface Engine {
   readonly transcriber: Transcriber
   /** Jobs that it runs at the same time. */
   readonly slots: number
+  /** How many more it runs of short ones. */
+  readonly expressSlots: number
   /** The tier that it is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
@@ -61,7 +63,7 @@ async function allEngines(place: Place): Promise<readonly Engine[]> {
     // Loaded here alone: its HTTP client takes a moment that no other start shall wait for.
     const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
     const transcriber = new OpenAiTranscriber(engine)
-    return [{ transcriber, slots: workers, served: 'gpuflex', asked: SERVICE_TIERS }]
+    return [{ transcriber, slots: workers, expressSlots: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
   }
   const device = await findDevice(choice)
   if (device.name === 'cpu') return [cpuEngine(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'])]
@@ -84,6 +86,7 @@ function cpuEngine({ config, models, temporaryFolder, logger }: Place, asked: re
       logger,
     }),
     slots: workers * batch,
+    expressSlots: 1,
     served: 'cpuflex',
     asked,
   }
@@ -107,6 +110,7 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       logger,
     }),
     slots: MOST_SLOTS - 1,
+    expressSlots: 1,
     served: 'gpuflex',
     asked: ['gpuflex'],
   }

@@ -18,8 +18,10 @@ const MOST_SHORT_RESTS = 8
 
 export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
   readonly workers: WorkerRegistry
-  /** Jobs that run at the same time; one more does if it is short. */
+  /** Jobs that run at the same time. */
   readonly slots: number
+  /** How many more run if they are short. */
+  readonly expressSlots: number
   /** The tier that this worker is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
@@ -100,11 +102,11 @@ export class Worker implements AsyncDisposable {
     })
   }
 
-  /** When all slots are taken, one more takes short recordings: a voice note does not wait until a long one has ended. */
+  /** When all slots are taken, there are more for short recordings: a voice note does not wait until a long one has ended. */
   async #claim(): Promise<ClaimedJob | undefined> {
-    const { jobs, slots, asked, served, models, leaseMs, logger } = this.#options
+    const { jobs, slots, expressSlots, asked, served, models, leaseMs, logger } = this.#options
     const isExpress = this.#runs.size >= slots
-    if (this.#runs.size > slots) return undefined
+    if (this.#runs.size >= slots + expressSlots) return undefined
     try {
       await jobs.admit()
       return await jobs.claim({ asked, served, models, leaseMs, isExpress })
