@@ -28,7 +28,7 @@ const ORPHANS_INTERVAL_MS = 3_600_000
 /** On top of the time for which an upload URL can be used: what was uploaded so long ago will not be submitted any more. */
 const ORPHAN_GRACE_MS = 86_400_000
 /** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
-const CRASH_LIMIT = 3
+const CRASH_LIMIT = 5
 const FAILURE_LIMIT = 3
 /** How long requests that are under way may take to end when the server stops. */
 const CLOSE_GRACE_MS = 5000

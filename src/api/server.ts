@@ -27,6 +27,8 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
+    // Requests are not logged, so a logger for each of them would be made for nothing.
+    childLoggerFactory: (parent) => parent,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
     bodyLimit: MAX_JSON_BYTES,
     // Node's own limit of 300 s for a whole request would end long uploads.

@@ -6,7 +6,7 @@ import type { JobError, JobStatus } from './job.ts'
 
 /** Why a run ended early: through no fault of the job (`stop`), by a retryable error, or since its process died. */
 export type EndOfRun =
-  | { readonly cause: 'stop' }
+  | { readonly cause: 'stop'; readonly pauseMs?: number }
   | {
       readonly cause: 'error' | 'crash'
       readonly limit: number
@@ -33,10 +33,7 @@ export async function giveBack(
   const crashed = end.cause === 'crash' ? 1 : 0
   const error = end.cause === 'stop' ? null : end.error
   const exhausted = exhaustedBy(end)
-  const notBefore =
-    end.cause === 'stop' || end.pauseMs === undefined
-      ? sql`cast(null as double precision)`
-      : fromNow(dialect, end.pauseMs)
+  const notBefore = end.pauseMs === undefined ? sql`cast(null as double precision)` : fromNow(dialect, end.pauseMs)
   const status = sql`case
     when cancel_requested_at is not null then 'cancelled'
     when ${exhausted} then 'failed'

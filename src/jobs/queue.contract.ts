@@ -109,6 +109,14 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(await next(store)).toBe(second)
     })
 
+    test('a job that was released with a pause waits for it', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { lease } = await running(store)
+      await store.release(lease, 3_600_000)
+      expect(await next(store)).toBeUndefined()
+    })
+
     test('a job that failed waits for its pause, and the others do not', async () => {
       await using fixture = await open()
       const { store } = fixture

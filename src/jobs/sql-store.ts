@@ -128,8 +128,8 @@ export class SqlJobStore implements JobStore {
     return this.#settle(guard, lease, { status: 'cancelled' })
   }
 
-  async release(lease: Lease): Promise<boolean> {
-    return (await this.#giveBack(heldBy(lease), { cause: 'stop' })).length > 0
+  async release(lease: Lease, pauseMs = 0): Promise<boolean> {
+    return (await this.#giveBack(heldBy(lease), { cause: 'stop', pauseMs })).length > 0
   }
 
   async retry(

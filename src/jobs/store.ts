@@ -138,8 +138,11 @@ export interface JobStore {
   succeed(lease: Lease, resultKey: string): Promise<boolean>
   fail(lease: Lease, error: JobError): Promise<boolean>
   settleCancelled(lease: Lease): Promise<boolean>
-  /** Gives it back untouched, as in a graceful stop; cancels it if that was asked for. */
-  release(lease: Lease): Promise<boolean>
+  /**
+   * Gives it back untouched, as in a graceful stop; cancels it if that was asked for.
+   * @param pauseMs it is not claimed again before that
+   */
+  release(lease: Lease, pauseMs?: number): Promise<boolean>
   /**
    * Gives it back after a retryable error, or after the engine process died (`crash`), or fails it with this error when it
    * has had its limit of them, or cancels it if that was asked for. Says what became of it.

@@ -17,6 +17,9 @@ const HEARTBEATS_PER_LEASE = 4
 
 const FIRST_PAUSE_MS = 1000
 const MAX_PAUSE_MS = 60_000
+/** No fault of the job, which would use up its tries while somebody makes room. */
+const NO_ROOM = 'engine.disk_full'
+const ROOM_PAUSE_MS = 5000
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout'
@@ -181,6 +184,11 @@ export class JobRun {
     if (!retryable) {
       this.#logger.info({ code }, 'job failed')
       await jobs.fail(lease, { code, message })
+      return
+    }
+    if (code === NO_ROOM) {
+      this.#logger.warn({ err: error }, 'the job waits for room on the disk')
+      await jobs.release(lease, ROOM_PAUSE_MS)
       return
     }
     const cause = code === 'engine.crashed' ? 'crash' : 'error'
