@@ -5,11 +5,14 @@ export interface Verdict {
   readonly acknowledged: number
   readonly success: number
   readonly cancelled: number
+  /** Jobs whose process was killed so often that they failed: five times without a finished window in between, as nothing but poison does else. */
+  readonly takenForPoison: number
   /** What should not be: each says what and why. */
   readonly losses: readonly string[]
 }
 
 const FINISHED = new Set(['success', 'failed', 'cancelled'])
+const CRASHED = new Set(['engine.crashed', 'job.crashed'])
 
 /**
  * Waits until all acknowledged jobs have finished, and looks at each: it is there, in one state, with the text of an undisturbed run, or
@@ -22,7 +25,7 @@ export async function judge(
   limitMs: number,
 ): Promise<Verdict> {
   const endMs = performance.now() + limitMs
-  const counts = { success: 0, cancelled: 0 }
+  const counts = { success: 0, cancelled: 0, takenForPoison: 0 }
   const losses: string[] = []
   const ids = new Set(jobs.map(({ id }) => id))
   if (ids.size < jobs.length) losses.push(`${jobs.length - ids.size} submits were answered with another submit's job`)
@@ -37,6 +40,8 @@ export async function judge(
       if (job.result?.text !== texts.get(clip)) losses.push(`${id}: ${clip} has another text`)
     } else if (job.status === 'cancelled' && wasCancelled) {
       counts.cancelled += 1
+    } else if (CRASHED.has(job.error?.code ?? '')) {
+      counts.takenForPoison += 1
     } else {
       losses.push(`${id}: ${job.status} ${job.error?.code ?? ''} ${job.error?.message ?? ''}`)
     }
