@@ -82,21 +82,25 @@ test('a database that is away for a moment gets them later, in their order', asy
   expect(await create().read()).toEqual(WINDOWS)
 })
 
+/** With a window that the database did not take, and a long time until the next try. */
+async function stuck({ create, fill, warnings }: Awaited<ReturnType<typeof open>>): Promise<KeptWindows> {
+  const before = warnings.length
+  const windows = create(600_000)
+  await fill()
+  windows.keep(WINDOWS[0]!)
+  await expect.poll(() => warnings.length).toBe(before + 1)
+  return windows
+}
+
 test('the end of a run does not wait for a database that stays away, but tries once more', async () => {
   await using fixture = await open()
-  const { jobs, lease, warnings, create } = fixture
-  const windows = create(600_000)
-  await fixture.fill()
-  windows.keep(WINDOWS[0]!)
-  await expect.poll(() => warnings.length).toBe(1)
+  const { jobs, lease, warnings } = fixture
+  const windows = await stuck(fixture)
   await windows.flush()
   expect(warnings).toHaveLength(2)
 
   await fixture.makeRoom()
-  const others = create(600_000)
-  await fixture.fill()
-  others.keep(WINDOWS[0]!)
-  await expect.poll(() => warnings.length).toBe(3)
+  const others = await stuck(fixture)
   await fixture.makeRoom()
   await others.flush()
   expect(await jobs.windows(lease.jobId)).toHaveLength(1)
@@ -115,11 +119,8 @@ test('a lease that was lost is told of once, and nothing is written', async () =
 
 test('what waits is forgotten when the job has succeeded', async () => {
   await using fixture = await open()
-  const { jobs, lease, warnings, create } = fixture
-  const windows = create(600_000)
-  await fixture.fill()
-  windows.keep(WINDOWS[0]!)
-  await expect.poll(() => warnings.length).toBe(1)
+  const { jobs, lease } = fixture
+  const windows = await stuck(fixture)
   windows[Symbol.dispose]()
   await fixture.makeRoom()
   await windows.flush()

@@ -4,20 +4,20 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { temporaryFolder } from '../support/server.ts'
-import { ChaosClient } from './clients.ts'
-import { CLIPS, settled, temporaryFilesIn, undisturbedTexts } from './cluster-chaos.ts'
-import { disturb, randomOf } from './disturbance.ts'
+import { Campaign } from './campaign.ts'
+import { randomOf } from './disturbance.ts'
+import { settled, temporaryFilesIn } from './left-over.ts'
 import type { Disturbance } from './disturbance.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
 import { Supervised } from './supervised.ts'
-import { judge, unexpectedErrors } from './verdict.ts'
+import { unexpectedErrors } from './verdict.ts'
 
 const KEY = 'a-key-that-every-start-is-given'
-const SETTLE_MS = 240_000
 const DISK_MB = 64
 
 /** One server with everything embedded, on a disk that fills up now and then. */
-export async function embeddedChaos({ seconds, clients, seed, pauseMs }: ChaosOptions): Promise<ChaosReport> {
+export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const { seconds, seed } = options
   const random = randomOf(seed)
   await using stack = new AsyncDisposableStack()
   const { path } = stack.use(await temporaryFolder())
@@ -26,9 +26,6 @@ export async function embeddedChaos({ seconds, clients, seed, pauseMs }: ChaosOp
   const isSmall = mountSmall(dataDir, stack)
   const server = stack.use(await Supervised.start({ dataDir, environment: { SOTTO_API_KEY: KEY } }))
   const baseUrl = (): string | undefined => server.server?.url
-  const newClient = (): ChaosClient => new ChaosClient({ baseUrl, key: KEY, clips: CLIPS, random })
-  const watcher = newClient()
-  const texts = await undisturbedTexts(newClient())
 
   const fillDisk = async (): Promise<void> => {
     const filler = join(dataDir, 'filler')
@@ -50,15 +47,9 @@ export async function embeddedChaos({ seconds, clients, seed, pauseMs }: ChaosOp
     ...(isSmall ? [{ name: 'a full disk', weight: 2, run: fillDisk }] : []),
   ]
 
-  const stop = AbortSignal.timeout(seconds * 1000)
-  const users = Array.from({ length: clients }, newClient)
-  const [counts] = await Promise.all([
-    disturb(disturbances, { pauseMs, random, signal: stop }),
-    ...users.map((user) => user.run(stop)),
-  ])
-  const jobs = users.flatMap((user) => user.jobs)
-  const verdict = await judge(watcher, jobs, texts, SETTLE_MS)
-  for (const { id } of jobs) await watcher.remove(id)
+  const campaign = await Campaign.start({ baseUrl, key: KEY, random })
+  const { verdict, counts } = await campaign.run(disturbances, options)
+  await campaign.clear()
   const objects = async (): Promise<readonly string[]> => {
     const names = await readdir(join(dataDir, 'payloads/objects'), { recursive: true, withFileTypes: true })
     return names.filter((entry) => entry.isFile()).map(({ name }) => name)

@@ -132,16 +132,21 @@ describe('in the middle of a recording of several minutes', { timeout: 180_000 }
     await using data = await temporaryFolder()
     const { server, client, id } = await untilHalf(data.path)
     await using _ = server
-    const killed = new Set<number>()
-    while ((await client.poll(id)).status !== 'failed') {
-      const engine = await server.engine().catch(() => undefined)
-      if (engine === undefined || killed.has(engine)) continue
-      killed.add(engine)
-      process.kill(engine, 'SIGKILL')
-    }
+    await killUntilFailed(server, client, id)
     expect((await client.poll(id)).error).toMatchObject({ code: 'engine.crashed' })
   })
 })
+
+/** Kills each engine process as soon as it is there, until the job has failed. */
+async function killUntilFailed(server: Server, client: Client, id: string): Promise<void> {
+  const killed = new Set<number>()
+  while ((await client.poll(id)).status !== 'failed') {
+    const engine = await server.engine().catch(() => undefined)
+    if (engine === undefined || killed.has(engine)) continue
+    killed.add(engine)
+    process.kill(engine, 'SIGKILL')
+  }
+}
 
 /** Its engine process, as soon as there is one. */
 async function engineOf(server: Server): Promise<number> {
@@ -167,13 +172,7 @@ describe('kill -9 of the engine process', () => {
     const { server, client } = await start(folder.path)
     await using _ = server
     const { id } = await client.submit(await client.upload(CLIP))
-    const killed = new Set<number>()
-    while ((await client.poll(id)).status !== 'failed') {
-      const engine = await server.engine().catch(() => undefined)
-      if (engine === undefined || killed.has(engine)) continue
-      killed.add(engine)
-      process.kill(engine, 'SIGKILL')
-    }
+    await killUntilFailed(server, client, id)
     expect((await client.poll(id)).error).toMatchObject({ code: 'engine.crashed' })
     expect((await client.transcribe(fixture('en-short.wav'))).status).toBe('success')
   })

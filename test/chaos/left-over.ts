@@ -1,0 +1,23 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What stays for more than a minute, in which removals that failed are done again. */
+export async function settled(look: () => readonly string[] | Promise<readonly string[]>): Promise<readonly string[]> {
+  const endMs = performance.now() + 60_000
+  for (let found = await look(); ; found = await look()) {
+    if (found.length === 0 || performance.now() > endMs) return found
+    await delay(200)
+  }
+}
+
+/** Of processes that have ended. */
+export async function temporaryFilesIn(folders: readonly string[]): Promise<readonly string[]> {
+  const found = await Promise.all(
+    folders.map(async (folder) => {
+      const names = await readdir(join(folder, 'tmp'), { recursive: true })
+      return names.map((name) => join('tmp', name))
+    }),
+  )
+  return found.flat()
+}
