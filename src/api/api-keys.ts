@@ -51,7 +51,7 @@ export class ApiKeys {
    * made key's already stays that key's.
    */
   async setEnvironmentKey(secret: string | null): Promise<void> {
-    this.#known.clear()
+    this.#forget()
     const former = this.#queries.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID)
     if (secret === null) {
       await former.execute()
@@ -82,7 +82,7 @@ export class ApiKeys {
   /** False when there is no such key. */
   async revoke(id: string): Promise<boolean> {
     const result = await this.#queries.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
-    this.#known.clear()
+    this.#forget()
     return result.numDeletedRows > 0n
   }
 
@@ -107,6 +107,12 @@ export class ApiKeys {
       .executeTakeFirst()
     if (row !== undefined && this.#version === version) this.#known.set(secretHash, row.id)
     return row?.id
+  }
+
+  /** Also of what is being looked up at this moment. */
+  #forget(): void {
+    this.#known.clear()
+    this.#version = Number.NaN
   }
 
   get #queries(): Database['queries'] {

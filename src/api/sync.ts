@@ -55,7 +55,7 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           querystring: TierQuery,
           response: {
             200: Type.Object({ response: TranscriptSchema }),
-            ...errors(400, 401, 403, 404, 409, 413, 422, 503),
+            ...errors(400, 401, 403, 404, 409, 413, 422, 429, 503),
           },
         },
       },

@@ -13,6 +13,7 @@ export class FinishedJobs {
   readonly #version: Database['version']
   readonly #jobs = new LRUCache<string, Job>({ max: REMEMBERED })
   #seen = Number.NaN
+  #generation = 0
 
   constructor({ version }: Database) {
     this.#version = version
@@ -23,20 +24,26 @@ export class FinishedJobs {
     return this.#jobs.get(id)
   }
 
-  /** Takes note of a job that was read just now. */
-  add(job: Job | undefined): void {
-    if (job !== undefined && isFinished(job.status)) this.#jobs.set(job.id, job)
+  /** Another number once something may have been removed. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Takes note of a job, unless something was removed since `generation`, when its read began: it may have been this one. */
+  add(job: Job | undefined, generation: number): void {
+    if (job !== undefined && isFinished(job.status) && generation === this.#generation) this.#jobs.set(job.id, job)
   }
 
   /** To be called when this process has removed some. */
   clear(): void {
+    this.#generation += 1
     this.#jobs.clear()
   }
 
   #look(): void {
     const version = this.#version()
     if (version === this.#seen) return
-    this.#jobs.clear()
+    this.clear()
     this.#seen = version
   }
 }

@@ -162,6 +162,14 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect((await store.garbage(9)).toSorted()).toEqual(results.toSorted())
     })
 
+    test('a job that is read while it is removed is not there afterwards', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { jobId } = await jobIn(store, 'failed')
+      await Promise.all([store.find(jobId), store.remove(jobId), store.find(jobId)])
+      expect(await store.find(jobId)).toBeUndefined()
+    })
+
     test('is what the retention says, but for jobs with a time of their own', async () => {
       await using fixture = await open()
       const store = await fixture.connect({ retentionMs: 0 })

@@ -192,6 +192,19 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(await workers.list()).toEqual([])
     })
 
+    test('a worker that has not been heard of for long is gone, and forgotten by the next one', async () => {
+      await using fixture = await open()
+      const { queries } = fixture.database
+      const workers = new WorkerRegistry(fixture.database)
+      await workers.announce(worker)
+      await queries.updateTable('workers').set({ seen_at: 0 }).execute()
+      expect(await workers.list()).toEqual([])
+      const other = { ...worker, id: randomUUID() }
+      await workers.announce(other)
+      expect(await workers.list()).toEqual([other])
+      expect(await queries.selectFrom('workers').select('id').execute()).toEqual([{ id: other.id }])
+    })
+
     test('adds up what waits and what runs', async () => {
       await using fixture = await open()
       const { store, database } = fixture

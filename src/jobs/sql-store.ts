@@ -53,10 +53,11 @@ export class SqlJobStore implements JobStore {
   async find(id: string): Promise<Job | undefined> {
     const known = this.#finished.get(id)
     if (known !== undefined) return known
+    const { generation } = this.#finished
     const { rows } = await this.#queries.executeQuery<JobRow>({ ...this.#byId, parameters: [id] })
     const [row] = rows
     const job = row && jobOf(row)
-    this.#finished.add(job)
+    this.#finished.add(job, generation)
     return job
   }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Selectable } from 'kysely'
+import type { RawBuilder, Selectable } from 'kysely'
 import type { Database } from './dialect.ts'
 import { SERVICE_TIERS } from './job.ts'
 import type { ServiceTier } from './job.ts'
@@ -30,7 +30,7 @@ export class WorkerRegistry {
     this.#database = database
   }
 
-  /** To be repeated every few seconds. */
+  /** To be repeated every few seconds. Forgets those that are gone. */
   async announce(worker: WorkerEntry): Promise<void> {
     const { queries, dialect } = this.#database
     const row = {
@@ -46,19 +46,22 @@ export class WorkerRegistry {
       .values({ id: worker.id, ...row })
       .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
       .execute()
+    await queries.deleteFrom('workers').where('seen_at', '<', this.#oldest).execute()
   }
 
   async withdraw(id: string): Promise<void> {
     await this.#database.queries.deleteFrom('workers').where('id', '=', id).execute()
   }
 
-  /** Those that are there; forgets those that are gone. */
+  /** Those that are there. */
   async list(): Promise<readonly WorkerEntry[]> {
-    const { queries, dialect } = this.#database
-    const since = sql<number>`${dialect.now} - ${GONE_SECONDS}`
-    await queries.deleteFrom('workers').where('seen_at', '<', since).execute()
-    const rows = await queries.selectFrom('workers').selectAll().execute()
+    const { queries } = this.#database
+    const rows = await queries.selectFrom('workers').selectAll().where('seen_at', '>=', this.#oldest).execute()
     return rows.map(entryOf)
+  }
+
+  get #oldest(): RawBuilder<number> {
+    return sql<number>`${this.#database.dialect.now} - ${GONE_SECONDS}`
   }
 }
 
