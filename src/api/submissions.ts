@@ -35,10 +35,19 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         attachValidation: true,
       },
       async (request, reply) => {
+        const accept = async (job: Job, isNew: boolean) => {
+          if (!isNew) void reply.header('idempotent-replayed', 'true')
+          return await reply.status(202).send({ response: await submittedBody(job, request, context) })
+        }
         const keyId = await authenticate(request, context)
         const model = findModel(request.params, context)
         requireValidBut(request, '/input')
-        const serviceTier = await requireTier(request.query.serviceTier, context)
+        const { serviceTier: asked = 'cpuflex' } = request.query
+        const idempotency = idempotencyOf(request, [model.id, asked, request.body])
+        const replayed = idempotency === null ? undefined : await jobs.findReplay(keyId, idempotency)
+        // Before all that may have changed since: times that have passed, limits, tiers.
+        if (replayed !== undefined) return await accept(replayed, false)
+        const serviceTier = await requireTier(asked, context)
         const input = parseWhisperInput(request.body.input, model)
         const options = jobOptions(request.body)
         const { payloadKey, audioSeconds } = await uploadedRecording(request.body.URL, keyId, context)
@@ -53,10 +62,9 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           input,
           maxAudioSeconds: null,
           urgent: false,
-          idempotency: idempotencyOf(request, [model.id, serviceTier, request.body]),
+          idempotency,
         })
-        if (!isNew) void reply.header('idempotent-replayed', 'true')
-        return await reply.status(202).send({ response: await submittedBody(job, request, context) })
+        return await accept(job, isNew)
       },
     )
     done()

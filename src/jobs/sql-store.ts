@@ -15,8 +15,8 @@ import { list } from './list.ts'
 import { removeDue, removeJobs } from './removal.ts'
 import type { JobRow, JobsTable } from './schema.ts'
 import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
-import type { NewJob, Submitted } from './store.ts'
-import { submitAll } from './submit.ts'
+import type { Idempotency, NewJob, Submitted } from './store.ts'
+import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { keepWindow, windows } from './windows.ts'
 
@@ -48,6 +48,10 @@ export class SqlJobStore implements JobStore {
     const submitted = await this.#submits.add(job)
     if (submitted.isNew) this.#events.emit('claimable')
     return submitted
+  }
+
+  findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined> {
+    return findReplay(this.#database, keyId, idempotency)
   }
 
   async find(id: string): Promise<Job | undefined> {

@@ -106,6 +106,12 @@ export interface JobStore {
    */
   submit(job: NewJob): Promise<Submitted>
 
+  /**
+   * The job that an earlier request with the same idempotency key has submitted.
+   * @throws JobStoreError `idempotency.mismatch` when that was another request
+   */
+  findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
+
   find(id: string): Promise<Job | undefined>
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */

@@ -3,13 +3,14 @@ import type { Selectable } from 'kysely'
 import type { Database, Dialect } from './dialect.ts'
 import { JobStoreError } from './errors.ts'
 import type { LimitError } from './errors.ts'
+import type { Job } from './job.ts'
 import { jobOf } from './job-row.ts'
 import { dayOf, refusal, standingsOf } from './key-standing.ts'
 import type { Standing } from './key-standing.ts'
 import { laneOf, placeOf, queueOf } from './queue-order.ts'
 import { heads } from './queues.ts'
 import type { JobRow, JobsTable } from './schema.ts'
-import type { KeyLimits, NewJob, Submitted } from './store.ts'
+import type { Idempotency, KeyLimits, NewJob, Submitted } from './store.ts'
 
 export type Outcome = Submitted | LimitError | JobStoreError
 
@@ -66,10 +67,7 @@ export async function submitAll(
     jobs.map(async (job) => {
       const row = found.get(job.id)
       if (row !== undefined) return { job: jobOf(row), isNew: true }
-      const refusedBy = refused.get(job)
-      if (refusedBy === undefined) return (await earlier(database, job)) ?? removedMeanwhile()
-      // What was submitted before counts no second time.
-      return (job.idempotency === null ? undefined : await earlier(database, job)) ?? refusedBy
+      return refused.get(job) ?? (await replayOf(database, job))
     }),
   )
 }
@@ -162,21 +160,32 @@ function audioOf(rows: readonly JobRow[]): readonly (readonly [keyId: string, se
   return [...seconds].sort(([one], [other]) => (one < other ? -1 : 1))
 }
 
-function removedMeanwhile(): JobStoreError {
+async function replayOf(database: Database, { keyId, idempotency }: NewJob): Promise<Outcome> {
+  try {
+    const job = idempotency === null ? undefined : await findReplay(database, keyId, idempotency)
+    if (job !== undefined) return { job, isNew: false }
+  } catch (error) {
+    if (error instanceof JobStoreError && error.code === 'idempotency.mismatch') return error
+    throw error
+  }
   return new JobStoreError('store.unavailable', 'The job with this Idempotency-Key was removed just now. Submit again.')
 }
 
-/** What the same idempotency key has submitted before. */
-async function earlier({ queries }: Database, { keyId, idempotency }: NewJob): Promise<Outcome | undefined> {
+/** @throws JobStoreError `idempotency.mismatch` */
+export async function findReplay(
+  { queries }: Database,
+  keyId: string,
+  { key, requestHash }: Idempotency,
+): Promise<Job | undefined> {
   const row = await queries
     .selectFrom('jobs')
     .selectAll()
     .where('key_id', '=', keyId)
-    .where('idempotency_key', '=', idempotency?.key ?? null)
+    .where('idempotency_key', '=', key)
     .executeTakeFirst()
   if (row === undefined) return undefined
-  if (row.request_hash === idempotency?.requestHash) return { job: jobOf(row), isNew: false }
-  return new JobStoreError(
+  if (row.request_hash === requestHash) return jobOf(row)
+  throw new JobStoreError(
     'idempotency.mismatch',
     'This Idempotency-Key was used for another request. Send a new key with each new request, and the same key only with ' +
       'the same request.',

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -8,6 +8,7 @@ import { Client, jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
 import { BUCKET, S3 } from '../support/s3.ts'
+import { hasRequests } from '../support/python.ts'
 import { PROJECT, Server, sotto, temporaryFolder } from '../support/server.ts'
 
 const MODEL = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'
@@ -268,15 +269,6 @@ describe('an S3 that goes away', () => {
     expect(server.output).not.toMatch(signature)
   })
 })
-
-function hasRequests(): boolean {
-  try {
-    execFileSync('python3', ['-c', 'import requests'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 test.skipIf(!hasRequests())(
   'the example client runs unchanged (skipped without python3 and its package requests)',

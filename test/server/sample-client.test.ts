@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -6,21 +6,13 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../support/clips.ts'
 import { Hub } from '../support/hub.ts'
+import { hasRequests } from '../support/python.ts'
 import { PROJECT, Server, temporaryFolder } from '../support/server.ts'
 
 const run = promisify(execFile)
 /** The retired service's own sample client lies beside a development checkout. */
 const SAMPLE = resolve(PROJECT, '../shared/reference/asyncWhisper.py')
 const CLIP = fixture('en-two-voices.mp3')
-
-function hasRequests(): boolean {
-  try {
-    execFileSync('python3', ['-c', 'import requests'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 describe.skipIf(!hasRequests())('clients in Python (skipped without python3 and its package requests)', () => {
   test.skipIf(!existsSync(SAMPLE))(

@@ -66,6 +66,15 @@ describe('Idempotency-Key', () => {
     ])
   })
 
+  test('a request whose startBy has passed meanwhile is still answered with its job', async () => {
+    const headers = { 'idempotency-key': 'order-3' }
+    const startBy = new Date(Date.now() + 1000).toISOString()
+    const { id } = await submitted(await submit({ startBy }, headers))
+    await expect.poll(() => Date.now() > Date.parse(startBy), { timeout: 5000 }).toBe(true)
+    expect((await submitted(await submit({ startBy }, headers))).id).toBe(id)
+    expect((await submit({ startBy })).status).toBe(400)
+  })
+
   test('has to be a header that can be kept', async () => {
     expect((await submit({}, { 'idempotency-key': 'x'.repeat(256) })).status).toBe(400)
   })
