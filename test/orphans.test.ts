@@ -24,7 +24,6 @@ test('what no job knows is removed when it is old enough, and nothing else', asy
     return key
   }
   const { job } = await jobs.submit(newJob({ payloadKey: await put('uploads/submitted.mp3', 2 * DAY_MS) }))
-  await jobs.admit()
   const claimed = await jobs.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 60_000 })
   const result = await put(resultKeyOf(job.id, 1), 2 * DAY_MS)
   const kept = [job.payloadKey, result, await put('uploads/new.mp3', 0)]

@@ -90,7 +90,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ payloadKey: recording.payloadKey, audioSeconds: recording.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         })
-        return await reply.status(202).send({ response: await submittedBody(again.job, request, context) })
+        return await reply.status(202).send({ response: await submittedBody(again, request, context) })
       },
     )
 

@@ -64,10 +64,15 @@ export const SyncBody = Type.Object(
 
 const time = (description: string) => nullable(Type.String({ format: 'date-time', description }))
 
+/** The status of a job that was submitted with this request. From then on it is pending. */
+export const ACCEPTED = 'accepted'
+
 const jobFields = {
   id: Type.String({ format: 'uuid' }),
   model: Type.String({ examples: ['openai/whisper-large'] }),
-  status: Type.Enum(JOB_STATUSES, { description: 'accepted → pending → processing → success, failed or cancelled' }),
+  status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
+    description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
+  }),
   serviceTier: Type.Enum(SERVICE_TIERS, { description: 'The tier that was asked for.' }),
   servedTier: nullable(Type.Enum(SERVICE_TIERS, { description: 'The tier that ran it.' })),
   priority: Type.Enum(JOB_PRIORITIES),

@@ -2,15 +2,16 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { v7 as uuidv7 } from 'uuid'
-import type { Job, ServiceTier } from '../jobs/job.ts'
+import type { ServiceTier } from '../jobs/job.ts'
+import type { Submitted } from '../jobs/store.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { parseWhisperInput } from '../models/whisper-input.ts'
 import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
-import { jobBody } from './job-body.ts'
-import { IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
+import { jobBody, jobSummary } from './job-body.ts'
+import { ACCEPTED, IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
 import { uploadedRecording } from './uploaded-recording.ts'
 import { pollUrl } from './urls.ts'
 
@@ -35,9 +36,9 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         attachValidation: true,
       },
       async (request, reply) => {
-        const accept = async (job: Job, isNew: boolean) => {
-          if (!isNew) void reply.header('idempotent-replayed', 'true')
-          return await reply.status(202).send({ response: await submittedBody(job, request, context) })
+        const accept = async (submitted: Submitted) => {
+          if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
+          return await reply.status(202).send({ response: await submittedBody(submitted, request, context) })
         }
         const keyId = await authenticate(request, context)
         const model = findModel(request.params, context)
@@ -46,12 +47,12 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const idempotency = idempotencyOf(request, [model.id, asked, request.body])
         const replayed = idempotency === null ? undefined : await jobs.findReplay(keyId, idempotency)
         // Before all that may have changed since: times that have passed, limits, tiers.
-        if (replayed !== undefined) return await accept(replayed, false)
+        if (replayed !== undefined) return await accept({ job: replayed, isNew: false })
         const serviceTier = await requireTier(asked, context)
         const input = parseWhisperInput(request.body.input, model)
         const options = jobOptions(request.body)
         const { payloadKey, audioSeconds } = await uploadedRecording(request.body.URL, keyId, context)
-        const { job, isNew } = await jobs.submit({
+        const submitted = await jobs.submit({
           ...options,
           payloadKey,
           audioSeconds,
@@ -64,21 +65,22 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           urgent: false,
           idempotency,
         })
-        return await accept(job, isNew)
+        return await accept(submitted)
       },
     )
     done()
   }
 }
 
-/** What a submit is answered with. */
+/** What a submit is answered with. A new job's place in the queue is left to the polls, so that submits cost no look at it. */
 export async function submittedBody(
-  job: Job,
+  { job, isNew }: Submitted,
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<Static<typeof SubmittedSchema>['response']> {
   const urls = { GET: pollUrl(request, job.id, job.keyId, context) }
-  return { ...(await jobBody(job, context)), urls }
+  if (!isNew) return { ...(await jobBody(job, context)), urls }
+  return { ...jobSummary(job, context), status: ACCEPTED, result: null, urls }
 }
 
 /** @throws ApiError 404 naming what there is */

@@ -25,6 +25,7 @@ export interface Database extends AsyncDisposable {
    * tells exactly; where that would take a round trip, it is another one each second.
    */
   readonly version: () => number
+  readonly isVersionExact: boolean
 }
 
 export const SQLITE: Dialect = {

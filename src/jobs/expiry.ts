@@ -22,7 +22,7 @@ export async function expireWaiting({ queries, dialect }: Database): Promise<rea
   const { rows: late } = await sql<Expired>`
     update jobs set status = 'failed', completed_at = ${now},
       error_code = ${NOT_STARTED.code}, error_message = ${NOT_STARTED.message}
-    where status in ('accepted', 'pending') and start_by is not null and start_by <= ${now}
+    where status = 'pending' and start_by is not null and start_by <= ${now}
     returning id, status
   `.execute(queries)
   const { rows: due } = await sql<Expired>`
@@ -30,7 +30,7 @@ export async function expireWaiting({ queries, dialect }: Database): Promise<rea
       status = case when status = 'processing' then status else 'cancelled' end,
       completed_at = case when status = 'processing' then null else ${now} end,
       cancel_requested_at = ${now}
-    where status in ('accepted', 'pending', 'processing') and expires_at is not null and expires_at <= ${now}
+    where status in ('pending', 'processing') and expires_at is not null and expires_at <= ${now}
       and cancel_requested_at is null
     returning id, status
   `.execute(queries)

@@ -3,8 +3,7 @@
  *
  * | from                  | to         | verb            | guard                                                     |
  * | --------------------- | ---------- | --------------- | --------------------------------------------------------- |
- * | (none)                | accepted   | submit          |                                                           |
- * | accepted              | pending    | admit           |                                                           |
+ * | (none)                | pending    | submit          |                                                           |
  * | pending               | processing | claim           | a fresh lease token, attempt + 1                          |
  * | processing            | pending    | release, retry  | the lease token; retry: below the limit, after a pause    |
  * | processing            | pending    | reap            | the lease has run out; below the limit of crashes         |
@@ -13,18 +12,18 @@
  * | processing            | failed     | fail            | the lease token                                           |
  * | processing            | failed     | retry           | the lease token; at the limit                             |
  * | processing            | failed     | reap            | the lease has run out; at the limit of crashes            |
- * | accepted, pending     | cancelled  | cancel          |                                                           |
+ * | pending               | cancelled  | cancel          |                                                           |
  * | processing            | cancelled  | settleCancelled | the lease token, and cancellation was asked for           |
  * | processing            | cancelled  | release, retry  | the lease token, and cancellation was asked for           |
  * | processing            | cancelled  | reap            | the lease has run out, and cancellation was asked for     |
  * | processing            | cancelled  | recover         | its process is dead, and cancellation was asked for       |
- * | accepted, pending     | failed     | expire          | the time by which it had to start has passed              |
- * | accepted, pending     | cancelled  | expire          | the time after which it is not kept has passed            |
+ * | pending               | failed     | expire          | the time by which it had to start has passed              |
+ * | pending               | cancelled  | expire          | the time after which it is not kept has passed            |
  *
  * Each transition is one guarded UPDATE whose row count decides; a trigger refuses any change of the status of a job
  * that has finished.
  */
-export const JOB_STATUSES = ['accepted', 'pending', 'processing', 'success', 'failed', 'cancelled'] as const
+export const JOB_STATUSES = ['pending', 'processing', 'success', 'failed', 'cancelled'] as const
 export type JobStatus = (typeof JOB_STATUSES)[number]
 
 export const FINISHED_STATUSES = ['success', 'failed', 'cancelled'] as const satisfies readonly JobStatus[]

@@ -69,7 +69,6 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       }
       await expect(store.submit(newJob())).rejects.toMatchObject(error)
       await store.submit(newJob({ keyId: 'key-2' }))
-      await store.admit()
       await claimed(store)
       await claimed(store)
       await store.submit(newJob())
@@ -203,7 +202,6 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       const late = await submitted(store, { startBy })
       await expect.poll(() => Date.now() > startBy.getTime() + 10).toBe(true)
       const early = await submitted(store, { startBy: new Date(Date.now() + 3_600_000) })
-      await store.admit()
       expect((await store.claim(EVERY_TIER))?.job.id).toBe(early.id)
       expect(await store.claim(EVERY_TIER)).toBeUndefined()
       await store.expire(9)

@@ -49,7 +49,7 @@ async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob
   const { rows } = await sql<LastRank>`
     select given.key_id, given.lane, (
       select max(jobs.rank) from jobs
-      where jobs.key_id = given.key_id and jobs.lane = given.lane and jobs.status in ('accepted', 'pending')
+      where jobs.key_id = given.key_id and jobs.lane = given.lane and jobs.status = 'pending'
     ) as rank
     from ${given}
   `.execute(queries)
@@ -60,7 +60,7 @@ async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob
 async function queuedJobs(queries: Database['queries'], keyId: string, upTo: number): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     select count(*) as count from (
-      select 1 from jobs where key_id = ${keyId} and status in ('accepted', 'pending') limit ${upTo}
+      select 1 from jobs where key_id = ${keyId} and status = 'pending' limit ${upTo}
     ) as queued
   `.execute(queries)
   return rows[0]?.count ?? 0

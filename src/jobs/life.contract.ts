@@ -14,7 +14,6 @@ const UNMOVED = Object.fromEntries(JOB_STATUSES.map((status) => [status, status]
 
 /** What each verb makes of a job in each status: the table at the top of `job.ts`. */
 const LIFE: readonly (readonly [name: string, Verb, Outcomes])[] = [
-  ['admit', (store) => store.admit(), { ...UNMOVED, accepted: 'pending' }],
   ['claim', (store) => store.claim(EVERY_TIER), { ...UNMOVED, pending: 'processing' }],
   ['heartbeat', (store, lease) => store.heartbeat(lease, 1), UNMOVED],
   ['release', (store, lease) => store.release(lease), { ...UNMOVED, processing: 'pending' }],
@@ -42,9 +41,9 @@ const LIFE: readonly (readonly [name: string, Verb, Outcomes])[] = [
       await store.cancel(lease.jobId)
       await store.settleCancelled(lease)
     },
-    { ...UNMOVED, accepted: 'cancelled', pending: 'cancelled', processing: 'cancelled' },
+    { ...UNMOVED, pending: 'cancelled', processing: 'cancelled' },
   ],
-  ['cancel', (store, lease) => store.cancel(lease.jobId), { ...UNMOVED, accepted: 'cancelled', pending: 'cancelled' }],
+  ['cancel', (store, lease) => store.cancel(lease.jobId), { ...UNMOVED, pending: 'cancelled' }],
   ['reap while leases run', (store) => store.reap({ crashes: 1 }), UNMOVED],
   [
     'reap below the limit of crashes',

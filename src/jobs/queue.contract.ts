@@ -9,11 +9,10 @@ import { WorkerRegistry } from './worker-registry.ts'
 
 const LONG = 10_800
 
-/** Submits, in order, and admits. */
+/** Submits, in order. */
 async function queued(store: JobStore, jobs: readonly Partial<NewJob>[]): Promise<readonly string[]> {
   const ids: string[] = []
   for (const job of jobs) ids.push((await submitted(store, job)).id)
-  await store.admit()
   return ids
 }
 
@@ -43,7 +42,6 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       const { store } = fixture
       const many = Array.from({ length: 20 }, () => newJob({ keyId: 'a', audioSeconds: 100 }))
       await Promise.all(many.map((job) => store.submit(job)))
-      await store.admit()
       const [b] = await queued(store, [{ keyId: 'b', audioSeconds: 100 }])
       expect([await next(store), await next(store)]).toContain(b)
     })

@@ -29,7 +29,7 @@ async function open(options: Partial<JobStoreOptions> = {}) {
 }
 
 describe('a round of the reaper', () => {
-  test('admits jobs, and takes leases back that have run out', async () => {
+  test('takes leases back that have run out', async () => {
     await using fixture = await open()
     const { jobs, round } = fixture
     const { id } = await submitted(jobs)

@@ -1,7 +1,7 @@
 import type { JobStore } from './store.ts'
 
 export interface ReaperOptions {
-  readonly jobs: Pick<JobStore, 'admit' | 'reap' | 'expire' | 'garbage' | 'forgetGarbage' | 'usesPayload'>
+  readonly jobs: Pick<JobStore, 'reap' | 'expire' | 'garbage' | 'forgetGarbage' | 'usesPayload'>
   /** Removes an object from the payload store; no error when there is none. */
   readonly removePayload: (key: string) => Promise<void>
   /** How often the process that runs a job may die before the job fails. */
@@ -12,11 +12,10 @@ export interface ReaperOptions {
 const STEP = 100
 
 /**
- * One round of what no request does: admits jobs, takes expired leases back, ends what has waited too long, and removes what is due. Every
+ * One round of what no request does: takes expired leases back, ends what has waited too long, and removes what is due. Every
  * server does this; what one of them does at a time, the others pass over.
  */
 export async function reap({ jobs, removePayload, crashes }: ReaperOptions, signal: AbortSignal): Promise<void> {
-  await jobs.admit()
   await jobs.reap({ crashes })
   while ((await jobs.expire(STEP)) === STEP) signal.throwIfAborted()
   await clearGarbage({ jobs, removePayload }, signal)

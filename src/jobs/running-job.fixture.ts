@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import type { Database } from './dialect.ts'
 import type { JobStatus } from './job.ts'
-import { newJob, submitted } from './new-job.fixture.ts'
+import { newJob } from './new-job.fixture.ts'
 import type { ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './store.ts'
 
 export interface JobStoreFixture extends AsyncDisposable {
@@ -26,7 +25,6 @@ export async function claimed(store: JobStore, leaseMs = 60_000): Promise<Claime
 export async function running(store: JobStore, given: Partial<NewJob> = {}, leaseMs?: number): Promise<ClaimedJob> {
   const job = newJob(given)
   await store.submit(job)
-  await store.admit()
   const claim = await claimed(store, leaseMs)
   expect(claim.job.id).toBe(job.id)
   return claim
@@ -34,7 +32,6 @@ export async function running(store: JobStore, given: Partial<NewJob> = {}, leas
 
 /** Brings a job to a status, with the lease that it has, had or never had. */
 export async function jobIn(store: JobStore, status: JobStatus): Promise<Lease> {
-  if (status === 'accepted') return { jobId: (await submitted(store)).id, token: randomUUID(), attempt: 1 }
   const { lease } = await running(store)
   if (status === 'pending') await store.release(lease)
   if (status === 'success') await store.succeed(lease, 'results/1.json')

@@ -1,19 +1,20 @@
 import { sql } from 'kysely'
-import type { CompiledQuery, RawBuilder, SqlBool, Updateable } from 'kysely'
+import type { RawBuilder, SqlBool, Updateable } from 'kysely'
 import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
-import { FinishedJobs } from './finished-jobs.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
 import type { Job, JobError } from './job.ts'
 import { JobEventEmitter } from './job-events.ts'
+import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
+import type { KnownJobs } from './known-jobs.ts'
 import { list } from './list.ts'
 import { removeDue, removeJobs } from './removal.ts'
-import type { JobRow, JobsTable } from './schema.ts'
+import type { JobsTable } from './schema.ts'
 import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
 import type { Idempotency, NewJob, Submitted } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
@@ -31,16 +32,13 @@ export class SqlJobStore implements JobStore {
   readonly #options: JobStoreOptions
   readonly #events: JobEventBus
   readonly #submits: SubmitGroups
-  readonly #finished: FinishedJobs
-  /** Compiled once: that takes twice as long as the look-up itself, and clients poll all the time. */
-  readonly #byId: CompiledQuery
+  readonly #finder: JobFinder
 
   constructor(database: Database, options: JobStoreOptions = UNLIMITED, events: JobEventBus = new JobEventEmitter()) {
     this.#database = database
     this.#options = options
     this.#events = events
-    this.#finished = new FinishedJobs(database)
-    this.#byId = database.queries.selectFrom('jobs').selectAll().where('id', '=', '').compile()
+    this.#finder = new JobFinder(database)
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
 
@@ -54,15 +52,8 @@ export class SqlJobStore implements JobStore {
     return findReplay(this.#database, keyId, idempotency)
   }
 
-  async find(id: string): Promise<Job | undefined> {
-    const known = this.#finished.get(id)
-    if (known !== undefined) return known
-    const { generation } = this.#finished
-    const { rows } = await this.#queries.executeQuery<JobRow>({ ...this.#byId, parameters: [id] })
-    const [row] = rows
-    const job = row && jobOf(row)
-    this.#finished.add(job, generation)
-    return job
+  find(id: string): Promise<Job | undefined> {
+    return this.#finder.find(id)
   }
 
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
@@ -79,19 +70,10 @@ export class SqlJobStore implements JobStore {
     return row !== undefined
   }
 
-  /** Several servers do this at once: each takes what no other one is taking. */
-  async admit(): Promise<number> {
-    const { numAffectedRows = 0n } = await sql`
-      update jobs set status = 'pending' where sequence in (
-        select jobs.sequence from jobs where jobs.status = 'accepted' order by jobs.sequence ${this.#dialect.skipLocked}
-      )
-    `.execute(this.#queries)
-    if (numAffectedRows > 0n) this.#events.emit('claimable')
-    return Number(numAffectedRows)
-  }
-
-  claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
-    return claim(this.#database, options, this.#options.limits.runningJobs)
+  async claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
+    const claimed = await claim(this.#database, options, this.#options.limits.runningJobs)
+    if (claimed !== undefined) this.#known.forget(claimed.job.id)
+    return claimed
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {
@@ -105,8 +87,11 @@ export class SqlJobStore implements JobStore {
     return row.cancel_requested_at === null ? 'held' : 'cancel'
   }
 
-  keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean> {
-    return keepWindow(this.#database, heldBy(lease), { jobId: lease.jobId, ordinal, data, doneSeconds })
+  async keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean> {
+    const { jobId } = lease
+    const isKept = await keepWindow(this.#database, heldBy(lease), { jobId, ordinal, data, doneSeconds })
+    this.#known.forget(jobId)
+    return isKept
   }
 
   windows(jobId: string): Promise<readonly string[]> {
@@ -158,6 +143,7 @@ export class SqlJobStore implements JobStore {
       .where('status', 'not in', FINISHED_STATUSES)
       .returningAll()
       .executeTakeFirst()
+    this.#known.forget(id)
     if (row === undefined) return this.find(id)
     this.#events.emit(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
@@ -165,7 +151,7 @@ export class SqlJobStore implements JobStore {
 
   async remove(id: string): Promise<boolean> {
     const removed = await removeJobs(this.#database, sql<SqlBool>`id = ${id}`)
-    this.#finished.clear()
+    this.#known.forget(id)
     return removed > 0
   }
 
@@ -182,10 +168,11 @@ export class SqlJobStore implements JobStore {
 
   async expire(limit: number): Promise<number> {
     for (const { id, status } of await expireWaiting(this.#database)) {
+      this.#known.forget(id)
       this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
     }
     const removed = await removeDue(this.#database, this.#options.retentionMs, limit)
-    if (removed > 0) this.#finished.clear()
+    if (removed > 0) this.#known.clear()
     return removed
   }
 
@@ -208,13 +195,12 @@ export class SqlJobStore implements JobStore {
       .where(sql<SqlBool>`status = 'processing' and urgent = 1`)
       .execute()
     const running = await this.#giveBack(sql<SqlBool>`true`, { cause: 'stop' })
-    for (const waiting of [sql`'accepted'`, sql`'pending'`]) {
-      await this.#queries
-        .updateTable('jobs')
-        .set({ status: 'cancelled', cancel_requested_at: now, completed_at: now })
-        .where(sql<SqlBool>`status = ${waiting} and urgent = 1`)
-        .execute()
-    }
+    await this.#queries
+      .updateTable('jobs')
+      .set({ status: 'cancelled', cancel_requested_at: now, completed_at: now })
+      .where(sql<SqlBool>`status = 'pending' and urgent = 1`)
+      .execute()
+    this.#known.clear()
     return running.length
   }
 
@@ -229,6 +215,10 @@ export class SqlJobStore implements JobStore {
   }
 
   on: JobEventBus['on'] = (name, listener) => this.#events.on(name, listener)
+
+  get #known(): KnownJobs {
+    return this.#finder.known
+  }
 
   get #queries(): Database['queries'] {
     return this.#database.queries
@@ -248,6 +238,7 @@ export class SqlJobStore implements JobStore {
       })
       .where(guard)
       .executeTakeFirst()
+    this.#known.forget(lease.jobId)
     if (numUpdatedRows === 0n) return false
     this.#events.emit('finished', lease.jobId)
     return true
@@ -255,6 +246,7 @@ export class SqlJobStore implements JobStore {
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {
     const jobs = await giveBack(this.#database, which, end)
+    for (const { id } of jobs) this.#known.forget(id)
     if (jobs.some((job) => job.status === 'pending')) this.#events.emit('claimable')
     for (const job of jobs) if (isFinished(job.status)) this.#events.emit('finished', job.id)
     return jobs

@@ -46,7 +46,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       expect(isNew).toBe(true)
       expect(job).toEqual({
         ...given,
-        status: 'accepted',
+        status: 'pending',
         servedTier: null,
         resultKey: null,
         error: null,
@@ -136,6 +136,35 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       expect(failed).toMatchObject({ status: 'failed', crashes: 2, error: { code: 'job.crashed' } })
     })
 
+    test('what was found before is found as it is now, whoever changed it', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const other = await fixture.connect()
+      for (const changing of [store, other]) {
+        const soon = new Date(Date.now() + 200)
+        const { job, lease } = await running(store)
+        const { id } = await submitted(store, { startBy: soon })
+        const seen = (): Promise<readonly (Job | undefined)[]> =>
+          Promise.all([id, job.id].map((one) => store.find(one)))
+        expect(await seen()).toMatchObject([{ status: 'pending' }, { doneSeconds: 0 }])
+        await changing.keepWindow(lease, 0, '{}', 30)
+        expect(await seen()).toMatchObject([{ status: 'pending' }, { doneSeconds: 30 }])
+        await changing.cancel(job.id)
+        expect(await seen()).toMatchObject([{ status: 'pending' }, { cancelRequestedAt: expect.any(Date) }])
+        await expect.poll(() => changing.expire(9).then(seen)).toMatchObject([{ status: 'failed' }, {}])
+        await changing.recover()
+        expect(await seen()).toMatchObject([{ status: 'failed' }, { status: 'cancelled' }])
+      }
+    })
+
+    test('many that are looked for at once', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const ids = await Promise.all(Array.from({ length: 150 }, async () => (await submitted(store)).id))
+      const found = await Promise.all([...ids, 'no-such-job', ...ids].map((id) => store.find(id)))
+      expect(found.map((job) => job?.id)).toEqual([...ids, undefined, ...ids])
+    })
+
     test('usesPayload', async () => {
       await using fixture = await open()
       const { payloadKey } = await submitted(fixture.store)
@@ -150,7 +179,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       expect(await store.cancel('no-such-job')).toBeUndefined()
       expect(await store.remove('no-such-job')).toBe(false)
       expect(await store.claim(EVERY_TIER)).toBeUndefined()
-      expect([await store.admit(), await store.reap({ crashes: 1 }), await store.recover()]).toEqual([0, 0, 0])
+      expect([await store.reap({ crashes: 1 }), await store.recover()]).toEqual([0, 0])
     })
 
     test('check', async () => {
@@ -168,7 +197,6 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const ids: string[] = []
       for (const serviceTier of ['cpuflex', 'gpuflex', 'gpuflex', 'cpuflex'] as const) {
         ids.push((await submitted(store, { serviceTier })).id)
-        await store.admit()
       }
       expect(await order(store)).toEqual(ids)
     })
@@ -178,7 +206,6 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const ids: string[] = []
       for (const urgent of [false, true, false, true]) ids.push((await submitted(store, { urgent })).id)
-      await store.admit()
       expect(await order(store)).toEqual([ids[1], ids[3], ids[0], ids[2]])
     })
 
@@ -187,7 +214,6 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const first = await running(store)
       await store.submit(newJob())
-      await store.admit()
       await store.release(first.lease)
       expect((await claimed(store)).job.id).toBe(first.job.id)
     })
@@ -196,7 +222,6 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       await store.submit(newJob({ serviceTier: 'gpuflex' }))
-      await store.admit()
       expect(await store.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 1000 })).toBeUndefined()
       expect(await store.claim({ asked: [], served: 'cpuflex', leaseMs: 1000 })).toBeUndefined()
       const claim = await store.claim({ asked: ['gpuflex'], served: 'cpuflex', leaseMs: 1000 })
@@ -207,7 +232,6 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const stores = [fixture.store, await fixture.connect(), await fixture.connect()]
       for (let n = 0; n < 60; n++) await fixture.store.submit(newJob())
-      await fixture.store.admit()
       const ids = (await Promise.all(stores.map(order))).flat()
       expect(ids).toHaveLength(60)
       expect(new Set(ids).size).toBe(60)
@@ -256,15 +280,11 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const urgentRun = await running(store, { urgent: true })
       const pending = await submitted(store)
       const urgentPending = await submitted(store, { urgent: true })
-      await store.admit()
-      const accepted = await submitted(store)
-      const urgentAccepted = await submitted(store, { urgent: true })
 
       expect(await (await fixture.connect()).recover()).toBe(2)
       expect(await store.find(run.job.id)).toMatchObject({ status: 'pending', crashes: 0, failures: 0 })
       expect((await store.find(pending.id))?.status).toBe('pending')
-      expect((await store.find(accepted.id))?.status).toBe('accepted')
-      for (const { id } of [urgentRun.job, urgentPending, urgentAccepted]) {
+      for (const { id } of [urgentRun.job, urgentPending]) {
         expect(await store.find(id)).toMatchObject({ status: 'cancelled', completedAt: expect.any(Date) })
       }
     })
@@ -313,7 +333,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       const { jobId } = await jobIn(store, 'failed')
-      await jobIn(store, 'accepted')
+      await jobIn(store, 'pending')
       expect((await store.list('key-1', { limit: 9, status: 'failed' })).map((job) => job.id)).toEqual([jobId])
     })
   })

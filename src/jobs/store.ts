@@ -77,7 +77,7 @@ export interface ClaimOptions {
 export type LeaseState = 'held' | 'cancel' | 'lost'
 
 export interface JobEvents {
-  /** A job was submitted, admitted or given back: `admit`, then `claim`. */
+  /** A job was submitted or given back. */
   claimable: []
   /** A running job is to be stopped. */
   cancelRequested: [jobId: string]
@@ -119,9 +119,6 @@ export interface JobStore {
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>
-
-  /** Moves all `accepted` jobs to `pending`; says how many. */
-  admit(): Promise<number>
 
   /** Takes the next pending job, in the order that `queue-order.ts` explains. */
   claim(options: ClaimOptions): Promise<ClaimedJob | undefined>

@@ -145,8 +145,8 @@ async function insertRows(
 ): Promise<readonly JobRow[]> {
   const names = sql.join(Object.keys(COLUMNS).map((name) => sql.ref(name)))
   const { rows: inserted } = await sql<JobRow>`
-    insert into jobs (${names})
-    select ${names} from ${dialect.rows(rows, COLUMNS)} where true
+    insert into jobs (status, ${names})
+    select 'pending', ${names} from ${dialect.rows(rows, COLUMNS)} where true
     on conflict (key_id, idempotency_key) where idempotency_key is not null do nothing
     returning *
   `.execute(queries)

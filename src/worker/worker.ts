@@ -29,7 +29,7 @@ export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
   readonly models: readonly string[] | null
 }
 
-/** Takes jobs as they come: admit → claim → transcribe → settle, as many at the same time as it has slots. */
+/** Takes jobs as they come: claim → transcribe → settle, as many at the same time as it has slots. */
 export class Worker implements AsyncDisposable {
   readonly #id = randomUUID()
   readonly #options: WorkerOptions
@@ -108,7 +108,6 @@ export class Worker implements AsyncDisposable {
     const isExpress = this.#runs.size >= slots
     if (this.#runs.size >= slots + expressSlots) return undefined
     try {
-      await jobs.admit()
       return await jobs.claim({ asked, served, models, leaseMs, isExpress })
     } catch (error) {
       logger.error({ err: error }, 'the jobs table does not answer the worker')

@@ -14,7 +14,8 @@ export async function openPostgresDatabase(
 ): Promise<Database> {
   await migratePostgres(url, MIGRATIONS, options)
   const queries = await openPostgres(url, options)
-  return { queries, dialect: POSTGRES, version: currentSecond, [Symbol.asyncDispose]: () => queries.destroy() }
+  const version = { version: currentSecond, isVersionExact: false }
+  return { queries, dialect: POSTGRES, ...version, [Symbol.asyncDispose]: () => queries.destroy() }
 }
 
 function currentSecond(): number {

@@ -128,4 +128,18 @@ export const MIGRATIONS: readonly Migration[] = [
   );
   `,
   },
+  {
+    version: 2,
+    compatibleFrom: 1,
+    // The default is for the version before, which does not say the status of what it inserts.
+    sql: `
+  alter table jobs alter column status set default 'pending';
+  update jobs set status = 'pending' where status = 'accepted';
+  drop index jobs_accepted;
+  drop index jobs_waiting;
+  create index jobs_waiting on jobs (key_id, lane, rank) where status = 'pending';
+  drop index jobs_start_by;
+  create index jobs_start_by on jobs (start_by) where status = 'pending' and start_by is not null;
+  `,
+  },
 ]

@@ -9,11 +9,28 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
 import { newJob } from '../new-job.fixture.ts'
+import { claimed } from '../running-job.fixture.ts'
+import { MIGRATIONS } from './migrations.ts'
 import { SqlJobStore } from '../sql-store.ts'
 
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-database-'))
 
 describe('openSqlite', () => {
+  test('queues the jobs that an older version had accepted', async () => {
+    await using folder = await temporaryFolder()
+    {
+      using older = new DatabaseSync(join(folder.path, 'sotto.db'))
+      for (const step of MIGRATIONS.slice(0, 2)) older.exec(step)
+      older.exec(`
+        pragma user_version = 2;
+        insert into jobs (id, key_id, model, service_tier, input, payload_key, urgent, queue)
+        values ('one', 'key-1', 'sotto/whisper-demo', 'cpuflex', '{}', 'uploads/1.wav', 0, 'cpuflex/ordinary/sotto/whisper-demo');
+      `)
+    }
+    await using database = await openSqlite(folder.path)
+    expect((await claimed(new SqlJobStore(database))).job.id).toBe('one')
+  })
+
   test('keeps what was written, for the next one to open it', async () => {
     await using folder = await temporaryFolder()
     const job = newJob()
@@ -23,7 +40,7 @@ describe('openSqlite', () => {
     }
     expect(await readdir(folder.path)).toEqual(['sotto.db'])
     await using database = await openSqlite(folder.path)
-    expect(await new SqlJobStore(database).find(job.id)).toMatchObject({ id: job.id, status: 'accepted' })
+    expect(await new SqlJobStore(database).find(job.id)).toMatchObject({ id: job.id, status: 'pending' })
   })
 
   test('commits to the disk', async () => {

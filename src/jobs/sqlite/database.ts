@@ -29,7 +29,7 @@ export async function openSqlite(folder: string): Promise<Database> {
     await sql`select 1`.execute(queries)
     const changes = connection.prepare('pragma data_version')
     const version = oncePerTurn(() => translated(() => Number(changes.get()?.['data_version'])))
-    return { queries, dialect: SQLITE, version, [Symbol.asyncDispose]: () => queries.destroy() }
+    return { queries, dialect: SQLITE, version, isVersionExact: true, [Symbol.asyncDispose]: () => queries.destroy() }
   } catch (error) {
     connection.close()
     throw error

@@ -122,4 +122,12 @@ export const MIGRATIONS: readonly string[] = [
 
   create table secrets (name text not null primary key, value text not null) strict, without rowid;
   `,
+  `
+  update jobs set status = 'pending' where status = 'accepted';
+  drop index jobs_accepted;
+  drop index jobs_waiting;
+  create index jobs_waiting on jobs (key_id, lane, rank) where status = 'pending';
+  drop index jobs_start_by;
+  create index jobs_start_by on jobs (start_by) where status = 'pending' and start_by is not null;
+  `,
 ]

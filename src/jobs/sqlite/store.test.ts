@@ -68,7 +68,6 @@ describe('SQLite among processes', () => {
     await using database = await openSqlite(folder.path)
     const store = new SqlJobStore(database)
     for (let n = 0; n < 300; n++) await store.submit(newJob())
-    await store.admit()
     await using stack = new AsyncDisposableStack()
     const claimers = [1, 2, 3].map(() => stack.use(start('claim', folder.path)))
     for (const { said } of claimers) await expect.poll(() => said, { timeout: 20_000 }).toEqual(['open'])
