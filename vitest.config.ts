@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Most tests wait for a server or a database half of their time.
+    maxWorkers: '100%',
     // As src/main.ts does for the program.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     reporters: ['default'],

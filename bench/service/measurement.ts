@@ -44,6 +44,8 @@ export async function startChild(
 
 export interface Load {
   readonly url: string
+  /** What each connection asks for in turn; else the URL alone. */
+  readonly paths?: readonly string[]
   readonly method?: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
@@ -54,6 +56,7 @@ export interface Load {
 /** Answers with 2xx a second, with so many connections that each ask as soon as they were answered. */
 export async function answersPerSecond({
   url,
+  paths = [],
   method = 'GET',
   headers,
   body,
@@ -61,8 +64,9 @@ export async function answersPerSecond({
   seconds = 6,
 }: Load): Promise<number> {
   const load = { url, method, connections, ...(headers && { headers }), ...(body !== undefined && { body }) }
-  await autocannon({ ...load, duration: 2 })
-  const result = await autocannon({ ...load, duration: seconds })
+  const requests = paths.map((path) => ({ path }))
+  await autocannon({ ...load, ...(paths.length > 0 && { requests }), duration: 2 })
+  const result = await autocannon({ ...load, ...(paths.length > 0 && { requests }), duration: seconds })
   if (result.non2xx > 0 || result.errors > 0) {
     throw new Error(`${url}: ${result.non2xx} answers were no 2xx, ${result.errors} failed`)
   }

@@ -6,7 +6,9 @@ import { answersPerSecond, row, startChild } from './measurement.ts'
 import type { ServiceRow } from './measurement.ts'
 import { withPostgres } from './shared.ts'
 
-/** Polls of a finished job, with its result, and of one that waits. */
+const JOBS = 50
+
+/** Polls of finished jobs, with their results, and of jobs that wait: each connection asks for one after the other. */
 export async function* polls(): AsyncGenerator<ServiceRow> {
   {
     await using folder = await temporaryFolder()
@@ -29,17 +31,25 @@ export async function* polls(): AsyncGenerator<ServiceRow> {
 async function* pollsOf(server: Server, key: string, on: string): AsyncGenerator<ServiceRow> {
   const client = new Client(server.url, key)
   const headers = { authorization: `Bearer ${key}` }
-  const done = await client.transcribe(fixture('en-short.wav'), { serviceTier: 'gpuflex' })
-  // No worker takes it.
-  const waiting = await client.submit(await client.upload(fixture('en-short.wav')), { serviceTier: 'cpuflex' })
+  const recording = await client.upload(fixture('en-short.wav'))
+  const submitted = async (serviceTier: 'cpuflex' | 'gpuflex'): Promise<readonly string[]> => {
+    const jobs = Array.from({ length: JOBS }, () => client.submit(recording, { serviceTier }))
+    return (await Promise.all(jobs)).map(({ id }) => id)
+  }
+  const done = await submitted('gpuflex')
+  await Promise.all(done.map((id) => client.finish(id)))
+  // No worker takes these.
+  const waiting = await submitted('cpuflex')
   const cases = [
-    { what: 'polls of a finished job', body: await client.poll(done.id) },
-    { what: 'polls of an unfinished job', body: await client.poll(waiting.id) },
+    { what: 'polls of finished jobs', ids: done },
+    { what: 'polls of unfinished jobs', ids: waiting },
   ]
-  for (const { what, body } of cases) {
+  for (const { what, ids } of cases) {
+    const body = await client.poll(ids[0] ?? '')
     await using constant = await startChild('constant.child.ts', JSON.stringify(body))
     const ceiling = await answersPerSecond({ url: constant.url })
-    const ours = await answersPerSecond({ url: `${server.url}/v1/async/requests/${body.id}`, headers })
+    const paths = ids.map((id) => `/v1/async/requests/${id}`)
+    const ours = await answersPerSecond({ url: server.url, paths, headers })
     yield row({ what, on, ours, ceiling, unit: 'a second; a constant route', goal: '≥ 0.6' })
   }
 }
