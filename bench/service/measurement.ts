@@ -50,25 +50,35 @@ export interface Load {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly connections?: number
-  readonly seconds?: number
 }
 
-/** Answers with 2xx a second, with so many connections that each ask as soon as they were answered. */
-export async function answersPerSecond({
-  url,
-  paths = [],
-  method = 'GET',
-  headers,
-  body,
-  connections = 64,
-  seconds = 6,
-}: Load): Promise<number> {
+const ROUNDS = 4
+const ROUND_SECONDS = 2
+
+/**
+ * Answers with 2xx a second of each load, whose connections ask again as soon as they were answered. They take turns, so that
+ * a machine that is slower for a while is so for all of them.
+ */
+export async function answersPerSecond<Loads extends readonly Load[]>(
+  ...loads: Loads
+): Promise<{ [Index in keyof Loads]: number }> {
+  const answers = loads.map(() => 0)
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [index, load] of loads.entries()) {
+      const count = await answersOf(load)
+      // The first round is to warm up.
+      if (round > 0) answers[index] = (answers[index] ?? 0) + count / (ROUNDS * ROUND_SECONDS)
+    }
+  }
+  return answers as { [Index in keyof Loads]: number }
+}
+
+async function answersOf({ url, paths = [], method = 'GET', headers, body, connections = 64 }: Load): Promise<number> {
   const load = { url, method, connections, ...(headers && { headers }), ...(body !== undefined && { body }) }
   const requests = paths.map((path) => ({ path }))
-  await autocannon({ ...load, ...(paths.length > 0 && { requests }), duration: 2 })
-  const result = await autocannon({ ...load, ...(paths.length > 0 && { requests }), duration: seconds })
+  const result = await autocannon({ ...load, ...(paths.length > 0 && { requests }), duration: ROUND_SECONDS })
   if (result.non2xx > 0 || result.errors > 0) {
     throw new Error(`${url}: ${result.non2xx} answers were no 2xx, ${result.errors} failed`)
   }
-  return result.requests.total / result.duration
+  return result.requests.total
 }

@@ -78,6 +78,7 @@ const COLUMNS = [
   'id',
   'key_id',
   'model',
+  'status',
   'service_tier',
   'input',
   'payload_key',
@@ -89,7 +90,19 @@ const COLUMNS = [
 
 function valuesOf(job: NewJob, rank: number): readonly (string | number)[] {
   const { id, keyId, model, serviceTier, input, payloadKey, audioSeconds } = job
-  return [id, keyId, model, serviceTier, JSON.stringify(input), payloadKey, audioSeconds, 0, 'cpuflex/ordinary/x', rank]
+  return [
+    id,
+    keyId,
+    model,
+    'pending',
+    serviceTier,
+    JSON.stringify(input),
+    payloadKey,
+    audioSeconds,
+    0,
+    'cpuflex/ordinary/x',
+    rank,
+  ]
 }
 
 /** The same table with its indexes, one prepared insert, one commit for each group. */
@@ -116,7 +129,7 @@ function rawPostgres({ queries }: Database): (jobs: readonly NewJob[]) => Promis
 
 async function httpRow(on: string, server: Server, key: string, goal: string): Promise<ServiceRow> {
   const client = new Client(server.url, key)
-  const ours = await answersPerSecond({
+  const [ours] = await answersPerSecond({
     url: `${server.url}/v1/async/ent/tiyarofs/1/sotto/whisper-demo`,
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
