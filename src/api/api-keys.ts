@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely'
 import type { Database } from '../jobs/dialect.ts'
 import { dateOf } from '../jobs/job-row.ts'
 import type { ApiKeysTable } from '../jobs/schema.ts'
+import type { Soon } from '../jobs/soon.ts'
 
 export interface ApiKey {
   readonly id: string
@@ -31,7 +32,7 @@ const ENVIRONMENT_ID = 'environment'
  */
 export class ApiKeys {
   readonly #database: Database
-  /** Ids of valid secrets by their hashes, as far as they were asked for since `#version`. */
+  /** Ids of valid secrets, as far as they were asked for since `#version`: clients poll, and a hash takes as long as all else of a poll. */
   readonly #known = new Map<string, string>()
   #version = Number.NaN
 
@@ -87,25 +88,26 @@ export class ApiKeys {
   }
 
   /**
-   * The key's id; undefined when the secret is no key's. The secret is hashed whatever it is, and looked up by that hash. The
+   * The key's id; undefined when the secret is no key's. A secret that was not seen before is looked up by its hash. The
    * time of a look-up in an index could at most tell of the beginning of a stored hash, from which a secret of 256 random
    * bits cannot be found; one that a person chose has to be long for other reasons already.
    */
-  async verify(secret: string): Promise<string | undefined> {
-    const secretHash = hashOf(secret)
+  verify(secret: string): Soon<string | undefined> {
     const version = this.#database.version()
     if (version !== this.#version) {
       this.#known.clear()
       this.#version = version
     }
-    const known = this.#known.get(secretHash)
-    if (known !== undefined) return known
+    return this.#known.get(secret) ?? this.#lookUp(secret, hashOf(secret), version)
+  }
+
+  async #lookUp(secret: string, secretHash: string, version: number): Promise<string | undefined> {
     const row = await this.#queries
       .selectFrom('api_keys')
       .select('id')
       .where('hash', '=', secretHash)
       .executeTakeFirst()
-    if (row !== undefined && this.#version === version) this.#known.set(secretHash, row.id)
+    if (row !== undefined && this.#version === version) this.#known.set(secret, row.id)
     return row?.id
   }
 

@@ -1,4 +1,6 @@
 import type { FastifyRequest } from 'fastify'
+import { whenThere } from '../jobs/soon.ts'
+import type { Soon } from '../jobs/soon.ts'
 import { verifyPath } from '../payloads/presigned-url.ts'
 import type { Verdict } from '../payloads/presigned-url.ts'
 import type { ApiContext } from './context.ts'
@@ -10,23 +12,24 @@ const BEARER = /^Bearer +([^\s]{1,512})$/i
  * The id of the key that a request carries.
  * @throws ApiError 401
  */
-export async function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): Promise<string> {
+export function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): Soon<string> {
   const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
   if (secret === undefined)
     throw unauthorized('This needs an API key: send the header Authorization: Bearer <API key>.')
-  const keyId = await apiKeys.verify(secret)
-  if (keyId === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
-  return keyId
+  return whenThere(apiKeys.verify(secret), (keyId) => {
+    if (keyId === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
+    return keyId
+  })
 }
 
 /**
  * As `authenticate`, but a request without the header may carry the signature of a presigned URL instead.
  * @throws ApiError 401; 403 for a signature that was tampered with or has expired
  */
-export async function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Promise<string> {
-  if (request.headers.authorization !== undefined) return await authenticate(request, context)
+export function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Soon<string> {
+  if (request.headers.authorization !== undefined) return authenticate(request, context)
   const verdict = verify(request, 'GET', context)
-  if (verdict.outcome === 'unsigned') return await authenticate(request, context)
+  if (verdict.outcome === 'unsigned') return authenticate(request, context)
   return requireValid(verdict)
 }
 

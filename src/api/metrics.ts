@@ -1,8 +1,9 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, onResponseHookHandler } from 'fastify'
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { SERVICE_TIERS } from '../jobs/job.ts'
 import type { QueueTotal } from '../jobs/queue-view.ts'
 import type { ApiContext } from './context.ts'
+import { Observations } from './observations.ts'
 
 /** Scrapes within this time share one count of the queue. */
 const FRESH_MS = 5000
@@ -25,19 +26,29 @@ function addRequests(api: FastifyInstance, registry: Registry): void {
     labelNames: ['method', 'route', 'status'] as const,
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
     registers: [registry],
+    collect: () => {
+      for (const observations of all) observations.flush()
+    },
   })
-  /** As many as there are routes, methods and statuses. */
-  const known = new Map<string, ReturnType<typeof durations.labels>>()
-  api.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    const key = `${request.method} ${reply.statusCode} ${route}`
-    // Looking labels up takes longer than counting.
-    let duration = known.get(key)
-    if (duration === undefined) {
-      duration = durations.labels({ method: request.method, route, status: reply.statusCode })
-      known.set(key, duration)
+  const all: Observations[] = []
+  // A hook for each route: a common one would have to look the route and its labels up, which takes longer than counting.
+  api.addHook('onRoute', (route) => {
+    const byStatus = new Map<number, Observations>()
+    const observe: onResponseHookHandler = (_request, { statusCode, elapsedTime }, done) => {
+      let observations = byStatus.get(statusCode)
+      if (observations === undefined) {
+        const labels = { method: String(route.method), route: route.url, status: statusCode }
+        observations = new Observations((ms) => durations.observe(labels, ms / 1000))
+        byStatus.set(statusCode, observations)
+        all.push(observations)
+      }
+      observations.add(elapsedTime)
+      done()
     }
-    duration.observe(reply.elapsedTime / 1000)
+    route.onResponse = [observe, ...[route.onResponse ?? []].flat()]
+  })
+  api.addHook('onResponse', (request, { statusCode: status, elapsedTime }, done) => {
+    if (request.is404) durations.observe({ method: request.method, route: 'unknown', status }, elapsedTime / 1000)
     done()
   })
 }

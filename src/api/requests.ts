@@ -3,6 +3,8 @@ import Type from 'typebox'
 import { v7 as uuidv7 } from 'uuid'
 import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
+import { whenThere } from '../jobs/soon.ts'
+import type { Soon } from '../jobs/soon.ts'
 import { authenticate, authenticateOrVerify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -17,11 +19,11 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
   const { jobs, recordings } = context
 
   /** Another key's job is not told from one that does not exist. */
-  const findOwn = async (id: string, keyId: string): Promise<Job> => {
-    const job = await jobs.find(id)
-    if (job === undefined || job.keyId !== keyId) throw notFound(id)
-    return job
-  }
+  const findOwn = (id: string, keyId: string): Soon<Job> =>
+    whenThere(jobs.find(id), (job) => {
+      if (job === undefined || job.keyId !== keyId) throw notFound(id)
+      return job
+    })
 
   return (api, _options, done) => {
     api.get(
@@ -35,10 +37,10 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
         },
       },
-      async (request) => {
-        const keyId = await authenticateOrVerify(request, context)
-        return await jobBody(await findOwn(request.params.id, keyId), context)
-      },
+      (request) =>
+        whenThere(authenticateOrVerify(request, context), (keyId) =>
+          whenThere(findOwn(request.params.id, keyId), (job) => jobBody(job, context)),
+        ),
     )
 
     api.post(

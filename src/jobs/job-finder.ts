@@ -5,6 +5,7 @@ import type { Job } from './job.ts'
 import { jobOf } from './job-row.ts'
 import { KnownJobs } from './known-jobs.ts'
 import type { JobRow } from './schema.ts'
+import type { Soon } from './soon.ts'
 
 /** As many as fit well into one statement. */
 const MOST = 100
@@ -26,8 +27,8 @@ export class JobFinder {
     })
   }
 
-  async find(id: string): Promise<Job | undefined> {
-    return this.known.get(id) ?? (await this.#reads.load(id))
+  find(id: string): Soon<Job | undefined> {
+    return this.known.get(id) ?? this.#reads.load(id)
   }
 
   /** A row that is damaged is the error of the one who asked for it. */

@@ -2,9 +2,12 @@ import { sql } from 'kysely'
 import type { Database } from './dialect.ts'
 import { forecast } from './forecast.ts'
 import type { ForecastJob } from './forecast.ts'
+import { isFinished } from './job.ts'
 import type { Job, ServiceTier } from './job.ts'
 import { partsOfQueue } from './queue-order.ts'
 import { heads } from './queues.ts'
+import { whenThere } from './soon.ts'
+import type { Soon } from './soon.ts'
 import type { WorkerEntry, WorkerRegistry } from './worker-registry.ts'
 
 /** Where an unfinished job stands. */
@@ -43,11 +46,16 @@ interface Snapshot {
   readonly standings: ReadonlyMap<string, Standing>
 }
 
+interface Look {
+  readonly takenAtMs: number
+  value: Soon<Snapshot>
+}
+
 /** What waits and what runs, as polls and metrics see it. */
 export class QueueView {
   readonly #database: Database
   readonly #workers: WorkerRegistry
-  #snapshot: { readonly takenAtMs: number; readonly value: Promise<Snapshot> } | undefined
+  #snapshot: Look | undefined
 
   constructor(database: Database, workers: WorkerRegistry) {
     this.#database = database
@@ -55,15 +63,13 @@ export class QueueView {
   }
 
   /** Undefined for a job that has finished, was submitted this moment, or is behind all that is looked at. */
-  async standing({ id, status }: Pick<Job, 'id' | 'status'>): Promise<Standing | undefined> {
-    if (status !== 'pending' && status !== 'processing') return undefined
-    const known = await this.#look(FRESH_MS)
-    // A job that came since then is worth another look.
-    const { standings, takenAtMs } = known.standings.has(id) ? known : await this.#look(YOUNG_MS)
-    const standing = standings.get(id)
-    if (standing === undefined || standing.etaSeconds === null) return standing
-    const passedSeconds = (performance.now() - takenAtMs) / 1000
-    return { ...standing, etaSeconds: Math.max(0, standing.etaSeconds - passedSeconds) }
+  standing({ id, status }: Pick<Job, 'id' | 'status'>): Soon<Standing | undefined> {
+    if (isFinished(status)) return undefined
+    return whenThere(this.#look(FRESH_MS), (known) => {
+      if (known.standings.has(id)) return standingIn(known, id)
+      // A job that came since then is worth another look.
+      return whenThere(this.#look(YOUNG_MS), (newer) => standingIn(newer, id))
+    })
   }
 
   /** Reads every waiting job's entry in an index: not for each request. */
@@ -76,14 +82,18 @@ export class QueueView {
     return rows
   }
 
-  async #look(maxAgeMs: number): Promise<Snapshot> {
+  #look(maxAgeMs: number): Soon<Snapshot> {
     const known = this.#snapshot
-    if (known !== undefined && performance.now() - known.takenAtMs < maxAgeMs) return await known.value
+    if (known !== undefined && performance.now() - known.takenAtMs < maxAgeMs) return known.value
     const value = this.#take()
-    this.#snapshot = { takenAtMs: performance.now(), value }
-    // A database that is away is asked again by the next poll.
-    value.catch(() => (this.#snapshot = undefined))
-    return await value
+    const taken: Look = { takenAtMs: performance.now(), value }
+    this.#snapshot = taken
+    value.then(
+      (snapshot) => (taken.value = snapshot),
+      // A database that is away is asked again by the next poll.
+      () => (this.#snapshot = undefined),
+    )
+    return value
   }
 
   async #take(): Promise<Snapshot> {
@@ -132,6 +142,13 @@ export class QueueView {
     )
     return entries.flat().sort((one, other) => one.rank - other.rank)
   }
+}
+
+function standingIn({ standings, takenAtMs }: Snapshot, id: string): Standing | undefined {
+  const standing = standings.get(id)
+  if (standing === undefined || standing.etaSeconds === null) return standing
+  const passedSeconds = (performance.now() - takenAtMs) / 1000
+  return { ...standing, etaSeconds: Math.max(0, standing.etaSeconds - passedSeconds) }
 }
 
 interface Group {

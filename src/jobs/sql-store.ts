@@ -15,6 +15,7 @@ import type { KnownJobs } from './known-jobs.ts'
 import { list } from './list.ts'
 import { removeDue, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
+import type { Soon } from './soon.ts'
 import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
 import type { Idempotency, NewJob, Submitted } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
@@ -52,7 +53,7 @@ export class SqlJobStore implements JobStore {
     return findReplay(this.#database, keyId, idempotency)
   }
 
-  find(id: string): Promise<Job | undefined> {
+  find(id: string): Soon<Job | undefined> {
     return this.#finder.find(id)
   }
 
@@ -144,7 +145,7 @@ export class SqlJobStore implements JobStore {
       .returningAll()
       .executeTakeFirst()
     this.#known.forget(id)
-    if (row === undefined) return this.find(id)
+    if (row === undefined) return await this.find(id)
     this.#events.emit(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
   }

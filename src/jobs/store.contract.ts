@@ -145,7 +145,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         const { job, lease } = await running(store)
         const { id } = await submitted(store, { startBy: soon })
         const seen = (): Promise<readonly (Job | undefined)[]> =>
-          Promise.all([id, job.id].map((one) => store.find(one)))
+          Promise.all([id, job.id].map(async (one) => await store.find(one)))
         expect(await seen()).toMatchObject([{ status: 'pending' }, { doneSeconds: 0 }])
         await changing.keepWindow(lease, 0, '{}', 30)
         expect(await seen()).toMatchObject([{ status: 'pending' }, { doneSeconds: 30 }])
@@ -161,7 +161,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       const ids = await Promise.all(Array.from({ length: 150 }, async () => (await submitted(store)).id))
-      const found = await Promise.all([...ids, 'no-such-job', ...ids].map((id) => store.find(id)))
+      const found = await Promise.all([...ids, 'no-such-job', ...ids].map(async (id) => await store.find(id)))
       expect(found.map((job) => job?.id)).toEqual([...ids, undefined, ...ids])
     })
 

@@ -1,4 +1,5 @@
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
+import type { Soon } from './soon.ts'
 
 export interface NewJob {
   readonly id: string
@@ -112,7 +113,7 @@ export interface JobStore {
    */
   findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
 
-  find(id: string): Promise<Job | undefined>
+  find(id: string): Soon<Job | undefined>
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
