@@ -1,24 +1,16 @@
+import type { FastifyReply } from 'fastify'
 import type { Static } from 'typebox'
-import { isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import { whenThere } from '../jobs/soon.ts'
 import type { Soon } from '../jobs/soon.ts'
 import type { ApiContext } from './context.ts'
 import type { JobSchema } from './schemas.ts'
 
-type JobBody = Static<typeof JobSchema>
-
-type JobSummary = Omit<JobBody, 'result' | 'queue'>
-
-/** The store gives the same object as long as nothing has changed. */
-const summaries = new WeakMap<Job, JobSummary>()
-const finishedBodies = new WeakMap<Job, JobBody>()
+type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
 
 /** A job as the API shows it, without its result and its place in the queue. */
 export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>): JobSummary {
-  const known = summaries.get(job)
-  if (known !== undefined) return known
-  const summary = {
+  return {
     id: job.id,
     model: job.model,
     status: job.status,
@@ -33,24 +25,35 @@ export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>)
     expiresAt: expiryOf(job, settings.retentionMs)?.toISOString() ?? null,
     ...(job.error === null ? {} : { error: job.error }),
   }
-  summaries.set(job, summary)
-  return summary
 }
 
-/** A job with its place in the queue, and with its result once there is one. */
-export function jobBody(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Soon<JobBody> {
-  if (isFinished(job.status)) return finishedBodies.get(job) ?? finishedBody(job, context)
-  return whenThere(context.queue.standing(job), (standing) => {
-    const summary = jobSummary(job, context)
-    return standing === undefined ? { ...summary, result: null } : { ...summary, result: null, queue: standing }
-  })
+/** Of jobs, which the store gives as the same objects as long as nothing has changed. */
+const summaries = new WeakMap<Job, string>()
+
+/**
+ * JSON of a job with its place in the queue, and with its result once there is one. As text, since polls ask for the same again and again,
+ * and the result is stored as JSON.
+ */
+export function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Soon<string> {
+  let summary = summaries.get(job)
+  if (summary === undefined) {
+    summary = JSON.stringify(jobSummary(job, context))
+    summaries.set(job, summary)
+  }
+  const before = summary.slice(0, -1)
+  if (job.resultKey !== null) {
+    return whenThere(context.results.json(job.resultKey), (result) => `${before},"result":${result}}`)
+  }
+  return whenThere(context.queue.standing(job), (standing) =>
+    standing === undefined
+      ? `${before},"result":null}`
+      : `${before},"result":null,"queue":{"position":${standing.position},"etaSeconds":${standing.etaSeconds}}}`,
+  )
 }
 
-async function finishedBody(job: Job, context: Pick<ApiContext, 'results' | 'settings'>): Promise<JobBody> {
-  const result = job.resultKey === null ? null : await context.results.read(job.resultKey)
-  const body = { ...jobSummary(job, context), result }
-  finishedBodies.set(job, body)
-  return body
+/** Sends what is JSON already. */
+export function sendJson(reply: FastifyReply, json: string): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(json)
 }
 
 function expiryOf({ expiresAt, completedAt }: Job, retentionMs: number | null): Date | null {

@@ -8,9 +8,9 @@ import type { Soon } from '../jobs/soon.ts'
 import { authenticate, authenticateOrVerify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
-import { jobBody, jobSummary } from './job-body.ts'
+import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from './schemas.ts'
-import { submittedBody } from './submissions.ts'
+import { submittedJson } from './submissions.ts'
 
 const PAGE = 50
 
@@ -37,10 +37,12 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
         },
       },
-      (request) =>
-        whenThere(authenticateOrVerify(request, context), (keyId) =>
-          whenThere(findOwn(request.params.id, keyId), (job) => jobBody(job, context)),
-        ),
+      (request, reply) => {
+        const job = whenThere(authenticateOrVerify(request, context), (keyId) => findOwn(request.params.id, keyId))
+        const json = whenThere(job, (found) => jobJson(found, context))
+        if (json instanceof Promise) return json.then(async (text) => void (await sendJson(reply, text)))
+        return void sendJson(reply, json)
+      },
     )
 
     api.post(
@@ -55,7 +57,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           response: { 200: JobSchema, ...errors(401, 404, 409, 503) },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const keyId = await authenticate(request, context)
         const { id } = await findOwn(request.params.id, keyId)
         const job = await jobs.cancel(id)
@@ -63,7 +65,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
-        return await jobBody(job, context)
+        return await sendJson(reply, await jobJson(job, context))
       },
     )
 
@@ -92,7 +94,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ payloadKey: recording.payloadKey, audioSeconds: recording.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         })
-        return await reply.status(202).send({ response: await submittedBody(again, request, context) })
+        return await sendJson(reply.status(202), await submittedJson(again, request, context))
       },
     )
 

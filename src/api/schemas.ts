@@ -65,7 +65,7 @@ export const SyncBody = Type.Object(
 const time = (description: string) => nullable(Type.String({ format: 'date-time', description }))
 
 /** The status of a job that was submitted with this request. From then on it is pending. */
-export const ACCEPTED = 'accepted'
+export const ACCEPTED = 'accepted' as const
 
 const jobFields = {
   id: Type.String({ format: 'uuid' }),

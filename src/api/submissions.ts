@@ -10,7 +10,7 @@ import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
-import { jobBody, jobSummary } from './job-body.ts'
+import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { ACCEPTED, IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
 import { uploadedRecording } from './uploaded-recording.ts'
 import { pollUrl } from './urls.ts'
@@ -38,7 +38,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
       async (request, reply) => {
         const accept = async (submitted: Submitted) => {
           if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
-          return await reply.status(202).send({ response: await submittedBody(submitted, request, context) })
+          return await sendJson(reply.status(202), await submittedJson(submitted, request, context))
         }
         const keyId = await authenticate(request, context)
         const model = findModel(request.params, context)
@@ -73,14 +73,17 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
 }
 
 /** What a submit is answered with. A new job's place in the queue is left to the polls, so that submits cost no look at it. */
-export async function submittedBody(
+export async function submittedJson(
   { job, isNew }: Submitted,
   request: FastifyRequest,
   context: ApiContext,
-): Promise<Static<typeof SubmittedSchema>['response']> {
+): Promise<string> {
   const urls = { GET: pollUrl(request, job.id, job.keyId, context) }
-  if (!isNew) return { ...(await jobBody(job, context)), urls }
-  return { ...jobSummary(job, context), status: ACCEPTED, result: null, urls }
+  if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
+  const body: Static<typeof SubmittedSchema> = {
+    response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls },
+  }
+  return JSON.stringify(body)
 }
 
 /** @throws ApiError 404 naming what there is */
