@@ -24,7 +24,7 @@ export async function claim(
   const { rows } = await sql<JobRow>`
     with recursive ${heads(isAsked(options), isReady)},
     next(queue) as (
-      select heads.queue from heads join jobs on jobs.sequence = heads.sequence order by jobs.rank, jobs.sequence limit 1
+      select queue from heads order by rank, sequence limit 1
     )
     update jobs set
       status = 'processing',

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { NewJob, Submitted } from './store.ts'
 import type { Outcome } from './submit.ts'
 
@@ -22,6 +22,7 @@ export class SubmitGroups {
   readonly #submit: (jobs: readonly NewJob[]) => Promise<readonly Outcome[]>
   #waiting: Waiting[] = []
   #isRunning = false
+  #onFull: () => void = () => undefined
 
   constructor(submit: (jobs: readonly NewJob[]) => Promise<readonly Outcome[]>) {
     this.#submit = submit
@@ -30,6 +31,7 @@ export class SubmitGroups {
   async add(job: NewJob): Promise<Submitted> {
     const { promise, resolve, reject } = Promise.withResolvers<Submitted>()
     this.#waiting.push({ job, resolve, reject })
+    if (this.#waiting.length >= MOST) this.#onFull()
     if (!this.#isRunning) void this.#run()
     return await promise
   }
@@ -40,9 +42,18 @@ export class SubmitGroups {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, MOST)
       await this.#commit(group)
-      if (group.length >= MANY && this.#waiting.length < MOST) await delay(GATHER_MS)
+      if (group.length >= MANY && this.#waiting.length < MOST) await this.#gather()
     }
     this.#isRunning = false
+  }
+
+  /** Ends early when the next group is full. */
+  async #gather(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onFull = resolve
+    const timer = setTimeout(resolve, GATHER_MS)
+    await promise
+    clearTimeout(timer)
   }
 
   /** A group that fails as a whole is tried one by one, so that one job's error is not another's. */

@@ -76,7 +76,7 @@ async function clocks({ queries, dialect }: Database): Promise<{ readonly now: n
   const { rows } = await sql<{ now: number; start: number | null }>`
     with recursive ${heads()}
     select ${dialect.now} as now,
-      (select jobs.virtual_start from heads join jobs on jobs.sequence = heads.sequence order by jobs.rank limit 1) as start
+      (select jobs.virtual_start from jobs where jobs.sequence = (select sequence from heads order by rank limit 1)) as start
   `.execute(queries)
   const { now = 0, start = null } = rows[0] ?? {}
   return { now, virtualTime: Math.max(now, start ?? 0) }
