@@ -139,9 +139,12 @@ describe('the queue', () => {
 
   test('/metrics tells Prometheus of requests, the queue and the workers', async () => {
     for (const path of ['/healthz', '/healthz', '/nowhere']) await fetch(server.url + path)
+    await fetch(`${server.url}/healthz`, { method: 'HEAD' })
+    expect((await submit({})).status).toBe(202)
     const text = await (await fetch(`${server.url}/metrics`)).text()
     const count = (labels: string): string => `sotto_http_request_duration_seconds_count{${labels}}`
     expect(text).toContain(`${count('method="GET",route="/healthz",status="200"')} 2\n`)
+    expect(text).toContain(`${count('method="HEAD",route="/healthz",status="200"')} 1\n`)
     expect(text).toContain(`${count('method="GET",route="unknown",status="404"')} 1\n`)
     expect(text).toMatch(/^sotto_workers\{tier="cpuflex"\} 1$/m)
     expect(text).toMatch(/^sotto_http_request_duration_seconds_count\{.*status="202"\} \d+$/m)
