@@ -1,4 +1,5 @@
 import type { Dimensions } from '../checkpoint/checkpoint.ts'
+import { release } from './release.ts'
 
 /** Cells are added by so many, since a new number of them moves all caches. */
 const CELLS_PER_BLOCK = 64
@@ -56,6 +57,7 @@ export class Caches {
       for (let head = 0; head < slots * this.heads; head++) {
         larger.set(old.subarray(head * from, (head + 1) * from), head * to)
       }
+      release(old)
       return larger
     }
     for (const layer of this.layers) {

@@ -1,8 +1,17 @@
 import { Cells } from './cells.ts'
 import type { Decoder } from './decoder.ts'
-import type { StepOutputs } from './decoder-step.ts'
 import { readingOf } from './reading.ts'
+import type { StepOutputs } from './reading.ts'
 import type { Alignment, ReadOptions, Scores, Slot } from './slot.ts'
+
+/** Keys and values that a step has made of all rows that it read. */
+export interface RowsOfStep {
+  /** [layers, 2, rows, nState]; valid until the step is answered. */
+  readonly keysValues: Float32Array
+  readonly rows: number
+  /** The first one that is the slot's. */
+  readonly firstRow: number
+}
 
 export class DecoderSlot implements Slot {
   readonly cells: Cells
@@ -36,15 +45,33 @@ export class DecoderSlot implements Slot {
   }
 
   async read(tokens: readonly number[], logitsAt: readonly number[], options: ReadOptions = {}): Promise<Scores> {
-    const outputs = await this.#read(tokens, logitsAt, options, false)
-    this.#keep(tokens.length / this.cells.sequences, outputs)
-    return outputs
+    return await this.#read(tokens, logitsAt, options, false)
   }
 
   async align(tokens: readonly number[], logitsAt: readonly number[]): Promise<Alignment> {
     this.restart()
     const { logits, heads } = await this.#read(tokens, logitsAt, { wantsLogits: true }, true)
     return { logits, heads }
+  }
+
+  /** Keeps what a step has read for it, `count` tokens of all its sequences together, in free cells. */
+  keep(count: number, { keysValues, firstRow, rows }: RowsOfStep): void {
+    const { cells } = this
+    const { caches } = this.#decoder
+    let free = cells.free(count)
+    while (free.length < count) {
+      this.#decoder.grow()
+      free = cells.free(count)
+    }
+    for (const [layer, { pastKey, pastValue }] of caches.layers.entries()) {
+      caches.write(pastKey, keysValues, 2 * layer * rows + firstRow, this.index, free)
+      caches.write(pastValue, keysValues, (2 * layer + 1) * rows + firstRow, this.index, free)
+    }
+    const t = count / cells.sequences
+    for (let sequence = 0; sequence < cells.sequences; sequence++) {
+      cells.show(sequence, free.slice(sequence * t, (sequence + 1) * t))
+    }
+    this.#length += t
   }
 
   [Symbol.dispose](): void {
@@ -59,25 +86,5 @@ export class DecoderSlot implements Slot {
   ): Promise<StepOutputs> {
     const most = this.#decoder.dimensions.nTextCtx
     return await this.#decoder.read(readingOf(this, tokens, logitsAt, { ...options, isAlignment, most }))
-  }
-
-  /** Keeps what was read, in free cells. */
-  #keep(t: number, { keysValues, firstRow, rows }: StepOutputs): void {
-    const { cells } = this
-    const { caches } = this.#decoder
-    const count = t * cells.sequences
-    let free = cells.free(count)
-    while (free.length < count) {
-      this.#decoder.grow()
-      free = cells.free(count)
-    }
-    for (const [layer, { pastKey, pastValue }] of caches.layers.entries()) {
-      caches.write(pastKey, keysValues, 2 * layer * rows + firstRow, this.index, free)
-      caches.write(pastValue, keysValues, (2 * layer + 1) * rows + firstRow, this.index, free)
-    }
-    for (let sequence = 0; sequence < cells.sequences; sequence++) {
-      cells.show(sequence, free.slice(sequence * t, (sequence + 1) * t))
-    }
-    this.#length += t
   }
 }

@@ -4,8 +4,8 @@ import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
 import type { Caches } from './caches.ts'
 import type { DecoderSlot } from './decoder-slot.ts'
-import type { Reading } from './reading.ts'
-import type { Scores } from './slot.ts'
+import type { Reading, StepOutputs } from './reading.ts'
+import { release } from './release.ts'
 import { StepTensors } from './step-tensors.ts'
 import type { StepShape } from './step-tensors.ts'
 
@@ -13,16 +13,6 @@ import type { StepShape } from './step-tensors.ts'
 export interface WaitingReading extends Reading<DecoderSlot> {
   readonly resolve: (outputs: StepOutputs) => void
   readonly reject: (error: unknown) => void
-}
-
-/** What a slot gets. */
-export interface StepOutputs extends Scores {
-  /** [layers, 2, rows of the whole step, nState]: keys and values. */
-  readonly keysValues: Float32Array
-  /** The first of the step's rows that is the slot's, and the number of all rows. */
-  readonly firstRow: number
-  readonly rows: number
-  readonly heads: readonly Float32Array[]
 }
 
 /** What every step gives. */
@@ -42,6 +32,8 @@ export class DecoderStep {
   readonly #masks = new WeakMap<Float32Array, Tensor>()
   readonly #alignmentNames: readonly string[]
   readonly #tensors = new Map<string, StepTensors>()
+  /** Of the caches that the tensors are views of. */
+  #cells = 0
 
   constructor(session: InferenceSession, dimensions: Dimensions, caches: Caches) {
     this.#session = session
@@ -77,7 +69,12 @@ export class DecoderStep {
     const { slots, sequences, t } = shape
     const create = (): StepTensors => new StepTensors(shape, this.#caches)
     if (slots * sequences * t > KEPT_ROWS) return create()
-    const key = [...Object.values(shape), this.#caches.cells].join()
+    if (this.#cells !== this.#caches.cells) {
+      // Tensors of what the caches were before would keep them in memory.
+      this.#tensors.clear()
+      this.#cells = this.#caches.cells
+    }
+    const key = Object.values(shape).join()
     let tensors = this.#tensors.get(key)
     if (tensors === undefined) {
       if (this.#tensors.size === KEPT_SHAPES) this.#tensors.clear()
@@ -109,23 +106,22 @@ export class DecoderStep {
     if (!(topTokens instanceof Int32Array)) throw new TypeError('the session returned no int32 tensor')
     const all = batch.reduce((sum, { logitsAt }) => sum + logitsAt.length, 0)
     const rows = batch.reduce((sum, { tokens }) => sum + tokens.length, 0)
+    const keysValues = floats(outputs, 'keys_values')
     let firstRow = 0
     let from = 0
-    for (const { tokens, logitsAt, wantsLogits, isAlignment, resolve } of batch) {
+    for (const { slot, tokens, logitsAt, wantsLogits, isAlignment, resolve } of batch) {
       const part = <Values extends Float32Array | Int32Array>(values: Values): Values => {
         const length = values.length / all
         return values.subarray(from * length, (from + logitsAt.length) * length) as Values
       }
       const partOf = (name: string): Float32Array => part(floats(outputs, name))
+      if (!isAlignment) slot.keep(tokens.length, { keysValues, firstRow, rows })
       resolve({
         logits: wantsLogits ? partOf('logits') : NONE,
         lastLogits: partOf('last_logits'),
         topTokens: part(topTokens),
         topLogits: partOf('top_logits'),
         topLogprob: partOf('top_logprob'),
-        keysValues: floats(outputs, 'keys_values'),
-        firstRow,
-        rows,
         heads: isAlignment
           ? this.#alignmentNames.flatMap((name) => split(floats(outputs, name), tokens.length * nAudioCtx))
           : [],
@@ -133,6 +129,7 @@ export class DecoderStep {
       firstRow += tokens.length
       from += logitsAt.length
     }
+    release(keysValues)
   }
 
   #maskTensor(mask: Float32Array): Tensor {

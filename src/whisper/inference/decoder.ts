@@ -5,8 +5,8 @@ import { Caches } from './caches.ts'
 import type { LayerCaches } from './caches.ts'
 import { DecoderSlot } from './decoder-slot.ts'
 import { DecoderStep } from './decoder-step.ts'
-import type { StepOutputs, WaitingReading } from './decoder-step.ts'
-import type { Reading } from './reading.ts'
+import type { WaitingReading } from './decoder-step.ts'
+import type { Reading, StepOutputs } from './reading.ts'
 import type { Slot } from './slot.ts'
 
 /** Encodes into a slot's part of the caches. */

@@ -3,8 +3,8 @@ import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import type { DeviceEncoder } from './device-encoder.ts'
 import { DeviceSlot } from './device-slot.ts'
-import type { DeviceStep, StepOutputs } from './device-step.ts'
-import type { Reading } from './reading.ts'
+import type { DeviceStep } from './device-step.ts'
+import type { Reading, StepOutputs } from './reading.ts'
 import type { Slot } from './slot.ts'
 
 interface Waiting {

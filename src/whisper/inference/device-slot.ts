@@ -1,8 +1,8 @@
 import { Cells } from './cells.ts'
 import { HIDDEN } from './device-cells.ts'
 import type { DeviceDecoder } from './device-decoder.ts'
-import type { StepOutputs } from './device-step.ts'
 import { readingOf } from './reading.ts'
+import type { StepOutputs } from './reading.ts'
 import type { Alignment, ReadOptions, Scores, Slot } from './slot.ts'
 
 /** A slot whose caches lie on the device; which cells its sequences see is known here. */

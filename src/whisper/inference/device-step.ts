@@ -7,11 +7,8 @@ import type { Ranking } from '../graph/rank-text.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import { int32, int64, rowFeeds } from './device-feeds.ts'
 import type { Feeds, PlacedReading } from './device-feeds.ts'
-import type { Alignment, Scores } from './slot.ts'
+import type { StepOutputs } from './reading.ts'
 import { TextMasks } from './text-masks.ts'
-
-/** What a slot gets. */
-export interface StepOutputs extends Scores, Alignment {}
 
 /** What every step gives. */
 const OUTPUTS = ['last_logits', 'part_tokens', 'top_at', 'top_logits', 'top_logprob'] as const

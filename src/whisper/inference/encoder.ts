@@ -2,6 +2,7 @@ import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
 import type { Dimensions } from '../checkpoint/checkpoint.ts'
 import type { LayerCaches } from './caches.ts'
+import { release } from './release.ts'
 
 /** The audio encoder, which writes the cross-attention's keys and values straight into the caches of a slot. */
 export class Encoder implements AsyncDisposable {
@@ -31,7 +32,9 @@ export class Encoder implements AsyncDisposable {
       fetches[`cross_key_${layer}`] = new Tensor('float32', part(crossKey), [1, nTextHead, nAudioCtx, headWidth])
       fetches[`cross_value_${layer}`] = new Tensor('float32', part(crossValue), [1, nTextHead, headWidth, nAudioCtx])
     }
-    await this.#session.run({ mel: new Tensor('float32', mel, [1, nMels, mel.length / nMels]) }, fetches)
+    const copies = await this.#session.run({ mel: new Tensor('float32', mel, [1, nMels, mel.length / nMels]) }, fetches)
+    // onnxruntime-node returns copies of what it has written.
+    for (const { data } of Object.values(copies)) if (data instanceof Float32Array) release(data)
     return this.#encoded
   }
 

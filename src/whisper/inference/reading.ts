@@ -1,5 +1,5 @@
 import type { Cells } from './cells.ts'
-import type { ReadOptions } from './slot.ts'
+import type { Alignment, ReadOptions, Scores } from './slot.ts'
 
 /** What a slot wants to read next. */
 export interface Reading<Of> {
@@ -15,6 +15,9 @@ export interface Reading<Of> {
   /** Whether it wants the alignment heads' scores. */
   readonly isAlignment: boolean
 }
+
+/** What a reading gets. */
+export interface StepOutputs extends Scores, Alignment {}
 
 /**
  * @param logitsAt indices among the t tokens of each sequence
