@@ -4,7 +4,7 @@ import Type from 'typebox'
 import { EngineError } from '../errors.ts'
 import { missingFile, readJsonFile } from '../json-file.ts'
 import { readSafetensors } from './safetensors.ts'
-import type { TensorLocation } from './safetensors.ts'
+import type { TensorLocation, Tensors } from './safetensors.ts'
 
 const Size = Type.Integer({ minimum: 1, maximum: 1_000_000 })
 const TokenId = Type.Integer({ minimum: 0 })
@@ -53,7 +53,7 @@ export interface Checkpoint {
   /** For each decoder layer, the heads whose cross-attention follows the audio. */
   readonly alignmentHeads: readonly (readonly number[])[]
   /** By the checkpoint's names, without the leading `model.`. */
-  readonly tensors: ReadonlyMap<string, TensorLocation>
+  readonly tensors: Tensors
 }
 
 /**
@@ -107,7 +107,7 @@ function alignmentHeads(
   })
 }
 
-async function readTensors(folder: string): Promise<ReadonlyMap<string, TensorLocation>> {
+async function readTensors(folder: string): Promise<Tensors> {
   const index = await readJsonFile(folder, 'model.safetensors.index.json', ShardIndex)
   const files = index === undefined ? ['model.safetensors'] : [...new Set(Object.values(index.weight_map))].toSorted()
   const tensors = new Map<string, TensorLocation>()

@@ -19,6 +19,19 @@ export interface TensorLocation {
   readonly length: number
 }
 
+export type Tensors = ReadonlyMap<string, TensorLocation>
+
+/** @throws EngineError `checkpoint.invalid` when it is not there or has another shape */
+export function locate(tensors: Tensors, name: string, shape: readonly number[]): TensorLocation {
+  const location = tensors.get(name)
+  if (location === undefined) throw new EngineError('checkpoint.invalid', `The checkpoint has no tensor ${name}.`)
+  if (location.shape.join() !== shape.join()) {
+    const got = `[${location.shape.join(', ')}] instead of [${shape.join(', ')}]`
+    throw new EngineError('checkpoint.invalid', `The checkpoint’s tensor ${name} has the shape ${got}.`)
+  }
+  return location
+}
+
 /** A header is a few hundred kilobytes at most. */
 const MAX_HEADER_BYTES = 100 * 2 ** 20
 
@@ -35,7 +48,7 @@ const Header = Type.Record(
  * Reads the header of a safetensors file: eight bytes of length, then JSON, then the tensors.
  * @throws EngineError `checkpoint.invalid`
  */
-export async function readSafetensors(path: string): Promise<ReadonlyMap<string, TensorLocation>> {
+export async function readSafetensors(path: string): Promise<Tensors> {
   const name = basename(path)
   await using file = await open(path)
   const { size } = await file.stat()

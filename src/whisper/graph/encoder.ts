@@ -7,30 +7,15 @@ import { Layers } from './layers.ts'
 const FRAMES_PER_POSITION = 2
 
 /**
- * The audio encoder, and the keys and values that the decoder's cross-attention makes of its output: they depend on the window
- * alone, so they are computed once, here.
- *
- * `mel` [1, nMels, 2·nAudioCtx] → `encoded` [1, nAudioCtx, nState]; for each decoder layer `cross_key_<n>`
- * [1, heads, nAudioCtx, headWidth] and `cross_value_<n>` [1, heads, headWidth, nAudioCtx].
+ * The audio encoder: `mel` [1, nMels, 2·nAudioCtx] → `encoded` [nAudioCtx, nState].
  *
  * The self-attention is one fused operator, which goes through the keys tile by tile: a sixth faster than two products with a softmax
  * in between, and without their scores, which take 9 MB a head.
  */
 export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
-  const { nAudioCtx, nState, nTextHead, nTextLayer } = checkpoint.dimensions
+  const { nAudioCtx, nState } = checkpoint.dimensions
   const graph = new GraphBuilder(checkpoint.tensors)
-  const encoded = encodeAudio(graph, checkpoint, fusedAttention)
-  graph.output('encoded', graph.node('Reshape', [encoded, graph.integers([1, -1, nState])]), [1, nAudioCtx, nState])
-
-  const cross = new Layers(graph, nState, nTextHead)
-  const heads = graph.integers([1, -1, nTextHead, cross.headWidth])
-  for (let n = 0; n < nTextLayer; n++) {
-    const name = `decoder.layers.${n}.encoder_attn`
-    const key = cross.split(cross.keys(encoded, name), heads)
-    const value = cross.split(cross.values(encoded, name), heads, true)
-    graph.output(`cross_key_${n}`, key, [1, nTextHead, nAudioCtx, cross.headWidth])
-    graph.output(`cross_value_${n}`, value, [1, nTextHead, cross.headWidth, nAudioCtx])
-  }
+  graph.output('encoded', encodeAudio(graph, checkpoint, fusedAttention), [nAudioCtx, nState])
   return graph.build()
 }
 

@@ -1,7 +1,8 @@
 import { basename, dirname } from 'node:path'
 import proto from 'onnx-proto'
 import type { onnx } from 'onnx-proto'
-import type { TensorLocation, TensorType } from '../checkpoint/safetensors.ts'
+import { locate } from '../checkpoint/safetensors.ts'
+import type { Tensors, TensorType } from '../checkpoint/safetensors.ts'
 import { EngineError } from '../errors.ts'
 
 /** A value of the graph: a node's output, an input or a constant. */
@@ -19,7 +20,7 @@ const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
 }
 
 /** Types of the values that go into a graph and come out of it. */
-export type ValueType = 'F32' | 'F16' | 'I32' | 'I64'
+export type ValueType = 'F32' | 'F16' | 'I8' | 'I32' | 'I64'
 
 /** What a graph calculates in. */
 export type FloatType = 'F32' | 'F16'
@@ -46,7 +47,7 @@ export interface BuiltGraph {
 
 /** Puts an ONNX graph together whose weights are byte ranges of the checkpoint's own files. */
 export class GraphBuilder {
-  readonly #tensors: ReadonlyMap<string, TensorLocation>
+  readonly #tensors: Tensors
   readonly #nodes: onnx.INodeProto[] = []
   readonly #initializers: onnx.ITensorProto[] = []
   readonly #inputs: onnx.IValueInfoProto[] = []
@@ -58,7 +59,7 @@ export class GraphBuilder {
   readonly #outputNames = new Map<string, string>()
   #count = 0
 
-  constructor(tensors: ReadonlyMap<string, TensorLocation>, floats: FloatType = 'F32') {
+  constructor(tensors: Tensors, floats: FloatType = 'F32') {
     this.#tensors = tensors
     this.floats = floats
   }
@@ -104,12 +105,7 @@ export class GraphBuilder {
    */
   stored(name: string, shape: readonly number[]): Value {
     if (this.#stored.has(name)) return name as Value
-    const location = this.#tensors.get(name)
-    if (location === undefined) throw new EngineError('checkpoint.invalid', `The checkpoint has no tensor ${name}.`)
-    if (location.shape.join() !== shape.join()) {
-      const got = `[${location.shape.join(', ')}] instead of [${shape.join(', ')}]`
-      throw new EngineError('checkpoint.invalid', `The checkpoint’s tensor ${name} has the shape ${got}.`)
-    }
+    const location = locate(this.#tensors, name, shape)
     this.#initializers.push({
       name,
       dims: [...location.shape],

@@ -1,9 +1,12 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { Device } from '../device.ts'
+import { buildCrossProjection } from '../graph/cross-projection.ts'
 import { buildDecoder } from '../graph/decoder.ts'
 import type { SpecialTokens } from '../graph/decoder.ts'
 import { buildEncoder } from '../graph/encoder.ts'
+import { CrossProjection, crossWeightType, readCrossWeights } from './cross-projection.ts'
 import { Decoder } from './decoder.ts'
+import type { Encode } from './decoder.ts'
 import { Encoder } from './encoder.ts'
 import { createSession } from './session.ts'
 import type { Slot } from './slot.ts'
@@ -30,9 +33,23 @@ export async function loadOnHost(
     new Encoder(await createSession(buildEncoder(checkpoint), threads, device.name), dimensions),
   )
   signal?.throwIfAborted()
+  const crossGraph = buildCrossProjection(dimensions, crossWeightType(checkpoint))
+  const cross = stack.use(
+    new CrossProjection(
+      await createSession(crossGraph, threads, device.name),
+      dimensions,
+      await readCrossWeights(checkpoint),
+    ),
+  )
+  // What the encoder gives lies in the same array each time.
+  const encode = oneAtATime<Parameters<Encode>, Float32Array>(async (mel, layers, slot) => {
+    const encoded = await encoder.encode(mel)
+    await cross.project(encoded, layers, slot)
+    return encoded
+  })
   const provider = device.name === 'coreml' ? 'cpu' : device.name
   const session = await createSession(buildDecoder(checkpoint, special), threads, provider)
-  const decoder = stack.use(new Decoder(session, dimensions, slots, encoder.encode.bind(encoder)))
+  const decoder = stack.use(new Decoder(session, dimensions, slots, encode))
   const parts = stack.move()
   return {
     open: decoder.open.bind(decoder),
@@ -40,5 +57,17 @@ export async function loadOnHost(
       return decoder.freeSlots
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+/** Calls wait for those before them. */
+function oneAtATime<Args extends readonly unknown[], Result>(
+  call: (...args: Args) => Promise<Result>,
+): (...args: Args) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (...args) => {
+    const result = last.then(() => call(...args))
+    last = result.catch(() => undefined)
+    return result
   }
 }

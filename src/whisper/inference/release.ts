@@ -1,3 +1,5 @@
+import type { InferenceSession } from 'onnxruntime-node'
+
 /**
  * Gives the memory of an array back at once. The garbage collector sees a small object, whatever it holds, and would let hundreds of
  * megabytes gather.
@@ -5,4 +7,9 @@
  */
 export function release({ buffer }: Float32Array): void {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
+/** onnxruntime-node writes a graph's results to the tensors that it was given for them, and then returns copies. */
+export function releaseCopies(copies: InferenceSession.ReturnType): void {
+  for (const { data } of Object.values(copies)) if (data instanceof Float32Array) release(data)
 }
