@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import type { CommandContext } from './commands/context.ts'
 import { addDeviceCommand } from './commands/device.ts'
-import { addEngineCommand } from './commands/engine.ts'
 import { addJobsCommand } from './commands/jobs.ts'
 import { addKeysCommand } from './commands/keys.ts'
 import { addMigrateCommand } from './commands/migrate.ts'
@@ -36,7 +35,6 @@ export async function runCommandLine(
   addModelsCommand(program, context)
   addKeysCommand(program, context)
   addDeviceCommand(program, context)
-  addEngineCommand(program)
   try {
     await program.parseAsync(argv)
     return exitCode

@@ -102,6 +102,16 @@ test('all windows of a task are told before it is done', async () => {
   expect(told).toEqual(['window 0', 'window 1', 'done'])
 })
 
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  'goes on after %s, which its worker gets as well',
+  async (signal) => {
+    await using engine = start()
+    const { outcome } = await untilSecondWindow(engine)
+    process.kill(engine.pid ?? 0, signal)
+    expect(await outcome).toMatchObject({ text: expect.stringMatching(/\w/) })
+  },
+)
+
 test('a process that hangs is ended, and said to have given no sign of life', async () => {
   await using engine = start({ stallMs: 3000 })
   const { outcome } = await untilSecondWindow(engine)

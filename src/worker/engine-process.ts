@@ -15,8 +15,8 @@ const ABORT_GRACE_MS = 1000
 /** Longer than any native call takes; the longest is the encoder of a large model on a slow core. */
 const STALL_MS = 300_000
 
-/** The command line's hidden command; the extension differs between a checkout and a compiled package. */
-const MAIN = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
+/** The extension differs between a checkout and a compiled package. */
+const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, import.meta.url))
 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']
@@ -146,7 +146,7 @@ export class EngineProcess implements AsyncDisposable {
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
-    const child = fork(MAIN, ['engine'], {
+    const child = fork(ENTRY, {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: NODE_FLAGS,
