@@ -7,6 +7,7 @@ import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Slot } from '../../src/whisper/inference/slot.ts'
 import { WhisperModel } from '../../src/whisper/model.ts'
+import { engineEnvironment } from '../../src/worker/engine-process.ts'
 import { checkpointFolder } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { THREADS } from './machine.ts'
@@ -30,7 +31,7 @@ const BEAMS = 5
 /** In a process of its own, since inference blocks its thread and the memory is not given back. */
 export async function steps(on: ModelName): Promise<StepsRow> {
   const args = [join(PROJECT, 'bench/run.ts'), 'engine-steps', await checkpointFolder(on)]
-  const { stdout } = await promisify(execFile)(process.execPath, args)
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: engineEnvironment() })
   return { row: 'steps', on, ...(JSON.parse(stdout) as Omit<StepsRow, 'row' | 'on'>) }
 }
 

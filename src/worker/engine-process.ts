@@ -21,8 +21,20 @@ const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']
 
-/** For glibc: one pool instead of one a thread, and what is free goes back at once; another 30 MB less. Others take no notice. */
+/** One pool of memory instead of one a thread, and what is free goes back at once: another 30 MB less. */
 const MEMORY = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' }
+/**
+ * Where the kernel leaves huge pages to programs: a step, which reads far more than the processor's tables of small pages cover, takes
+ * a tenth less.
+ */
+const HUGE_PAGES = 'glibc.malloc.hugetlb=1'
+
+/** The environment of an engine process. What it adds is for glibc; others take no notice. */
+export function engineEnvironment(): NodeJS.ProcessEnv {
+  const { GLIBC_TUNABLES: given } = process.env
+  // What is said last counts: what was set for this program.
+  return { ...process.env, ...MEMORY, GLIBC_TUNABLES: given === undefined ? HUGE_PAGES : `${HUGE_PAGES}:${given}` }
+}
 
 interface Running {
   readonly resolve: (transcription: Transcription) => void
@@ -150,7 +162,7 @@ export class EngineProcess implements AsyncDisposable {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: NODE_FLAGS,
-      env: { ...process.env, ...MEMORY },
+      env: engineEnvironment(),
     })
     child.on('message', (reply) => this.#receive(reply as EngineReply))
     child.on('error', (cause) => this.#lose(child, 'could not be started', cause))
