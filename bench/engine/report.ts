@@ -74,6 +74,8 @@ function columnsOf(row: Row): Readonly<Record<string, unknown>> {
         'encoder window, ms': round(row.encoderWindow),
         'step of 1, ms': round(row.stepOf1),
         'step of 5 beams, ms': round(row.stepOf5),
+        'bare work of a window, ms': round(row.ceiling.encoderWindow),
+        'bare reading of a step, ms': round(row.ceiling.step),
       }
     case 'failed':
       return { part: row.part, failed: row.message.slice(0, 120) }

@@ -8,6 +8,8 @@ import { loadConfig } from '../../src/config.ts'
 import type { Slot } from '../../src/whisper/inference/slot.ts'
 import { WhisperModel } from '../../src/whisper/model.ts'
 import { engineEnvironment } from '../../src/worker/engine-process.ts'
+import { ceiling } from './ceiling.ts'
+import type { Ceiling } from './ceiling.ts'
 import { checkpointFolder } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { THREADS } from './machine.ts'
@@ -22,6 +24,7 @@ export interface StepsRow {
   readonly encoderWindow: number
   readonly stepOf1: number
   readonly stepOf5: number
+  readonly ceiling: Ceiling
 }
 
 const WINDOWS = 5
@@ -54,7 +57,8 @@ export async function run([folder = '']: readonly string[]): Promise<void> {
   }
   const stepOf1 = await step(model, slot, 1)
   const stepOf5 = await step(model, slot, BEAMS)
-  console.log(JSON.stringify({ encoderWindow: median(encoderTimes.slice(1)), stepOf1, stepOf5 }))
+  const limits = await ceiling(folder, precision)
+  console.log(JSON.stringify({ encoderWindow: median(encoderTimes.slice(1)), stepOf1, stepOf5, ceiling: limits }))
 }
 
 /** Median of the first hundred steps; the beams trade places in each, as in a search. */
