@@ -45,6 +45,16 @@ describe('numbers of the reference', () => {
   })
 })
 
+interface HeaderEntry {
+  readonly shape: readonly number[]
+  readonly data_offsets: readonly [begin: number, end: number]
+}
+
+/** In as many bytes as the header had. */
+function padded(header: unknown, length: number): Buffer {
+  return Buffer.from(JSON.stringify(header).padEnd(length))
+}
+
 describe('a checkpoint that can’t be used', () => {
   let folder: string
   beforeAll(async () => {
@@ -83,6 +93,23 @@ describe('a checkpoint that can’t be used', () => {
       await writeFile(join(copy, 'config.json'), JSON.stringify({ ...config, d_model: 256 }))
     })
     expect(error).toMatchObject({ code: 'checkpoint.invalid', message: expect.stringContaining('shape') })
+  })
+
+  test('with weights in integers', async () => {
+    const error = await damaged('integers', async (copy) => {
+      const path = join(copy, 'model.safetensors')
+      const bytes = await readFile(path)
+      const length = Number(bytes.readBigUInt64LE())
+      const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Record<string, HeaderEntry>
+      const entry = header['model.decoder.layers.1.encoder_attn.v_proj.weight']!
+      const [begin] = entry.data_offsets
+      Object.assign(entry, { dtype: 'U8', data_offsets: [begin, begin + entry.shape[0]! * entry.shape[1]!] })
+      await writeFile(path, Buffer.concat([bytes.subarray(0, 8), padded(header, length), bytes.subarray(8 + length)]))
+    })
+    expect(error).toMatchObject({
+      code: 'checkpoint.unsupported',
+      message: 'The checkpoint has weights of the type U8; F32, F16 and BF16 can be used.',
+    })
   })
 
   test('with alignment heads that it does not have', async () => {

@@ -19,7 +19,10 @@ export class TensorReader implements AsyncDisposable {
     return bytes
   }
 
-  /** @returns rows [from, to) of a matrix, row-major */
+  /**
+   * @returns rows [from, to) of a matrix, row-major
+   * @throws EngineError `checkpoint.unsupported` when they are integers
+   */
   async rows(tensor: TensorLocation, from: number, to: number): Promise<Float32Array> {
     const [rows = 1] = tensor.shape
     const bytesPerRow = tensor.length / rows
@@ -33,7 +36,10 @@ export class TensorReader implements AsyncDisposable {
         return widened(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2))
       case 'I8':
       case 'U8':
-        throw new TypeError(`${tensor.type} tensors are not read as numbers`)
+        throw new EngineError(
+          'checkpoint.unsupported',
+          `The checkpoint has weights of the type ${tensor.type}; F32, F16 and BF16 can be used.`,
+        )
     }
   }
 
