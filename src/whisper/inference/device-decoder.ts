@@ -82,7 +82,7 @@ export class DeviceDecoder implements AsyncDisposable {
         const readings = []
         for (const { reading } of waiting) readings.push({ ...reading, cells: await this.#cellsFor(reading) })
         const outputs = await this.#step.run(readings, this.#caches)
-        for (const { slot, cells } of readings) slot.keep(cells)
+        for (const { slot, cells } of readings) slot.show(cells)
         for (const [index, { resolve }] of waiting.entries()) resolve(outputs[index]!)
       } catch (error) {
         for (const { reject } of waiting) reject(error)
