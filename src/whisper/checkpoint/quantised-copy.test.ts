@@ -78,7 +78,7 @@ test('what is not a linear layer stays as it is, bit by bit', async () => {
 test('only the decoder is quantised where the plan says so', async () => {
   const { copy } = await weights('decoder.layers.0.fc1.weight', Q4, 'half')
   expect(copy.tensors.get('encoder.layers.0.fc1.weight')?.type).toBe('F16')
-  // The encoder's graph makes the cross-attention's keys and values.
+  // The cross-attention's keys and values are made with the encoder, once a window.
   expect(copy.tensors.get('decoder.layers.0.encoder_attn.k_proj.weight')?.type).toBe('F16')
   expect(copy.tensors.get('decoder.layers.0.encoder_attn.q_proj.weight')?.type).toBe('U8')
 })

@@ -4,20 +4,23 @@ import type { Checkpoint, Dimensions } from '../checkpoint/checkpoint.ts'
 import { SCALE_SUFFIX } from '../checkpoint/quantised-copy.ts'
 import { locate } from '../checkpoint/safetensors.ts'
 import { TensorReader } from '../checkpoint/tensor-reader.ts'
+import type { DeviceName } from '../device.ts'
+import { buildCrossProjection } from '../graph/cross-projection.ts'
 import type { CrossWeightType } from '../graph/cross-projection.ts'
 import type { LayerCaches } from './caches.ts'
 import { releaseCopies } from './release.ts'
+import { createSession } from './session.ts'
 
 /** A layer's, by the names of the graph's inputs. */
-export type CrossWeights = Readonly<Record<string, Tensor>>
+type Weights = Readonly<Record<string, Tensor>>
 
 /** Makes the cross-attention's keys and values of what the encoder gives, layer by layer, straight into the caches of a slot. */
 export class CrossProjection implements AsyncDisposable {
   readonly #session: InferenceSession
   readonly #dimensions: Dimensions
-  readonly #layers: readonly CrossWeights[]
+  readonly #layers: readonly Weights[]
 
-  constructor(session: InferenceSession, dimensions: Dimensions, layers: readonly CrossWeights[]) {
+  constructor(session: InferenceSession, dimensions: Dimensions, layers: readonly Weights[]) {
     this.#session = session
     this.#dimensions = dimensions
     this.#layers = layers
@@ -47,14 +50,24 @@ export class CrossProjection implements AsyncDisposable {
   }
 }
 
-/** The weights are integers where they were quantised, else they are widened to float32. */
-export function crossWeightType({ tensors }: Checkpoint): CrossWeightType {
-  return tensors.get(nameOf(0, 'k_proj.weight'))?.type === 'I8' ? 'I8' : 'F32'
+/**
+ * @param provider what runs the graph
+ * @throws EngineError `checkpoint.invalid`, `checkpoint.unsupported`
+ */
+export async function loadCrossProjection(
+  checkpoint: Checkpoint,
+  threads: number,
+  provider: DeviceName,
+): Promise<CrossProjection> {
+  const { tensors, dimensions } = checkpoint
+  // Integers where they were quantised, else widened to float32.
+  const type = tensors.get(nameOf(0, 'k_proj.weight'))?.type === 'I8' ? 'I8' : 'F32'
+  const layers = await readWeights(checkpoint, type)
+  const session = await createSession(buildCrossProjection(dimensions, type), threads, provider)
+  return new CrossProjection(session, dimensions, layers)
 }
 
-/** @throws EngineError `checkpoint.invalid` */
-export async function readCrossWeights(checkpoint: Checkpoint): Promise<readonly CrossWeights[]> {
-  const { tensors, dimensions } = checkpoint
+async function readWeights({ tensors, dimensions }: Checkpoint, type: CrossWeightType): Promise<readonly Weights[]> {
   const { nState, nTextLayer } = dimensions
   await using reader = new TensorReader()
   const floats = async (name: string, shape: readonly number[]): Promise<Tensor> =>
@@ -64,12 +77,14 @@ export async function readCrossWeights(checkpoint: Checkpoint): Promise<readonly
     const { buffer, byteOffset, length } = await reader.bytes(location, 0, location.length)
     return new Tensor('int8', new Int8Array(buffer, byteOffset, length), shape)
   }
-  const isQuantised = crossWeightType(checkpoint) === 'I8'
-  const projection = async (input: 'key' | 'value', name: string): Promise<CrossWeights> => ({
-    [`${input}_weight`]: await (isQuantised ? integers : floats)(name, [nState, nState]),
-    ...(isQuantised ? { [`${input}_scale`]: await floats(`${name}${SCALE_SUFFIX}`, [nState]) } : {}),
-  })
-  const layers: CrossWeights[] = []
+  const projection = async (input: 'key' | 'value', name: string): Promise<Weights> =>
+    type === 'I8'
+      ? {
+          [`${input}_weight`]: await integers(name, [nState, nState]),
+          [`${input}_scale`]: await floats(`${name}${SCALE_SUFFIX}`, [nState]),
+        }
+      : { [`${input}_weight`]: await floats(name, [nState, nState]) }
+  const layers: Weights[] = []
   for (let layer = 0; layer < nTextLayer; layer++) {
     layers.push({
       ...(await projection('key', nameOf(layer, 'k_proj.weight'))),

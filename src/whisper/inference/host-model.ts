@@ -1,10 +1,9 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import type { Device } from '../device.ts'
-import { buildCrossProjection } from '../graph/cross-projection.ts'
 import { buildDecoder } from '../graph/decoder.ts'
 import type { SpecialTokens } from '../graph/decoder.ts'
 import { buildEncoder } from '../graph/encoder.ts'
-import { CrossProjection, crossWeightType, readCrossWeights } from './cross-projection.ts'
+import { loadCrossProjection } from './cross-projection.ts'
 import { Decoder } from './decoder.ts'
 import type { Encode } from './decoder.ts'
 import { Encoder } from './encoder.ts'
@@ -33,14 +32,7 @@ export async function loadOnHost(
     new Encoder(await createSession(buildEncoder(checkpoint), threads, device.name), dimensions),
   )
   signal?.throwIfAborted()
-  const crossGraph = buildCrossProjection(dimensions, crossWeightType(checkpoint))
-  const cross = stack.use(
-    new CrossProjection(
-      await createSession(crossGraph, threads, device.name),
-      dimensions,
-      await readCrossWeights(checkpoint),
-    ),
-  )
+  const cross = stack.use(await loadCrossProjection(checkpoint, threads, device.name))
   // What the encoder gives lies in the same array each time.
   const encode = oneAtATime<Parameters<Encode>, Float32Array>(async (mel, layers, slot) => {
     const encoded = await encoder.encode(mel)
