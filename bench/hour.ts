@@ -36,12 +36,6 @@ async function residentMb(pid: number): Promise<number> {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024
 }
 
-async function childOf(pid: number): Promise<number | undefined> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
-  const [first] = text.trim().split(' ').filter(Boolean)
-  return first === undefined ? undefined : Number(first)
-}
-
 async function measure(recording: string): Promise<Row> {
   await using folder = await temporaryFolder()
   await using server = await Server.start({ dataDir: folder.path })
@@ -56,7 +50,7 @@ async function measure(recording: string): Promise<Row> {
   const stop = new AbortController()
   const sampling = (async () => {
     while (!stop.signal.aborted) {
-      const engine = await childOf(server.pid)
+      const engine = (await server.engines())[0]
       peaks.server = Math.max(peaks.server, await residentMb(server.pid))
       if (engine !== undefined) peaks.engine = Math.max(peaks.engine, await residentMb(engine))
       await delay(SAMPLE_MS)

@@ -19,6 +19,7 @@ import { WorkerRegistry } from './jobs/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import type { Catalogue } from './models/catalogue.ts'
 import { ModelCache } from './models/model-cache.ts'
+import { HeaderProbe } from './probe/header-probe.ts'
 import { Worker } from './worker/worker.ts'
 import { openWorkFolder } from './work-folder.ts'
 
@@ -136,6 +137,8 @@ async function startApi(
   },
   stack: AsyncDisposableStack,
 ): Promise<{ readonly url: string; readonly firstKey: string | null }> {
+  const probe = stack.use(new HeaderProbe({ logger }))
+  const probing = probe.start()
   const apiKeys = new ApiKeys(database)
   await apiKeys.setEnvironmentKey(config.apiKey)
   const firstKey = (await apiKeys.createFirst())?.secret ?? null
@@ -145,7 +148,7 @@ async function startApi(
     ...{ jobs, payloads, catalogue, apiKeys, signingSecret, draining, logger },
     queue: new QueueView(database, registry),
     workers: registry,
-    recordings: new Recordings(payloads),
+    recordings: new Recordings(payloads, probe),
     results: new Results(payloads),
     models: presenceOf(config, new ModelCache({ ...config.hub, catalogue })),
     checkWorker:
@@ -164,6 +167,7 @@ async function startApi(
     settings: { ...config, ...describeEngines(config) },
   })
   stack.defer(() => closeApi(api))
+  await probing
   return { url: await api.listen({ host: config.host, port: config.port }), firstKey }
 }
 

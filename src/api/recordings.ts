@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
 import { LRUCache } from 'lru-cache'
-import { audioLength } from '../payloads/audio-length.ts'
+import { guessedLength } from '../payloads/guessed-length.ts'
+import type { LengthProbe } from '../payloads/length-probe.ts'
 import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
 
 /** Recordings whose length is remembered: those that are submitted to several models, or again. */
@@ -9,32 +10,55 @@ const REMEMBERED = 10_000
 export interface Recording {
   readonly payloadKey: PayloadKey
   readonly bytes: number
-  /** As its headers say, or guessed from its size. */
+  /** As its headers say, or guessed from its size: to put a job in its place among others, not to trust. */
   readonly audioSeconds: number
 }
 
 /** Uploaded recordings, as submits see them. */
 export class Recordings {
   readonly #payloads: PayloadStore
+  readonly #probe: LengthProbe
   /** An object may be replaced until it is submitted, so its size is a part of what is remembered. */
   readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED })
+  /** Those that are being read, for submits of one recording at once. */
+  readonly #reading = new Map<string, Promise<number>>()
 
-  constructor(payloads: PayloadStore) {
+  constructor(payloads: PayloadStore, probe: LengthProbe) {
     this.#payloads = payloads
+    this.#probe = probe
   }
 
-  /** Whole by now: what came in parts is put together. Undefined when nothing was uploaded there. */
-  async find(payloadKey: PayloadKey, signal?: AbortSignal): Promise<Recording | undefined> {
+  /**
+   * Whole by now: what came in parts is put together. Undefined when nothing was uploaded there.
+   * @param owner whose it is
+   */
+  async find(payloadKey: PayloadKey, owner: string): Promise<Recording | undefined> {
     const found = await this.#payloads.finishUpload(payloadKey)
     if (found === undefined) return undefined
     const { bytes } = found
     const version = `${payloadKey} ${bytes}`
     const known = this.#lengths.get(version)
     if (known !== undefined) return { payloadKey, bytes, audioSeconds: known }
+    let reading = this.#reading.get(version)
+    if (reading === undefined) {
+      reading = this.#read({ payloadKey, bytes, owner, version }).finally(() => this.#reading.delete(version))
+      this.#reading.set(version, reading)
+    }
+    return { payloadKey, bytes, audioSeconds: await reading }
+  }
+
+  async #read(of: {
+    readonly payloadKey: PayloadKey
+    readonly bytes: number
+    readonly owner: string
+    readonly version: string
+  }): Promise<number> {
+    const { payloadKey, bytes, owner, version } = of
     const readRange = (start: number, end: number): Promise<Buffer> => this.#payloads.readRange(payloadKey, start, end)
-    const extension = extname(payloadKey).slice(1)
-    const audioSeconds = await audioLength({ bytes, extension, readRange }, signal)
-    this.#lengths.set(version, audioSeconds)
-    return { payloadKey, bytes, audioSeconds }
+    const object = { bytes, extension: extname(payloadKey).slice(1), readRange }
+    const { seconds, isFinal } = await this.#probe.lengthOf(object, owner)
+    const audioSeconds = seconds ?? guessedLength(object)
+    if (isFinal) this.#lengths.set(version, audioSeconds)
+    return audioSeconds
   }
 }

@@ -86,7 +86,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         if (job.status !== 'failed' && job.status !== 'cancelled') {
           throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
         }
-        const recording = await recordings.find(job.payloadKey)
+        const recording = await recordings.find(job.payloadKey, keyId)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds } = job
         const again = await jobs.submit({

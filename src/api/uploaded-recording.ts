@@ -11,7 +11,7 @@ import { payloadKeyOf } from './urls.ts'
 export async function uploadedRecording(url: string, owner: string, context: ApiContext): Promise<Recording> {
   const { recordings, settings } = context
   const key = await payloadKeyOf(url, owner, context)
-  const uploaded = await recordings.find(key)
+  const uploaded = await recordings.find(key, owner)
   // Where uploads go past this server, it is seen here alone that one is empty or too large.
   if (uploaded === undefined || uploaded.bytes === 0) throw await notUploaded(key, context)
   if (uploaded.bytes > settings.maxUploadBytes) {

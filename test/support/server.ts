@@ -81,8 +81,19 @@ export class Server implements AsyncDisposable {
 
   /** Process ids of its engine processes. */
   async engines(): Promise<readonly number[]> {
+    return await this.#children('engine-main')
+  }
+
+  /** Process ids of those that read the headers of recordings. */
+  async probes(): Promise<readonly number[]> {
+    return await this.#children('probe-main')
+  }
+
+  async #children(entry: string): Promise<readonly number[]> {
     const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
-    return children.trim().split(' ').filter(Boolean).map(Number)
+    const pids = children.trim().split(' ').filter(Boolean).map(Number)
+    const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+    return pids.filter((_, index) => commands[index]?.includes(entry))
   }
 
   /** All that it printed so far, to stdout and stderr. */

@@ -1,0 +1,174 @@
+import type { Logger } from 'pino'
+import type { LengthProbe, ProbedLength, ProbedObject } from '../payloads/length-probe.ts'
+import { ProbeProcess } from './probe-process.ts'
+import type { ProbeEnd } from './probe-process.ts'
+
+/** A submit does not wait longer for it. */
+const LIMIT_MS = 2000
+/** Of this at most so much passes until a process is free: what is begun has the rest for itself. */
+const WAITING_SHARE = 0.5
+
+/** A process has a file for milliseconds, unless the store is slow, or the file hostile. */
+const PROCESSES = 4
+/** What one owner's files may hold of them, should they all hang. */
+const PROCESSES_OF_ONE = 2
+/** More submits of one owner that wait at once do not get a turn in time. */
+const MOST_WAITING_OF_ONE = 1000
+
+/** One process stays; others end when they had nothing to do for so long. */
+const IDLE_MS = 30_000
+/** Where a process can't be started at all, the next try. */
+const RESTART_MS = 10_000
+
+const UNKNOWN: ProbedLength = { seconds: undefined, isFinal: false }
+
+interface Waiting {
+  readonly object: ProbedObject
+  readonly owner: string
+  readonly since: number
+  readonly resolve: (length: ProbedLength) => void
+  readonly timer: NodeJS.Timeout
+}
+
+export interface HeaderProbeOptions {
+  readonly logger: Logger
+  readonly limitMs?: number
+}
+
+/**
+ * Reads lengths off headers in processes that can be killed: FFmpeg parses them, as it does later when the recording is decoded, and whatever a
+ * hostile file makes it do ends with the process, after two seconds at the latest. The length is unknown then, and nothing else happens.
+ */
+export class HeaderProbe implements LengthProbe, AsyncDisposable {
+  readonly #logger: Logger
+  readonly #limitMs: number
+  readonly #all = new Set<ProbeProcess>()
+  readonly #idle: { readonly process: ProbeProcess; readonly timer: NodeJS.Timeout }[] = []
+  readonly #waiting = new Set<Waiting>()
+  readonly #busyOf = new Map<string, number>()
+  #starting = 0
+  #restartAt = 0
+  #isClosed = false
+
+  constructor({ logger, limitMs = LIMIT_MS }: HeaderProbeOptions) {
+    this.#logger = logger
+    this.#limitMs = limitMs
+  }
+
+  /** Starts a process; resolves when it is ready, or could not be started, which is logged: lengths are guessed then. */
+  async start(): Promise<void> {
+    await this.#start()
+  }
+
+  /** Process ids, in no order. */
+  get pids(): readonly number[] {
+    return [...this.#all].flatMap(({ pid }) => pid ?? [])
+  }
+
+  async lengthOf(object: ProbedObject, owner: string): Promise<ProbedLength> {
+    const waitingOfOwner = [...this.#waiting].filter((waiting) => waiting.owner === owner).length
+    if (this.#isClosed || waitingOfOwner >= MOST_WAITING_OF_ONE) return UNKNOWN
+    const { promise, resolve } = Promise.withResolvers<ProbedLength>()
+    const timer = setTimeout(() => this.#giveUp(waiting), WAITING_SHARE * this.#limitMs)
+    const waiting: Waiting = { object, owner, since: performance.now(), resolve, timer }
+    this.#waiting.add(waiting)
+    this.#dispatch()
+    return await promise
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    for (const waiting of this.#waiting) this.#giveUp(waiting)
+    for (const { timer } of this.#idle) clearTimeout(timer)
+    const all = [...this.#all]
+    for (const process of all) process.kill()
+    await Promise.all(all.map(({ exited }) => exited))
+  }
+
+  #giveUp(waiting: Waiting): void {
+    clearTimeout(waiting.timer)
+    this.#waiting.delete(waiting)
+    waiting.resolve(UNKNOWN)
+  }
+
+  /** Gives free processes to those who wait, in their order, and starts as many as are wanting. */
+  #dispatch(): void {
+    const heldBy = new Map(this.#busyOf)
+    let wanting = 0
+    for (const waiting of this.#waiting) {
+      if (wanting === PROCESSES) break
+      const held = heldBy.get(waiting.owner) ?? 0
+      if (held >= PROCESSES_OF_ONE) continue
+      heldBy.set(waiting.owner, held + 1)
+      const free = this.#idle.pop()
+      if (free === undefined) {
+        wanting++
+        continue
+      }
+      clearTimeout(free.timer)
+      void this.#run(free.process, waiting)
+    }
+    const living = [...this.#all].filter(({ isAlive }) => isAlive).length
+    const startable = performance.now() < this.#restartAt ? 0 : Math.min(wanting - this.#starting, PROCESSES - living)
+    for (let left = startable; left > 0; left--) void this.#start()
+  }
+
+  async #run(process: ProbeProcess, waiting: Waiting): Promise<void> {
+    const { object, owner, since, resolve, timer } = waiting
+    clearTimeout(timer)
+    this.#waiting.delete(waiting)
+    this.#busyOf.set(owner, (this.#busyOf.get(owner) ?? 0) + 1)
+    const length = await process.lengthOf(object, this.#limitMs - (performance.now() - since))
+    const busy = (this.#busyOf.get(owner) ?? 1) - 1
+    if (busy === 0) this.#busyOf.delete(owner)
+    else this.#busyOf.set(owner, busy)
+    resolve(length)
+    if (process.isAlive) this.#rest(process)
+    else this.#replace()
+    this.#dispatch()
+  }
+
+  #rest(process: ProbeProcess): void {
+    const timer = setTimeout(() => {
+      if (this.#idle.length > 1) process.kill()
+    }, IDLE_MS)
+    timer.unref()
+    this.#idle.push({ process, timer })
+  }
+
+  async #start(): Promise<void> {
+    this.#starting++
+    const process = new ProbeProcess((why) => this.#tell(why))
+    this.#all.add(process)
+    void process.exited.then(() => this.#lose(process))
+    const isReady = await process.ready
+    this.#starting--
+    if (this.#isClosed) return
+    if (isReady) {
+      this.#rest(process)
+    } else {
+      this.#restartAt = performance.now() + RESTART_MS
+      this.#logger.error('no process could be started that reads the headers of recordings; their lengths are guessed')
+    }
+    this.#dispatch()
+  }
+
+  #lose(process: ProbeProcess): void {
+    this.#all.delete(process)
+    const index = this.#idle.findIndex((idle) => idle.process === process)
+    for (const { timer } of index === -1 ? [] : this.#idle.splice(index, 1)) clearTimeout(timer)
+    this.#replace()
+  }
+
+  /** So that the next file finds one ready. */
+  #replace(): void {
+    const isThere = [...this.#all].some(({ isAlive }) => isAlive)
+    if (!this.#isClosed && !isThere && performance.now() >= this.#restartAt) void this.#start()
+  }
+
+  #tell(why: ProbeEnd): void {
+    if (this.#isClosed) return
+    const reason = why === 'late' ? 'took too long' : 'ended the process that read them'
+    this.#logger.warn(`the headers of a recording ${reason}; its length is guessed`)
+  }
+}
