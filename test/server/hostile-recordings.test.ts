@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Client } from '../support/client.ts'
+import { fixture } from '../support/clips.ts'
+import { Cluster } from '../support/cluster.ts'
+import { NEEDS_POSTGRES, hasPostgres } from '../support/postgres.ts'
+import { isAlive } from '../support/process-tree.ts'
+import { Server, temporaryFolder } from '../support/server.ts'
+
+const KEY = 'a-key-that-every-start-is-given'
+const SHORT = fixture('en-short.wav')
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
+const box = (type: string, ...body: readonly Buffer[]): Buffer => {
+  const content = Buffer.concat(body)
+  const size = Buffer.alloc(4)
+  size.writeUInt32BE(content.length + 8)
+  return Buffer.concat([size, bytes(type), content])
+}
+
+const MATROSKA = hex('1a45dfa3 8f 4282 88 6d6174726f736b61 4287 81 04')
+
+/** Headers that ended a server, or stopped it for as long as one likes, when it read them by itself. */
+const HOSTILE: Readonly<Record<string, Buffer>> = {
+  // The place of the cues lies beyond what a double can count to.
+  'seek-beyond.mkv': Buffer.concat([
+    ...[MATROSKA, hex('18538067 01ffffffffffffff'), hex('114d9b74 95'), hex('4dbb 92')],
+    ...[hex('53ab 84 1c53bb6b'), hex('53ac 88 ffffffffffffff00'), Buffer.alloc(60)],
+  ]),
+  // Four billion samples, each of no bytes.
+  'samples.m4a': Buffer.concat([
+    box('ftyp', bytes('M4A '), Buffer.alloc(4)),
+    box('moof', box('traf', box('tfhd', hex('00000000 00000001')), box('trun', hex('00000000 ffffffff')))),
+  ]),
+  // Texts with many zeros, and many texts in one: by regular expressions or by joining lists, quadratic.
+  'zeros.mkv': Buffer.concat([
+    MATROSKA,
+    hex('18538067 01ffffffffffffff 1549a966 40010000 7ba9 10100000'),
+    Buffer.alloc(2 ** 20),
+  ]),
+  'genres.mp3': Buffer.concat([bytes('ID3\x04\0\0\0\x06\x20\0TCON\0\x06\x10\0\0\0\0'), Buffer.alloc(100_000, 'a\0')]),
+  // Empty chunks to the end.
+  'chunks.wav': Buffer.concat([bytes('RIFF\xff\xff\xff\x7fWAVE'), Buffer.alloc(2 ** 24)]),
+}
+
+async function submitBytes(client: Client, folder: string, name: string, content: Buffer) {
+  const path = join(folder, name)
+  await writeFile(path, content)
+  return await client.submit(await client.upload(path))
+}
+
+/** A new upload each time: a length is remembered. */
+async function lengthOfGood(client: Client): Promise<unknown> {
+  return (await client.submit(await client.upload(SHORT))) as unknown
+}
+
+describe('recordings with hostile headers', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let server: Server
+  let client: Client
+  beforeAll(async () => {
+    folder = await temporaryFolder()
+    server = await Server.start({ dataDir: folder.path, environment: { SOTTO_API_KEY: KEY } })
+    client = new Client(server.url, KEY)
+  })
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]()
+    await folder[Symbol.asyncDispose]()
+  })
+
+  test.each(Object.entries(HOSTILE))(
+    '%s: accepted, with a length guessed from its size, and nothing else happens',
+    async (name, content) => {
+      const job = await submitBytes(client, folder.path, name, content)
+      expect(job).toMatchObject({ audioSeconds: Math.max(1, content.length / 16_000) })
+      expect((await client.fetch('/healthz')).status).toBe(200)
+      expect(await client.finish(job.id)).toMatchObject({ status: 'failed', error: { code: 'audio.not_media' } })
+      await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+    },
+  )
+
+  test('while one of them is read, the server answers others', async () => {
+    const chunks = submitBytes(client, folder.path, 'chunks.wav', HOSTILE['chunks.wav'] ?? Buffer.alloc(0))
+    for (let left = 5; left > 0; left--) expect((await client.fetch('/healthz')).status).toBe(200)
+    await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+    await chunks
+  })
+
+  test('the sound behind a picture of twelve megabytes has its length from the submit on', async () => {
+    const tag = Buffer.concat([bytes('ID3\x04\0\0\x06\0\0\0'), Buffer.alloc(12 * 2 ** 20, 0xff)])
+    const recording = Buffer.concat([tag, readFileSync(fixture('es-long.mp3'))])
+    expect(await submitBytes(client, folder.path, 'picture.mp3', recording)).toMatchObject({
+      audioSeconds: expect.closeTo(44.23, 1) as unknown,
+    })
+  })
+
+  test('a probe that was killed is started again', async () => {
+    const [pid = 0] = await server.probes()
+    process.kill(pid, 'SIGKILL')
+    await expect.poll(() => isAlive(pid)).toBe(false)
+    await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+    expect(await server.probes()).not.toContain(pid)
+  })
+})
+
+test('kill -9 of a server ends its probes, be it in the middle of a file', async () => {
+  await using folder = await temporaryFolder()
+  await using server = await Server.start({ dataDir: folder.path, environment: { SOTTO_API_KEY: KEY } })
+  const client = new Client(server.url, KEY)
+  const path = join(folder.path, 'chunks.wav')
+  await writeFile(path, HOSTILE['chunks.wav'] ?? Buffer.alloc(0))
+  const url = await client.upload(path)
+  const probes = await server.probes()
+  expect(probes).not.toEqual([])
+  const submitted = client.submit(url).catch(() => undefined)
+  await client.fetch('/healthz')
+  await server.end('SIGKILL')
+  await submitted
+  await expect
+    .poll(async () => (await Promise.all(probes.map(isAlive))).includes(true), { timeout: 20_000 })
+    .toBe(false)
+})
+
+test.skipIf(!hasPostgres)(
+  `in a cluster they are read by ranges of the S3, and end no server${NEEDS_POSTGRES}`,
+  async () => {
+    await using folder = await temporaryFolder()
+    await using cluster = await Cluster.start()
+    const servers = await Promise.all([cluster.process('api'), cluster.process('api')])
+    for (const server of servers) {
+      const client = cluster.client(server)
+      for (const [name, content] of Object.entries(HOSTILE)) {
+        const job = await submitBytes(client, folder.path, name, content)
+        expect(job).toMatchObject({ audioSeconds: Math.max(1, content.length / 16_000) })
+      }
+      expect((await client.fetch('/healthz')).status).toBe(200)
+      await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+    }
+  },
+)
