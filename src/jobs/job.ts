@@ -68,7 +68,7 @@ export interface Job {
   readonly error: JobError | null
   /** Longest recording that this job may have, in seconds; null: no limit. */
   readonly maxAudioSeconds: number | null
-  /** Length of the recording, in seconds: as probed or estimated at submit. */
+  /** Length of the recording, in seconds: as probed or estimated at submit, until it is decoded. */
   readonly audioSeconds: number
   /** How much of it has been transcribed and kept, in seconds; after a crash it goes on from there. */
   readonly doneSeconds: number
