@@ -79,6 +79,8 @@ class Engine {
       onProgress: (seconds) =>
         report(() => reply({ type: 'progress', id, progress: { phase: 'decoding', seconds, totalSeconds: null } })),
     })
+    const { durationSeconds: totalSeconds } = features
+    reply({ type: 'progress', id, progress: { phase: 'decoding', seconds: totalSeconds, totalSeconds } })
     return await transcribe(model, features, task.options, {
       signal,
       enterWindow: () => this.#gate.enter(),
