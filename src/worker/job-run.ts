@@ -8,7 +8,7 @@ import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { EngineProgress } from './engine-protocol.ts'
 import { KeptWindows } from './kept-windows.ts'
-import type { SpeedMeter } from './speed-meter.ts'
+import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
 import type { Transcriber } from './transcriber.ts'
 import { TrueLength } from './true-length.ts'
@@ -65,6 +65,8 @@ export class JobRun {
   readonly #length: TrueLength
   /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
   #metered = 0
+  /** Since its first window began: fetching and loading weights, and decoding the audio, say nothing of the speed. */
+  #running: MeteredRun | undefined
 
   constructor(options: JobRunOptions, claimed: ClaimedJob) {
     this.#options = options
@@ -103,8 +105,7 @@ export class JobRun {
 
   /** Aborts the run when the worker stops, the job is cancelled or the lease is lost. */
   #watch(stop: AbortSignal): Disposable {
-    const { jobs, leaseMs, speed, maxRunMs } = this.#options
-    const running = speed.run(this.#claimed.job.model)
+    const { jobs, leaseMs, maxRunMs } = this.#options
     const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
     if (stop.aborted) onStop()
     stop.addEventListener('abort', onStop, { once: true })
@@ -122,7 +123,7 @@ export class JobRun {
     return {
       [Symbol.dispose]: () => {
         clearInterval(timer)
-        running[Symbol.dispose]()
+        this.#running?.[Symbol.dispose]()
         timeout?.[Symbol.dispose]()
         longest?.[Symbol.dispose]()
         cancellation[Symbol.dispose]()
@@ -149,6 +150,7 @@ export class JobRun {
     this.#metered = resumeFrom.at(-1)?.seconds ?? 0
     if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     await using recording = await this.#patiently(() => payloads.openLocal(job.payloadKey, signal))
+    if (!transcriber.decodesHere) this.#startMeter()
     return await transcriber.transcribe(
       {
         ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: this.#length.limitSeconds },
@@ -165,12 +167,18 @@ export class JobRun {
 
   #follow({ phase, seconds, totalSeconds }: EngineProgress): void {
     if (phase === 'transcribing') this.#meter(seconds)
-    else if (totalSeconds !== null) this.#length.found(totalSeconds)
+    if (phase === 'transcribing' || totalSeconds === null) return
+    this.#length.found(totalSeconds)
+    this.#startMeter()
+  }
+
+  #startMeter(): void {
+    this.#running ??= this.#options.speed.run(this.#claimed.job.model)
   }
 
   /** So much of the recording is done. */
   #meter(seconds: number): void {
-    this.#options.speed.add(this.#claimed.job.model, Math.max(0, seconds - this.#metered))
+    this.#running?.add(Math.max(0, seconds - this.#metered))
     this.#metered = Math.max(this.#metered, seconds)
   }
 
