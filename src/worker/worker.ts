@@ -116,20 +116,25 @@ export class Worker implements AsyncDisposable {
     }
   }
 
-  /** That it is there, and how fast it goes: now and then, and at once when the speed is news, for which clients may wait. */
+  /** Now and then, and at once when its speed is news, for which clients may wait. */
   #tell(): void {
-    const { workers, served, asked, models, slots, logger } = this.#options
     // One that has not begun yet tells of this as well.
     if (this.#isToTell) return
     this.#isToTell = true
-    this.#telling = this.#telling.then(async () => {
-      this.#isToTell = false
-      try {
-        await workers.announce({ id: this.#id, served, asked, models, slots, speeds: this.#speed.speeds() })
-      } catch (error) {
-        logger.warn({ err: error }, 'the worker could not say that it is there')
-      }
-    })
+    const before = this.#telling
+    this.#telling = this.#announce(before)
+  }
+
+  /** That it is there, and how fast it goes. */
+  async #announce(before: Promise<void>): Promise<void> {
+    await before
+    this.#isToTell = false
+    const { workers, served, asked, models, slots, logger } = this.#options
+    try {
+      await workers.announce({ id: this.#id, served, asked, models, slots, speeds: this.#speed.speeds() })
+    } catch (error) {
+      logger.warn({ err: error }, 'the worker could not say that it is there')
+    }
   }
 
   /** A database that is away learns of it by the silence. */
