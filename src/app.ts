@@ -110,6 +110,7 @@ async function startWorkers(
         workers: new WorkerRegistry(database),
         models: role === 'worker' ? modelsOf(config, catalogue) : null,
         leaseMs: config.leaseMs,
+        maxRunMs: config.maxJobMs,
         limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
       }),
     )

@@ -17,6 +17,10 @@ export interface Config {
   /** How long finished jobs are kept; null: for ever. */
   readonly retentionMs: number | null
   readonly limits: KeyLimits
+  /** Longest recording of an asynchronous job; null: any. */
+  readonly maxAudioSeconds: number | null
+  /** How long one run of a job may take; null: as long as it takes. */
+  readonly maxJobMs: number | null
   /** Of one API key, for each server; null: any number. */
   readonly maxRequestsPerSecond: number | null
   /** How long after its last sign of life a worker counts as dead. */

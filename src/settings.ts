@@ -123,6 +123,27 @@ export const SETTINGS = {
     parse: countOrOff,
     fallback: (): number | null => null,
   },
+  maxAudioSeconds: {
+    env: 'SOTTO_MAX_AUDIO_SECONDS',
+    flag: 'max-audio-seconds',
+    takes: 'seconds|off',
+    help: 'longest recording that an asynchronous job may have, by what it decodes to; off: any',
+    parse: countOrOff,
+    // Longer than any meeting, and a bound to what a few bytes can decode to.
+    fallback: (): number | null => 86_400,
+  },
+  maxJobMs: {
+    env: 'SOTTO_MAX_JOB_SECONDS',
+    flag: 'max-job-seconds',
+    takes: 'seconds|off',
+    help: 'how long one run of a job may take; off: as long as it takes',
+    parse: (value: string) => {
+      const seconds = countOrOff(value)
+      return seconds === null ? null : seconds * 1000
+    },
+    // The longest recording at a seventh of real time, as a large model may have on few cores beside other jobs.
+    fallback: (): number | null => 604_800_000,
+  },
   maxRequestsPerSecond: {
     env: 'SOTTO_MAX_REQUESTS_PER_SECOND',
     flag: 'max-requests-per-second',

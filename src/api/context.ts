@@ -16,6 +16,8 @@ export interface ApiSettings {
   readonly publicUrl: URL | null
   readonly trustedProxies: readonly string[]
   readonly maxUploadBytes: number
+  /** Of an asynchronous job; null: any length. */
+  readonly maxAudioSeconds: number | null
   readonly uploadUrlTtlSeconds: number
   readonly pollUrlTtlSeconds: number
   /** What runs the models. */

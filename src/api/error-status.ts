@@ -27,6 +27,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'store.unavailable': 503,
   'idempotency.mismatch': 422,
   'limit.reached': 429,
+  'job.too_slow': 503,
+  'job.over_budget': 422,
   'audio.empty': 422,
   'audio.not_media': 422,
   'audio.no_audio_stream': 422,

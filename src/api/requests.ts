@@ -88,10 +88,13 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         }
         const recording = await recordings.find(job.payloadKey, keyId)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
-        const { keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds } = job
+        const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
+        if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
+        const { maxAudioSeconds } = context.settings
         const again = await jobs.submit({
           ...{ id: uuidv7(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
-          ...{ payloadKey: recording.payloadKey, audioSeconds: recording.audioSeconds },
+          // Where the job has run, this is no guess any more.
+          ...{ payloadKey: recording.payloadKey, audioSeconds: job.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         })
         return await sendJson(reply.status(202), await submittedJson(again, request, context))

@@ -61,7 +61,8 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           model: model.id,
           serviceTier,
           input,
-          maxAudioSeconds: null,
+          // Refused by what it decodes to: what its header says may be wrong either way.
+          maxAudioSeconds: context.settings.maxAudioSeconds,
           urgent: false,
           idempotency,
         })

@@ -1,8 +1,6 @@
-import { JobStoreError } from './errors.ts'
 import type { Job } from './job.ts'
 import type { JobRow } from './schema.ts'
 
-/** @throws JobStoreError `store.damaged` when the row holds no JSON object as its input */
 export function jobOf(row: JobRow): Job {
   return {
     id: row.id,
@@ -41,17 +39,12 @@ function dateOrNull(seconds: number | null): Date | null {
   return seconds === null ? null : dateOf(seconds)
 }
 
-function inputOf(row: JobRow): Readonly<Record<string, unknown>> {
-  let input: unknown
+/** A damaged input is for the job's own run to fail by: a claim, a list and a poll work all the same. */
+function inputOf(row: JobRow): Readonly<Record<string, unknown>> | null {
   try {
-    input = JSON.parse(row.input)
-  } catch (cause) {
-    throw damaged(row, cause)
+    const input: unknown = JSON.parse(row.input)
+    return typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input } : null
+  } catch {
+    return null
   }
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw damaged(row)
-  return { ...input }
-}
-
-function damaged(row: JobRow, cause?: unknown): JobStoreError {
-  return new JobStoreError('store.damaged', `The input of job ${row.id} is not a JSON object.`, { cause })
 }

@@ -58,8 +58,8 @@ export interface Job {
   /** The tier that runs or ran it; null until it was claimed. */
   readonly servedTier: ServiceTier | null
   readonly priority: JobPriority
-  /** The validated model parameters, as submitted. */
-  readonly input: Readonly<Record<string, unknown>>
+  /** The validated model parameters, as submitted; null: what is stored of them is damaged. */
+  readonly input: Readonly<Record<string, unknown>> | null
   /** Key of the uploaded recording in the payload store. */
   readonly payloadKey: string
   /** Key of the stored result; null unless the status is `success`. */
@@ -68,7 +68,7 @@ export interface Job {
   readonly error: JobError | null
   /** Longest recording that this job may have, in seconds; null: no limit. */
   readonly maxAudioSeconds: number | null
-  /** Length of the recording, in seconds: as probed or estimated at submit. */
+  /** Length of the recording, in seconds: as probed or estimated at submit, until it is decoded. */
   readonly audioSeconds: number
   /** How much of it has been transcribed and kept, in seconds; after a crash it goes on from there. */
   readonly doneSeconds: number

@@ -10,7 +10,7 @@ const SECONDS_PER_DAY = 86_400
 export interface Standing {
   queuedJobs: number
   audioSeconds: number
-  /** Rank of the last waiting job in each lane. */
+  /** Rank of the last job in each lane that waits or runs. */
   readonly lastRanks: Map<number, number>
 }
 
@@ -30,8 +30,8 @@ export async function standingsOf(
       audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
     })
   }
-  for (const { key_id: keyId, lane, rank } of await lastRanksOf(database, jobs)) {
-    if (rank !== null) standings.get(keyId)?.lastRanks.set(lane, rank)
+  for (const { key_id: keyId, lane, waiting, running } of await lastRanksOf(database, jobs)) {
+    standings.get(keyId)?.lastRanks.set(lane, Math.max(waiting ?? 0, running ?? 0))
   }
   return standings
 }
@@ -39,10 +39,14 @@ export async function standingsOf(
 interface LastRank {
   readonly key_id: string
   readonly lane: number
-  readonly rank: number | null
+  readonly waiting: number | null
+  readonly running: number | null
 }
 
-/** Of the lines that these jobs are to stand in. */
+/**
+ * Of the lines that these jobs are to stand in. What runs counts as well, with its true length once that is known: else a key that
+ * says too little of each of its jobs would only have to submit them one by one.
+ */
 async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
   const lines = new Map(jobs.map((job) => [`${job.keyId} ${laneOf(job)}`, { key_id: job.keyId, lane: laneOf(job) }]))
   const given = dialect.rows([...lines.values()], { key_id: 'text', lane: 'int4' })
@@ -50,7 +54,11 @@ async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob
     select given.key_id, given.lane, (
       select max(jobs.rank) from jobs
       where jobs.key_id = given.key_id and jobs.lane = given.lane and jobs.status = 'pending'
-    ) as rank
+    ) as waiting, (
+      -- Not by an index of all jobs of the key: few jobs run.
+      select max(jobs.rank) from jobs
+      where jobs.key_id || '' = given.key_id and jobs.lane = given.lane and jobs.status = 'processing'
+    ) as running
     from ${given}
   `.execute(queries)
   return rows

@@ -1,7 +1,7 @@
 import type { JobPriority, ServiceTier } from './job.ts'
 import { JOB_PRIORITIES } from './job.ts'
 
-// In which order waiting jobs are claimed: the one with the lowest rank first. A rank is given once, at submit, so that an index holds
+// In which order waiting jobs are claimed: the one with the lowest rank first. A rank is given at submit, so that an index holds
 // the order and a claim costs the same however many jobs wait.
 //
 // It is self-clocked fair queueing (Golestani, "A self-clocked fair queueing scheme for broadband applications", INFOCOM 1994) with
@@ -12,6 +12,9 @@ import { JOB_PRIORITIES } from './job.ts'
 // Two things are different here. A key has a line for each class of length (a lane), or its own three-hour files would hold up its voice
 // notes. And virtual time never falls behind the clock on the wall, so that what waits ages: whatever is submitted more than a job's
 // length after it comes behind it, and nothing waits for ever.
+//
+// Lengths are what headers say, until a job is decoded: what it turns out to be longer is then put on the jobs of its line behind it
+// (true-length.ts), so that nobody gains by saying too little.
 
 /** Recordings up to this length are express: workers keep a slot for them. Two windows of audio. */
 export const EXPRESS_SECONDS = 60
@@ -39,7 +42,7 @@ export function laneOf({ priority, audioSeconds }: Placed): number {
 /**
  * Where a job stands.
  * @param virtualTime the virtual start of the job that is next to be claimed, or the time in seconds since 1970 if that is later
- * @param lastRank rank of the last job in its line that still waits
+ * @param lastRank rank of the last job in its line that still waits or runs
  */
 export function placeOf(
   job: Placed,

@@ -33,6 +33,8 @@ const DEPTH = 5000
 /** Polls within this time share one look. */
 const FRESH_MS = 1000
 const YOUNG_MS = 100
+/** A job says how far it is with each window of so many seconds; between, it is taken to go on as fast as it should. */
+const WINDOW_SECONDS = 30
 
 interface Entry {
   readonly id: string
@@ -46,6 +48,12 @@ interface Snapshot {
   readonly standings: ReadonlyMap<string, Standing>
 }
 
+/** How far a running job was, and since when it is. */
+interface Done {
+  readonly seconds: number
+  readonly sinceMs: number
+}
+
 interface Look {
   readonly takenAtMs: number
   value: Soon<Snapshot>
@@ -56,6 +64,7 @@ export class QueueView {
   readonly #database: Database
   readonly #workers: WorkerRegistry
   #snapshot: Look | undefined
+  #done: ReadonlyMap<string, Done> = new Map()
 
   constructor(database: Database, workers: WorkerRegistry) {
     this.#database = database
@@ -99,15 +108,22 @@ export class QueueView {
   async #take(): Promise<Snapshot> {
     const [workers, running, waiting] = await Promise.all([this.#workers.list(), this.#running(), this.#waiting()])
     const takenAtMs = performance.now()
+    this.#done = doneBy(running, this.#done, takenAtMs)
     const etas = new Map<string, number>()
     for (const group of groups(
       workers,
       [...running, ...waiting].map(({ queue }) => queue),
     )) {
-      const of = (entries: readonly Entry[]): readonly ForecastJob[] =>
-        entries.flatMap((entry) => (group.queues.has(entry.queue) ? forecastJob(entry, group.workers) : []))
-      const slots = group.workers.reduce((sum, worker) => sum + worker.slots, 0)
-      const ends = forecast(of(running), of(waiting), { workers: group.workers.length, slots })
+      const { workers: takers, queues } = group
+      const slots = takers.reduce((sum, worker) => sum + worker.slots, 0)
+      const active = running.filter(({ queue }) => queues.has(queue))
+      const sharing = Math.max(active.length, takers.length)
+      const begun = active.flatMap((entry) => {
+        const passedMs = takenAtMs - (this.#done.get(entry.id)?.sinceMs ?? takenAtMs)
+        return forecastJob(entry, takers, passedMs / 1000 / sharing)
+      })
+      const others = waiting.filter(({ queue }) => queues.has(queue)).flatMap((entry) => forecastJob(entry, takers))
+      const ends = forecast(begun, others, { workers: takers.length, slots })
       for (const [id, end] of ends) etas.set(id, end)
     }
     const standings = new Map<string, Standing>()
@@ -172,9 +188,31 @@ function groups(workers: readonly WorkerEntry[], queues: readonly string[]): rea
   return [...found.values()]
 }
 
-/** None when nobody knows how fast such a job goes. */
-function forecastJob({ id, queue, seconds }: Entry, workers: readonly WorkerEntry[]): readonly ForecastJob[] {
+/**
+ * None when nobody knows how fast such a job goes.
+ * @param servedSeconds how long all workers together would have worked on it since its last window
+ */
+function forecastJob(
+  { id, queue, seconds }: Entry,
+  workers: readonly WorkerEntry[],
+  servedSeconds = 0,
+): readonly ForecastJob[] {
   const { isExpress, model } = partsOfQueue(queue)
   const speed = workers.reduce((sum, { speeds }) => sum + (speeds[model] ?? 0), 0)
-  return speed > 0 ? [{ id, work: Math.max(0, seconds) / speed, isExpress }] : []
+  if (speed === 0) return []
+  const underWay = Math.min(servedSeconds * speed, WINDOW_SECONDS)
+  return [{ id, work: Math.max(0, seconds - underWay) / speed, isExpress }]
+}
+
+function doneBy(
+  running: readonly Entry[],
+  before: ReadonlyMap<string, Done>,
+  nowMs: number,
+): ReadonlyMap<string, Done> {
+  return new Map(
+    running.map(({ id, seconds }) => {
+      const known = before.get(id)
+      return [id, known?.seconds === seconds ? known : { seconds, sinceMs: nowMs }]
+    }),
+  )
 }

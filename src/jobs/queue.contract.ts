@@ -175,6 +175,28 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(Math.round(standing?.etaSeconds ?? -1)).toBe(10)
     })
 
+    test('a running job goes on between its windows, and not beyond the one that is under way', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const workers = new WorkerRegistry(database)
+      // A window takes a tenth of a second.
+      await workers.announce({ ...worker, speeds: { 'sotto/whisper-demo': 300 } })
+      const { job, lease } = await running(store, { audioSeconds: 90 })
+      await store.keepWindow(lease, 0, '{}', 30)
+      const view = new QueueView(database, workers)
+      const leftMs = async (): Promise<number> =>
+        Math.round(1000 * ((await view.standing({ id: job.id, status: 'processing' }))?.etaSeconds ?? -1))
+      expect(await leftMs()).toBe(200)
+      // A look is taken again once it is a second old; until then it only ages.
+      await expect.poll(leftMs, { interval: 20 }).toBe(0)
+      await expect.poll(leftMs, { interval: 20 }).toBe(100)
+      await store.keepWindow(lease, 1, '{}', 60)
+      await expect.poll(leftMs, { interval: 20, timeout: 5000 }).toBe(0)
+      expect(await new QueueView(database, workers).standing({ id: job.id, status: 'processing' })).toMatchObject({
+        etaSeconds: expect.closeTo(0.1, 2),
+      })
+    })
+
     test('has no forecast while no worker is there, or none that takes such jobs', async () => {
       await using fixture = await open()
       const { store, database } = fixture

@@ -20,6 +20,7 @@ import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseSt
 import type { Idempotency, NewJob, Submitted } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
+import { correctLength } from './true-length.ts'
 import { keepWindow, windows } from './windows.ts'
 
 export const UNLIMITED: JobStoreOptions = {
@@ -93,6 +94,12 @@ export class SqlJobStore implements JobStore {
     const isKept = await keepWindow(this.#database, heldBy(lease), { jobId, ordinal, data, doneSeconds })
     this.#known.forget(jobId)
     return isKept
+  }
+
+  async correctLength(lease: Lease, audioSeconds: number): Promise<boolean> {
+    const isCorrected = await correctLength(this.#database, heldBy(lease), audioSeconds)
+    this.#known.forget(lease.jobId)
+    return isCorrected
   }
 
   windows(jobId: string): Promise<readonly string[]> {

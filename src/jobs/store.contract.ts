@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeEvents } from './events.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
+import { describeTrueLength } from './length.contract.ts'
 import { describeJobLife } from './life.contract.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
 import { describeQueue } from './queue.contract.ts'
@@ -22,6 +23,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeQueue(name, open)
   describeEvents(name, open)
   describeKeeping(name, open)
+  describeTrueLength(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {

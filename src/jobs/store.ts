@@ -135,6 +135,13 @@ export interface JobStore {
    */
   keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean>
 
+  /**
+   * Puts the length that was decoded in place of the one that the job was submitted with: in the row, in what its key has used of its
+   * day, in the places of the key's jobs behind it, and in the queue that it is in when it is given back.
+   * @returns false: the lease was lost and nothing was written
+   */
+  correctLength(lease: Lease, audioSeconds: number): Promise<boolean>
+
   /** What was kept of an unfinished job, in order. */
   windows(jobId: string): Promise<readonly string[]>
 

@@ -58,6 +58,10 @@ test.each([
   [{ clip_timestamps: '10,45.5,100' }],
   [{ word_timestamps: true, hallucination_silence_threshold: 2 }],
   [{ beam_size: 5, best_of: 5, patience: 2 }],
+  [{ beam_size: 20, best_of: 20 }],
+  [{ temperature_increment_on_fallback: 0.05 }],
+  [{ temperature: 0.9, temperature_increment_on_fallback: 0.01 }],
+  [{ temperature_increment_on_fallback: null, best_of: 20 }],
 ])('takes %j', (input) => {
   expect(parseWhisperInput(input, large)).toEqual({ ...DEFAULTS, ...input })
 })
@@ -82,6 +86,10 @@ describe('refuses, naming the field, what it got and what it takes', () => {
     ],
     [{ temperature: [] }, 'got [].'],
     [{ temperature_increment_on_fallback: 1e-9 }, 'from 0.01 to 1, or null; got 1e-9.'],
+    [{ temperature_increment_on_fallback: 0.01 }, 'may make 21 temperatures at most; got 0.01, which makes 101.'],
+    [{ temperature_increment_on_fallback: 0.05, best_of: 20 }, 'may make 128 samples of a window at most'],
+    [{ temperature: Array(20).fill(1), best_of: 7 }, 'over all its temperatures; got 140.'],
+    [{ temperature: Array(20).fill(0), beam_size: 7 }, 'over all its temperatures; got 140.'],
     [{ task: 'summarise' }, 'input.task must be "transcribe" or "translate"; got "summarise".'],
     [{ length_penalty: 1.5 }, 'input.length_penalty must be a number from 0 to 1, or null; got 1.5.'],
     [{ no_speech_threshold: 2 }, 'input.no_speech_threshold must be a number from 0 to 1, or null; got 2.'],

@@ -150,6 +150,11 @@ export const WhisperInputSchema = Type.Object(
   { additionalProperties: false, description: 'Parameters of a Whisper model.' },
 )
 
+/** As many as a list may have, and the steps of 0.05 from 0 to 1. */
+const MOST_TEMPERATURES = 21
+/** Of a window, over all its temperatures: as many as the reference's steps have with the most beams and samples, and some more. */
+const MOST_SAMPLES = 128
+
 export type WhisperInput = Static<typeof WhisperInputSchema>
 type ParameterName = keyof WhisperInput
 
@@ -218,12 +223,42 @@ function requireConsistent(input: WhisperInput): void {
       `input.hallucination_silence_threshold needs input.word_timestamps to be true; got ${silence} and word_timestamps false`,
     )
   }
+  requireAffordable(input)
   const seconds = listOf(input.clip_timestamps)
   for (let end = 1; end < seconds.length; end += 2) {
     const start = seconds[end - 1] ?? 0
     if ((seconds[end] ?? 0) > start) continue
     throw invalid(`input.clip_timestamps must give each end after its start; got the end ${seconds[end]} for ${start}`)
   }
+}
+
+/** A window that fails at each temperature is decoded at all of them, so many samples at a time. */
+function requireAffordable(input: WhisperInput): void {
+  const { beam_size: beams, best_of: samples, temperature_increment_on_fallback: increment } = input
+  const temperatures = temperaturesOf(input)
+  if (temperatures.length > MOST_TEMPERATURES) {
+    throw invalid(
+      `input.temperature_increment_on_fallback may make ${MOST_TEMPERATURES} temperatures at most; got ${increment}, which makes ` +
+        `${temperatures.length}`,
+    )
+  }
+  const most = temperatures.reduce((sum, temperature) => sum + ((temperature === 0 ? beams : samples) ?? 1), 0)
+  if (most > MOST_SAMPLES) {
+    throw invalid(
+      `input.beam_size and input.best_of may make ${MOST_SAMPLES} samples of a window at most, over all its temperatures; got ${most}`,
+    )
+  }
+}
+
+/** A list as it is; else, as in the reference's command line, from the first one up to 1 in steps of the increment. */
+export function temperaturesOf({
+  temperature: first,
+  temperature_increment_on_fallback: increment,
+}: Pick<WhisperInput, 'temperature' | 'temperature_increment_on_fallback'>): readonly number[] {
+  if (typeof first !== 'number') return first
+  if (increment === null) return [first]
+  const count = Math.ceil((1 + 1e-6 - first) / increment)
+  return Array.from({ length: count }, (_, index) => first + index * increment)
 }
 
 /** Numbers as they are given: a list, or a string of them separated by commas. */

@@ -10,6 +10,7 @@ export type EngineErrorCode =
   | 'audio.truncated'
   | 'audio.too_long'
   | 'input.invalid'
+  | 'job.over_budget'
   | 'checkpoint.missing_file'
   | 'checkpoint.invalid'
   | 'checkpoint.unsupported'

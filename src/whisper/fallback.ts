@@ -1,21 +1,33 @@
 import { decode } from './decoding/decode.ts'
 import type { DecodingOptions, DecodingResult } from './decoding/decode.ts'
+import type { DecodingBudget } from './decoding-budget.ts'
 import type { Slot } from './inference/slot.ts'
 import type { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
 
-/** Decodes at one temperature after the other until the window does not fail; the last one's result stands. */
+export interface FallbackControl {
+  /** Pays for each decoding. */
+  readonly budget: DecodingBudget
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Decodes at one temperature after the other until the window does not fail; the last one's result stands.
+ * @throws EngineError `job.over_budget`
+ */
 export async function decodeWithFallback(
   model: WhisperModel,
   slot: Slot,
   decoding: Omit<DecodingOptions, 'temperature'>,
   options: TranscribeOptions,
-  signal?: AbortSignal,
+  { budget, signal }: FallbackControl,
 ): Promise<DecodingResult> {
   const [first = 0, ...others] = options.temperatures
+  budget.spend()
   let result = await decode(model, slot, { ...decoding, temperature: first }, signal)
   for (const temperature of others) {
     if (!hasFailed(result, options)) break
+    budget.spend()
     result = await decode(model, slot, { ...decoding, temperature }, signal)
   }
   return result

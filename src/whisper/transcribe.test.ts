@@ -102,12 +102,40 @@ describe('beyond the recorded runs', () => {
   })
 
   test('a failed window is decoded again at each temperature of the list, and the last one stands', async () => {
-    const { segments } = await textOf('es-short', { temperatures: [0, 0.3, 0.7], logprobThreshold: 0 })
+    const { segments } = await textOf('es-short', { temperatures: [0, 0.3, 0.7], logprobThreshold: 0, sampleLength: 4 })
     expect(new Set(segments.map(({ temperature }) => temperature))).toEqual(new Set([0.7]))
   })
 
   test('a clip behind the end of the recording is empty', async () => {
     expect(await textOf('en-short', { clipTimestamps: [100, 200] })).toMatchObject({ text: '', segments: [] })
+  })
+
+  test('clips that name the same stretch again and again are refused before the first window', async () => {
+    let windows = 0
+    await using features = await open(clipOf('en-short'))
+    const clipTimestamps = Array.from({ length: 100 }, () => [0, 3]).flat()
+    const failure = transcribe(
+      model,
+      features,
+      { ...DEFAULT_OPTIONS, clipTimestamps },
+      { onWindow: () => (windows += 1) },
+    )
+    await expect(failure).rejects.toMatchObject({
+      code: 'job.over_budget',
+      message: expect.stringContaining('100 windows'),
+    })
+    expect(windows).toBe(0)
+  })
+
+  test('what each of many windows falls back to comes to an end', async () => {
+    const clipTimestamps = Array.from({ length: 30 }, () => [0, 3]).flat()
+    const failure = textOf('en-short', {
+      clipTimestamps,
+      temperatures: [0, 0.3, 0.7],
+      logprobThreshold: 0,
+      sampleLength: 4,
+    })
+    await expect(failure).rejects.toMatchObject({ code: 'job.over_budget', retryable: false })
   })
 
   test('a silence threshold of 0 comes to an end', async () => {

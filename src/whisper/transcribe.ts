@@ -4,6 +4,7 @@ import { timeWords } from './alignment/word-timestamps.ts'
 import { ClipProgress } from './clip-progress.ts'
 import { clipsOf } from './clips.ts'
 import type { Clip } from './clips.ts'
+import { DecodingBudget } from './decoding-budget.ts'
 import type { DecodingOptions } from './decoding/decode.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { EngineError } from './errors.ts'
@@ -38,7 +39,7 @@ export interface TranscribeControl {
 /**
  * Transcribes a recording of any length, window by window: the reference's `transcribe()`.
  * @throws EngineError `checkpoint.unsupported` when the checkpoint does not know the language or the task; `input.invalid` when it
- *   does not know a suppressed token, or the prefix leaves no room
+ *   does not know a suppressed token, or the prefix leaves no room; `job.over_budget` when it takes far more than recordings do
  * @throws the signal's reason
  */
 export async function transcribe(
@@ -49,15 +50,20 @@ export async function transcribe(
 ): Promise<Transcription> {
   const { tokenizer } = model
   const fingerprint = fingerprintOf(model, features, options)
-  const progress = new ClipProgress(clipsOf(options.clipTimestamps, features.contentFrames))
+  const clips = clipsOf(options.clipTimestamps, features.contentFrames)
+  const budget = new DecodingBudget(features.contentFrames)
+  budget.requireRoomFor(clips)
+  const progress = new ClipProgress(clips)
   const kept = takeUp(control.resumeFrom ?? [], fingerprint, progress)
+  for (const _ of kept) budget.spend()
   using slot = model.slot()
   const language = options.language ?? kept[0]?.language ?? (await detect(model, slot, features))
   requireKnown(model, language, options)
 
   const prefix = options.prefix === null ? [] : tokenizer.encode(` ${options.prefix.trim()}`)
   const decoding = { ...options, language, prefix }
-  await followAll({ model, features, options, decoding, control, fingerprint, progress }, slot, kept.map(windowOf))
+  const context = { model, features, options, decoding, control, fingerprint, progress, budget }
+  await followAll(context, slot, kept.map(windowOf))
   const segments = progress.segments.map((segment, id) => ({ id, ...segment }))
   const text = tokenizer.decode(segments.flatMap(({ tokens }) => tokens))
   return { text, language, duration: features.durationSeconds, segments }
@@ -86,6 +92,7 @@ interface Context {
   readonly control: TranscribeControl
   readonly fingerprint: string
   readonly progress: ClipProgress
+  readonly budget: DecodingBudget
 }
 
 /** Windows that follow each other: what one leaves behind for the next. */
@@ -173,14 +180,15 @@ async function followClip(context: Context, strand: Strand, clip: number, signal
 
 /** @param rest what is left of the clip, whose beginning is the window's */
 async function transcribeWindow(
-  { model, features, options, decoding }: Context,
+  { model, features, options, decoding, budget }: Context,
   { slot, history, lastSpeech }: Strand,
   { start: seek, end }: Clip,
   signal: AbortSignal,
 ): Promise<Omit<FinishedWindow, 'clip'>> {
   const frames = Math.min(WINDOW_FRAMES, end - seek)
   await slot.encode(await features.window(seek, frames))
-  const result = await decodeWithFallback(model, slot, { ...decoding, prompt: history.prompt, seek }, options, signal)
+  const control = { budget, signal }
+  const result = await decodeWithFallback(model, slot, { ...decoding, prompt: history.prompt, seek }, options, control)
   const nothing = { seek, segments: [], lastSpeech, resetsPrompt: false }
   if (isSilence(result, options)) return { ...nothing, next: seek + frames }
   const cut = segmentWindow(model, result, seek, frames)

@@ -38,7 +38,7 @@ export interface EngineTask {
 export interface EngineProgress {
   readonly phase: 'decoding' | 'transcribing'
   readonly seconds: number
-  /** Null while the audio is still being decoded. */
+  /** Null while the audio is still being decoded; known with the last word of that, before the first window. */
   readonly totalSeconds: number | null
 }
 

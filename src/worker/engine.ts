@@ -79,6 +79,9 @@ class Engine {
       onProgress: (seconds) =>
         report(() => reply({ type: 'progress', id, progress: { phase: 'decoding', seconds, totalSeconds: null } })),
     })
+    const { durationSeconds } = features
+    const decoded = { phase: 'decoding', seconds: durationSeconds, totalSeconds: durationSeconds } as const
+    reply({ type: 'progress', id, progress: decoded })
     return await transcribe(model, features, task.options, {
       signal,
       enterWindow: () => this.#gate.enter(),

@@ -1,16 +1,17 @@
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Job, JobError } from '../jobs/job.ts'
-import { EXPRESS_SECONDS } from '../jobs/queue-order.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
+import type { EngineProgress } from './engine-protocol.ts'
 import { KeptWindows } from './kept-windows.ts'
-import type { SpeedMeter } from './speed-meter.ts'
+import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
 import type { Transcriber } from './transcriber.ts'
+import { TrueLength } from './true-length.ts'
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
@@ -22,7 +23,7 @@ const NO_ROOM = 'engine.disk_full'
 const ROOM_PAUSE_MS = 5000
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout'
+type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout' | 'too-slow'
 
 class Stopped extends Error {
   readonly reason: StopReason
@@ -32,12 +33,23 @@ class Stopped extends Error {
   }
 }
 
+class UnreadableJob extends Error {
+  override readonly name = 'UnreadableJob'
+  readonly code = 'job.unreadable'
+  readonly retryable = false
+  constructor() {
+    super('What is stored of the job is damaged. Submit the recording again.')
+  }
+}
+
 export interface JobRunOptions {
   readonly jobs: JobStore
   readonly payloads: PayloadStore
   readonly transcriber: Transcriber
   readonly logger: Logger
   readonly leaseMs: number
+  /** How long one run may take, whatever its client allows; null: as long as it takes. */
+  readonly maxRunMs: number | null
   /** Retryable errors, and crashes of the engine, that a job may have before it fails. */
   readonly limits: { readonly failures: number; readonly crashes: number }
   readonly speed: SpeedMeter
@@ -50,8 +62,11 @@ export class JobRun {
   readonly #abort = new AbortController()
   readonly #logger: Logger
   readonly #windows: KeptWindows
+  readonly #length: TrueLength
   /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
   #metered = 0
+  /** Since its first window began: fetching and loading weights, and decoding the audio, say nothing of the speed. */
+  #running: MeteredRun | undefined
 
   constructor(options: JobRunOptions, claimed: ClaimedJob) {
     this.#options = options
@@ -59,7 +74,10 @@ export class JobRun {
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
     const onLost = (): void => this.#abort.abort(new Stopped('lost'))
-    this.#windows = new KeptWindows({ jobs: options.jobs, lease, logger: this.#logger, onLost })
+    const { jobs, transcriber } = options
+    this.#windows = new KeptWindows({ jobs, lease, logger: this.#logger, onLost })
+    const { decodesHere } = transcriber
+    this.#length = new TrueLength({ jobs, claimed, decodesHere, logger: this.#logger, onLost })
   }
 
   /** Never throws: what can't be settled now is the reaper's when the lease has run out. */
@@ -87,8 +105,7 @@ export class JobRun {
 
   /** Aborts the run when the worker stops, the job is cancelled or the lease is lost. */
   #watch(stop: AbortSignal): Disposable {
-    const { jobs, leaseMs, speed } = this.#options
-    const running = speed.run(this.#claimed.job.model)
+    const { jobs, leaseMs, maxRunMs } = this.#options
     const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
     if (stop.aborted) onStop()
     stop.addEventListener('abort', onStop, { once: true })
@@ -96,18 +113,19 @@ export class JobRun {
       if (id === this.#claimed.job.id) this.#abort.abort(new Stopped('cancelled'))
     })
     const { timeoutSeconds } = this.#claimed.job
-    const timeout =
-      timeoutSeconds === null
-        ? undefined
-        : after(timeoutSeconds * 1000, () => this.#abort.abort(new Stopped('timeout')))
+    const stopAfter = (ms: number | null, reason: StopReason): Disposable | undefined =>
+      ms === null ? undefined : after(ms, () => this.#abort.abort(new Stopped(reason)))
+    const timeout = stopAfter(timeoutSeconds === null ? null : timeoutSeconds * 1000, 'timeout')
+    const longest = stopAfter(maxRunMs, 'too-slow')
     const timer = setInterval(() => {
       this.#heartbeat().catch((error: unknown) => this.#logger.warn({ err: error }, 'a heartbeat failed'))
     }, leaseMs / HEARTBEATS_PER_LEASE)
     return {
       [Symbol.dispose]: () => {
         clearInterval(timer)
-        running[Symbol.dispose]()
+        this.#running?.[Symbol.dispose]()
         timeout?.[Symbol.dispose]()
+        longest?.[Symbol.dispose]()
         cancellation[Symbol.dispose]()
         stop.removeEventListener('abort', onStop)
       },
@@ -124,6 +142,7 @@ export class JobRun {
     const { job } = this.#claimed
     const { signal } = this.#abort
     signal.throwIfAborted()
+    if (job.input === null) throw new UnreadableJob()
     const input = readWhisperInput(job.input)
     const { payloads, transcriber } = this.#options
     const resumeFrom = await this.#windows.read()
@@ -131,23 +150,35 @@ export class JobRun {
     this.#metered = resumeFrom.at(-1)?.seconds ?? 0
     if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     await using recording = await this.#patiently(() => payloads.openLocal(job.payloadKey, signal))
+    if (!transcriber.decodesHere) this.#startMeter()
     return await transcriber.transcribe(
       {
-        ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: job.maxAudioSeconds },
-        ...{ isSuspect: job.crashes > 0, isExpress: job.audioSeconds <= EXPRESS_SECONDS, resumeFrom },
+        ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: this.#length.limitSeconds },
+        ...{ isSuspect: job.crashes > 0, isExpress: this.#length.isExpress, resumeFrom },
       },
       {
         signal,
         logger: this.#logger,
         onWindow: (checkpoint) => this.#windows.keep(checkpoint),
-        onProgress: ({ seconds }) => this.#meter(seconds),
+        onProgress: (progress) => this.#follow(progress),
       },
     )
   }
 
+  #follow({ phase, seconds, totalSeconds }: EngineProgress): void {
+    if (phase === 'transcribing') this.#meter(seconds)
+    if (phase === 'transcribing' || totalSeconds === null) return
+    this.#length.found(totalSeconds)
+    this.#startMeter()
+  }
+
+  #startMeter(): void {
+    this.#running ??= this.#options.speed.run(this.#claimed.job.model)
+  }
+
   /** So much of the recording is done. */
   #meter(seconds: number): void {
-    this.#options.speed.add(this.#claimed.job.model, Math.max(0, seconds - this.#metered))
+    this.#running?.add(Math.max(0, seconds - this.#metered))
     this.#metered = Math.max(this.#metered, seconds)
   }
 
@@ -158,6 +189,7 @@ export class JobRun {
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)
     const result = Buffer.from(JSON.stringify(transcription))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
+    await this.#length.confirm(transcription.duration)
     if (!(await jobs.succeed(lease, resultKey))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')
@@ -177,10 +209,11 @@ export class JobRun {
     await this.#windows.flush()
     if (error instanceof Stopped) {
       this.#logger.info({ reason: error.reason }, 'job stopped')
-      await settleStopped(jobs, this.#claimed, error.reason)
+      await settleStopped(this.#options, this.#claimed, error.reason)
       return
     }
     const { code, message, retryable } = describe(error)
+    if (await this.#length.releaseAsOrdinary(code)) return
     if (!retryable) {
       this.#logger.info({ code }, 'job failed')
       await jobs.fail(lease, { code, message })
@@ -198,7 +231,11 @@ export class JobRun {
   }
 }
 
-async function settleStopped(jobs: JobStore, { job, lease }: ClaimedJob, reason: StopReason): Promise<void> {
+async function settleStopped(
+  { jobs, maxRunMs }: JobRunOptions,
+  { job, lease }: ClaimedJob,
+  reason: StopReason,
+): Promise<void> {
   switch (reason) {
     case 'cancelled':
       await jobs.settleCancelled(lease)
@@ -210,6 +247,14 @@ async function settleStopped(jobs: JobStore, { job, lease }: ClaimedJob, reason:
       await jobs.fail(lease, {
         code: 'job.timeout',
         message: `The job was still running after the ${job.timeoutSeconds} s that its timeout allows. Submit it again with a longer one.`,
+      })
+      return
+    case 'too-slow':
+      await jobs.fail(lease, {
+        code: 'job.too_slow',
+        message:
+          `The job was still running after the ${(maxRunMs ?? 0) / 1000} s that this server allows. Try a smaller model, or parts ` +
+          'of the recording.',
       })
       return
     case 'lost':

@@ -14,6 +14,7 @@ export interface LocalTranscriberOptions extends EnginePoolOptions {
 
 /** The engine on this machine. */
 export class LocalTranscriber implements Transcriber {
+  readonly decodesHere = true
   readonly #models: ModelCache
   readonly #pool: EnginePool
 
@@ -30,13 +31,7 @@ export class LocalTranscriber implements Transcriber {
     using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress })
     return await held.process.transcribe(
       { audioPath, options, maxAudioSeconds, isExpress, resumeFrom },
-      {
-        signal,
-        onWindow,
-        onProgress: ({ seconds, totalSeconds }) => {
-          if (totalSeconds !== null) onProgress?.({ seconds, totalSeconds })
-        },
-      },
+      { signal, onWindow, onProgress },
     )
   }
 

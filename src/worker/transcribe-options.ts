@@ -1,4 +1,4 @@
-import { listOf } from '../models/whisper-input.ts'
+import { listOf, temperaturesOf } from '../models/whisper-input.ts'
 import type { WhisperInput } from '../models/whisper-input.ts'
 import type { TranscribeOptions } from '../whisper/options.ts'
 
@@ -7,7 +7,7 @@ export function transcribeOptions(input: WhisperInput): TranscribeOptions {
   return {
     task: input.task,
     language: input.language,
-    temperatures: temperatures(input.temperature, input.temperature_increment_on_fallback),
+    temperatures: temperaturesOf(input),
     compressionRatioThreshold: input.compression_ratio_threshold,
     logprobThreshold: input.logprob_threshold,
     noSpeechThreshold: input.no_speech_threshold,
@@ -34,12 +34,4 @@ export function transcribeOptions(input: WhisperInput): TranscribeOptions {
         }
       : null,
   }
-}
-
-/** A list as it is; else, as in the reference's command line, from the first one up to 1 in steps of the increment. */
-function temperatures(first: WhisperInput['temperature'], increment: number | null): readonly number[] {
-  if (typeof first !== 'number') return first
-  if (increment === null) return [first]
-  const count = Math.ceil((1 + 1e-6 - first) / increment)
-  return Array.from({ length: count }, (_, index) => first + index * increment)
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { WhisperInput } from '../models/whisper-input.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import type { EngineProgress } from './engine-protocol.ts'
 
 /** A recording to transcribe, whole. */
 export interface TranscriptionTask {
@@ -25,13 +26,16 @@ export interface TranscriptionControl {
   /** The job's own. */
   readonly logger: Logger
   /** Is told now and then how far it is; never, where that is not known. */
-  readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
+  readonly onProgress?: (progress: EngineProgress) => void
   /** Is given each window as soon as it is finished, in their order, before the transcript; none, where there are no windows. */
   readonly onWindow?: (checkpoint: WindowCheckpoint) => void
 }
 
 /** What turns a recording into a transcript: this machine's engine, or another server. */
 export interface Transcriber extends AsyncDisposable {
+  /** Whether it decodes here: it refuses what is too long, and says how long a recording is, before it begins the first window. */
+  readonly decodesHere: boolean
+
   /**
    * May be called again while it runs; how many run at the same time is the caller's choice. An error carries `code`, a message
    * for the user, and `retryable`.

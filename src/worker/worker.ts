@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServiceTier } from '../jobs/job.ts'
-import { Rounds } from '../jobs/rounds.ts'
 import type { ClaimedJob } from '../jobs/store.ts'
 import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import { JobRun } from './job-run.ts'
@@ -33,24 +32,26 @@ export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
 export class Worker implements AsyncDisposable {
   readonly #id = randomUUID()
   readonly #options: WorkerOptions
-  readonly #speed = new SpeedMeter()
+  readonly #speed = new SpeedMeter({ onNews: () => this.#tell() })
   readonly #stop = new AbortController()
   readonly #wakeup = new Wakeup()
   readonly #runs = new Set<Promise<void>>()
   readonly #dispatch: Promise<void>
   readonly #parts = new AsyncDisposableStack()
+  #telling: Promise<void> = Promise.resolve()
+  #isToTell = false
   #shortRests = 0
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    const { jobs, logger } = options
+    const { jobs } = options
     this.#parts.use(jobs.on('claimable', () => this.#wakeup.ring()))
     const looking = setInterval(() => this.#wakeup.ring(), LOOK_MS)
     this.#parts.defer(() => clearInterval(looking))
     this.#parts.defer(() => this.#withdraw())
-    const onError = (error: unknown): void => logger.warn({ err: error }, 'the worker could not say that it is there')
-    this.#parts.use(new Rounds({ intervalMs: ANNOUNCE_MS, run: () => this.#announce(), onError }))
-    this.#announce().catch(onError)
+    const telling = setInterval(() => this.#tell(), ANNOUNCE_MS)
+    this.#parts.defer(() => clearInterval(telling))
+    this.#tell()
     this.#dispatch = this.#loop()
   }
 
@@ -115,13 +116,30 @@ export class Worker implements AsyncDisposable {
     }
   }
 
-  async #announce(): Promise<void> {
-    const { workers, served, asked, models, slots } = this.#options
-    await workers.announce({ id: this.#id, served, asked, models, slots, speeds: this.#speed.speeds() })
+  /** Now and then, and at once when its speed is news, for which clients may wait. */
+  #tell(): void {
+    // One that has not begun yet tells of this as well.
+    if (this.#isToTell) return
+    this.#isToTell = true
+    const before = this.#telling
+    this.#telling = this.#announce(before)
+  }
+
+  /** That it is there, and how fast it goes. */
+  async #announce(before: Promise<void>): Promise<void> {
+    await before
+    this.#isToTell = false
+    const { workers, served, asked, models, slots, logger } = this.#options
+    try {
+      await workers.announce({ id: this.#id, served, asked, models, slots, speeds: this.#speed.speeds() })
+    } catch (error) {
+      logger.warn({ err: error }, 'the worker could not say that it is there')
+    }
   }
 
   /** A database that is away learns of it by the silence. */
   async #withdraw(): Promise<void> {
+    await this.#telling
     await this.#options.workers.withdraw(this.#id).catch(() => undefined)
   }
 }

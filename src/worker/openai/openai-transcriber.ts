@@ -24,6 +24,7 @@ export interface OpenAiTranscriberOptions extends OpenAiClientOptions {
 
 /** A transcriber that is another server, which speaks OpenAI's API: vLLM, speaches and others. */
 export class OpenAiTranscriber implements Transcriber {
+  readonly decodesHere = false
   readonly #client: OpenAiClient
   readonly #model: string | null
   readonly #firstPauseMs: number
