@@ -1,10 +1,14 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { constants } from 'node:os'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { EngineProgress, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
+import { caged } from './cage.ts'
+import type { CageOptions } from './cage.ts'
+import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
@@ -21,19 +25,17 @@ const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']
 
-/** One pool of memory instead of one a thread, and what is free goes back at once: another 30 MB less. */
-const MEMORY = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' }
-/**
- * Where the kernel leaves huge pages to programs: a step, which reads far more than the processor's tables of small pages cover, takes
- * a tenth less.
- */
-const HUGE_PAGES = 'glibc.malloc.hugetlb=1'
+/** No memory of its own is denied where nobody knows how much it needs. */
+const OPEN_CAGE: CageOptions = { dataBytes: null, sandbox: null }
+/** What shells and bubblewrap add to the number of the signal that ended their program. */
+const SIGNALLED = 128
 
-/** The environment of an engine process. What it adds is for glibc; others take no notice. */
-export function engineEnvironment(): NodeJS.ProcessEnv {
-  const { GLIBC_TUNABLES: given } = process.env
-  // What is said last counts: what was set for this program.
-  return { ...process.env, ...MEMORY, GLIBC_TUNABLES: given === undefined ? HUGE_PAGES : `${HUGE_PAGES}:${given}` }
+export interface EngineProcessOptions {
+  /** How long the process may be silent, or a task without progress, while it has tasks. */
+  readonly stallMs?: number
+  /** Called when it holds a task less. */
+  readonly onLetGo?: () => void
+  readonly cage?: CageOptions
 }
 
 interface Running {
@@ -51,6 +53,7 @@ interface Running {
  */
 export class EngineProcess implements AsyncDisposable {
   readonly #settings: EngineSettings
+  readonly #cage: CageOptions
   readonly #stallMs: number
   readonly #onLetGo: (() => void) | undefined
   readonly #running = new Map<number, Running>()
@@ -60,17 +63,14 @@ export class EngineProcess implements AsyncDisposable {
   #isPaused = false
   #lastId = 0
 
-  /**
-   * @param options.stallMs how long the process may be silent while it has tasks
-   * @param options.onLetGo called when it holds a task less
-   */
-  constructor(settings: EngineSettings, options: { readonly stallMs?: number; readonly onLetGo?: () => void } = {}) {
+  constructor(settings: EngineSettings, options: EngineProcessOptions = {}) {
     this.#settings = settings
+    this.#cage = options.cage ?? OPEN_CAGE
     this.#stallMs = options.stallMs ?? STALL_MS
     this.#onLetGo = options.onLetGo
   }
 
-  /** Undefined while it does not run. */
+  /** Undefined while it does not run. In a sandbox it is that of the process which holds it, and with which it ends. */
   get pid(): number | undefined {
     return this.#child?.pid
   }
@@ -151,22 +151,25 @@ export class EngineProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child
     if (child === undefined) return
-    const exited = once(child, 'exit')
+    // Its standard output is open until the last process behind it is gone, which in a sandbox is the engine itself.
+    const closed = once(child, 'close')
     child.kill('SIGKILL')
-    await exited
+    await closed
   }
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
+    const node = { execPath: process.execPath, execArgv: NODE_FLAGS }
     const child = fork(ENTRY, {
+      ...caged(node, this.#cage),
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      execArgv: NODE_FLAGS,
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       env: engineEnvironment(),
     })
+    child.stdout?.resume()
     child.on('message', (reply) => this.#receive(reply as EngineReply))
     child.on('error', (cause) => this.#lose(child, 'could not be started', cause))
-    child.on('exit', (code, signal) => this.#lose(child, `ended with ${signal ?? `exit code ${code}`}`))
+    child.on('exit', (code, signal) => this.#lose(child, `ended with ${signal ?? exitOf(code)}`))
     this.#child = child
     send(child, { type: 'start', settings: this.#settings })
     if (this.#isPaused) send(child, { type: 'pause' })
@@ -244,6 +247,12 @@ export class EngineProcess implements AsyncDisposable {
     const isForNobody = [...this.#running.values()].every(({ isAbandoned }) => isAbandoned)
     if (this.#child === child && this.#running.has(id) && isForNobody) child.kill('SIGKILL')
   }
+}
+
+/** What a sandbox gives as its own exit code was the signal that ended the engine. */
+function exitOf(code: number | null): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => code === SIGNALLED + number)
+  return signal?.[0] ?? `exit code ${code}`
 }
 
 /** A process that has just died can't be written to; that it died is reported by its `exit`. */
