@@ -159,9 +159,10 @@ export class EngineProcess implements AsyncDisposable {
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
-    const node = { execPath: process.execPath, execArgv: NODE_FLAGS }
-    const child = fork(ENTRY, {
-      ...caged(node, this.#cage),
+    const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, this.#cage)
+    const child = fork(ENTRY, [], {
+      execPath,
+      execArgv: [...execArgv],
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       env: engineEnvironment(),
@@ -255,7 +256,8 @@ function exitOf(code: number | null): string {
   return signal?.[0] ?? `exit code ${code}`
 }
 
-/** A process that has just died can't be written to; that it died is reported by its `exit`. */
+/** A process that has died, or was never there, can't be written to; that is reported by its `exit` or `error`. */
 function send(child: ChildProcess, request: EngineRequest): void {
+  if (!child.connected) return
   child.send(request, () => undefined)
 }

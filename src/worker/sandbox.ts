@@ -8,9 +8,7 @@ import { promisify } from 'node:util'
 import type { Logger } from 'pino'
 import { harmlessEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
-
-export const SANDBOX_CHOICES = ['auto', 'on', 'off'] as const
-export type SandboxChoice = (typeof SANDBOX_CHOICES)[number]
+import type { SandboxChoice } from './sandbox-choice.ts'
 
 /** What engine processes are started by: they see a few folders, no network, and no other process. */
 export interface Sandbox {
