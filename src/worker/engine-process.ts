@@ -31,11 +31,13 @@ const OPEN_CAGE: CageOptions = { dataBytes: null, sandbox: null }
 const SIGNALLED = 128
 
 export interface EngineProcessOptions {
-  /** How long the process may be silent, or a task without progress, while it has tasks. */
+  /** How long the process may give no sign of life while it has tasks. */
   readonly stallMs?: number
   /** Called when it holds a task less. */
   readonly onLetGo?: () => void
   readonly cage?: CageOptions
+  /** What the process runs. */
+  readonly entry?: string
 }
 
 interface Running {
@@ -54,6 +56,7 @@ interface Running {
 export class EngineProcess implements AsyncDisposable {
   readonly #settings: EngineSettings
   readonly #cage: CageOptions
+  readonly #entry: string
   readonly #stallMs: number
   readonly #onLetGo: (() => void) | undefined
   readonly #running = new Map<number, Running>()
@@ -66,6 +69,7 @@ export class EngineProcess implements AsyncDisposable {
   constructor(settings: EngineSettings, options: EngineProcessOptions = {}) {
     this.#settings = settings
     this.#cage = options.cage ?? OPEN_CAGE
+    this.#entry = options.entry ?? ENTRY
     this.#stallMs = options.stallMs ?? STALL_MS
     this.#onLetGo = options.onLetGo
   }
@@ -160,7 +164,7 @@ export class EngineProcess implements AsyncDisposable {
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
     const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, this.#cage)
-    const child = fork(ENTRY, [], {
+    const child = fork(this.#entry, [], {
       execPath,
       execArgv: [...execArgv],
       serialization: 'advanced',
@@ -192,6 +196,10 @@ export class EngineProcess implements AsyncDisposable {
   #receive(reply: EngineReply): void {
     this.#watch()
     if (reply.type === 'alive') return
+    if (reply.type === 'hung') {
+      this.#end('hung while it read a recording')
+      return
+    }
     if (reply.type === 'paused') {
       this.#tellPaused()
       return
@@ -235,12 +243,17 @@ export class EngineProcess implements AsyncDisposable {
     clearTimeout(this.#stallTimer)
     if (this.#running.size === 0) return
     this.#stallTimer = setTimeout(() => {
-      const child = this.#child
-      if (child === undefined) return
-      this.#lose(child, `gave no sign of life for ${this.#stallMs / 1000} s`)
-      child.kill('SIGKILL')
+      this.#end(`gave no sign of life for ${this.#stallMs / 1000} s`)
     }, this.#stallMs)
     this.#stallTimer.unref()
+  }
+
+  /** What hangs does not end by itself. */
+  #end(why: string): void {
+    const child = this.#child
+    if (child === undefined) return
+    this.#lose(child, why)
+    child.kill('SIGKILL')
   }
 
   /** What others wait for goes on; a process that computes for nobody ends. */

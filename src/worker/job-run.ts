@@ -10,6 +10,7 @@ import type { Transcription } from '../whisper/result.ts'
 import { KeptWindows } from './kept-windows.ts'
 import type { SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
+import { requireTranscript } from './require-transcript.ts'
 import type { Transcriber } from './transcriber.ts'
 
 /** A lease outlives three missed heartbeats. */
@@ -151,12 +152,12 @@ export class JobRun {
     this.#metered = Math.max(this.#metered, seconds)
   }
 
-  /** The result is stored before the row says so; a worker that lost its lease takes its result away again. */
+  /** The result is checked and stored before the row says so; a worker that lost its lease takes its result away again. */
   async #succeed(transcription: Transcription): Promise<void> {
     const { jobs, payloads } = this.#options
     const { lease } = this.#claimed
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)
-    const result = Buffer.from(JSON.stringify(transcription))
+    const result = Buffer.from(JSON.stringify(requireTranscript(transcription)))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
     if (!(await jobs.succeed(lease, resultKey))) {
       await payloads.remove(resultKey)
