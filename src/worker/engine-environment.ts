@@ -15,7 +15,7 @@ const ALLOWED: ReadonlySet<string> = new Set([
 ])
 /** Families of variables: locales, memory, ONNX Runtime and OpenMP, CUDA, Vulkan and Mesa, ROCm, Level Zero. */
 const ALLOWED_FAMILIES =
-  /^(?:LC|MALLOC|ORT|OMP|KMP|CUDA|NVIDIA|CUDNN|VK|MESA|LIBGL|GALLIUM|LP|EGL|RADV|AMD|ANV|INTEL|HIP|HSA|ROCR|ZE|DAWN|_?_GL|__EGL)_/
+  /^(?:LC|MALLOC|ORT|OMP|KMP|CUDA|NVIDIA|CUDNN|VK|MESA|LIBGL|GALLIUM|LP|EGL|RADV|AMD|ANV|INTEL|HIP|HSA|ROCR|ZE|DAWN|__GLX?|__EGL)_/
 /** A name like one of those, and all the same none of their business. */
 const SECRET = /KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL/
 

@@ -19,6 +19,8 @@ export interface EnginePoolOptions {
   readonly batchOf?: (modelFolder: string) => Promise<number>
   /** What the process of a model that takes so much is started in. */
   readonly cageOf?: (modelBytes: number) => CageOptions
+  /** How long an engine that has answered counts as one that does. */
+  readonly answeredMs?: number
   readonly logger: Logger
 }
 
@@ -97,7 +99,8 @@ export class EnginePool implements AsyncDisposable {
   async check(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const isRunning = [...this.#loaded.values()].some((loaded) => loaded.process.pid !== undefined)
-    if (isRunning || performance.now() - this.#answeredMs < ANSWERED_MS) return
+    const { answeredMs = ANSWERED_MS } = this.#options
+    if (isRunning || performance.now() - this.#answeredMs < answeredMs) return
     this.#probe ??= this.#tryOut().finally(() => (this.#probe = undefined))
     const { promise: aborted, reject } = Promise.withResolvers<never>()
     const onAbort = (): void => reject(signal.reason)

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { extname } from 'node:path'
 import process from 'node:process'
@@ -120,7 +121,10 @@ export class EngineProcess implements AsyncDisposable {
     }
   }
 
-  /** Starts the process where it does not run; resolves with its next sign of life. */
+  /**
+   * Starts the process where it does not run; resolves with its next sign of life.
+   * @throws EngineProcessError `engine.crashed`, or the signal's reason
+   */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const child = this.#start()
@@ -131,6 +135,11 @@ export class EngineProcess implements AsyncDisposable {
     child.once('exit', onExit)
     try {
       await once(child, 'message', { signal: AbortSignal.any([signal, exited.signal]) })
+    } catch (error) {
+      // What it throws when it is aborted does not say why.
+      exited.signal.throwIfAborted()
+      signal.throwIfAborted()
+      throw error
     } finally {
       child.off('exit', onExit)
     }
@@ -157,7 +166,7 @@ export class EngineProcess implements AsyncDisposable {
     if (child === undefined) return
     // Its standard output is open until the last process behind it is gone, which in a sandbox is the engine itself.
     const closed = once(child, 'close')
-    child.kill('SIGKILL')
+    this.#kill(child)
     await closed
   }
 
@@ -248,18 +257,42 @@ export class EngineProcess implements AsyncDisposable {
     this.#stallTimer.unref()
   }
 
+  /** In a sandbox the engine itself, whose end is also the end of what holds it: without its parent nobody would bury it. */
+  #kill(child: ChildProcess): void {
+    const inside = this.#cage.sandbox === null ? [] : childrenOf(child)
+    if (inside.length === 0) child.kill('SIGKILL')
+    for (const pid of inside) killIfThere(pid)
+  }
+
   /** What hangs does not end by itself. */
   #end(why: string): void {
     const child = this.#child
     if (child === undefined) return
     this.#lose(child, why)
-    child.kill('SIGKILL')
+    this.#kill(child)
   }
 
   /** What others wait for goes on; a process that computes for nobody ends. */
   #killIfAbandoned(child: ChildProcess, id: number): void {
     const isForNobody = [...this.#running.values()].every(({ isAbandoned }) => isAbandoned)
-    if (this.#child === child && this.#running.has(id) && isForNobody) child.kill('SIGKILL')
+    if (this.#child === child && this.#running.has(id) && isForNobody) this.#kill(child)
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended this very moment.
+  }
+}
+
+function childrenOf({ pid }: ChildProcess): readonly number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    return children.split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
   }
 }
 

@@ -5,5 +5,6 @@ const taken: Buffer[] = []
 process.send?.({ type: 'alive' })
 process.on('message', (request: { readonly type: string }) => {
   if (request.type !== 'transcribe') return
-  for (;;) taken.push(Buffer.alloc(64 * 2 ** 20, 1))
+  process.on('uncaughtException', () => process.exit(1))
+  for (;;) taken.push(Buffer.alloc(256 * 2 ** 20, 1))
 })
