@@ -64,7 +64,8 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   const backend = stack.use(await openBackend(config, { temporaryFolder, logger, signal }))
   startHousekeeping(backend, config, logger, stack)
   const draining = new AbortController()
-  const workers = role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role, signal }, stack)
+  const workers =
+    role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role, signal }, stack)
   signal.throwIfAborted()
   const opened =
     role === 'worker'

@@ -195,7 +195,12 @@ describe('tokens of which none may come next', () => {
   ])('are refused by name, instead of a result that is none: %s', async (_, options) => {
     await using features = await open(fixture('en-short.wav'))
     const suppressTokens = Array.from({ length: 51 }, (_unused, index) => model.tokenizer.timestampBegin + index)
-    const transcription = transcribe(model, features, { ...DEFAULT_OPTIONS, language: 'en', ...options, suppressTokens })
+    const transcription = transcribe(model, features, {
+      ...DEFAULT_OPTIONS,
+      language: 'en',
+      ...options,
+      suppressTokens,
+    })
     await expect(transcription).rejects.toMatchObject({
       code: 'input.invalid',
       retryable: false,

@@ -54,10 +54,9 @@ export function caged(node: Caged, { dataBytes, sandbox }: CageOptions): Caged {
   if (process.platform !== 'linux' || !existsSync(SHELL)) return node
   const limits = ['-c 0', `-n ${OPEN_FILES}`, `-f ${FILE_BYTES / BLOCK_BYTES}`]
   if (dataBytes !== null) limits.push(`-d ${Math.floor(dataBytes / 1024)}`)
-  const script = [
-    ...limits.map((limit) => `ulimit ${limit}`),
-    'echo 1000 > /proc/self/oom_score_adj',
-  ].map((line) => `{ ${line}; } 2>/dev/null`)
+  const script = [...limits.map((limit) => `ulimit ${limit}`), 'echo 1000 > /proc/self/oom_score_adj'].map(
+    (line) => `{ ${line}; } 2>/dev/null`,
+  )
   const program = sandbox === null ? [] : sandbox.command
   return {
     execPath: SHELL,

@@ -13,7 +13,10 @@ test('an engine process gets what its libraries read, and no secret', () => {
     ...{ AWS_ACCESS_KEY_ID: 'd', AWS_SECRET_ACCESS_KEY: 'e', AWS_SESSION_TOKEN: 'f', PGPASSWORD: 'g' },
     ...{ NVIDIA_API_KEY: 'h', OPENAI_API_KEY: 'i', SSH_AUTH_SOCK: '/run/ssh', SOTTO_DATA_DIR: '/data' },
   }
-  const { MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES, ...rest } = engineEnvironment({ ...needed, ...secrets })
+  const { MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES, ...rest } = engineEnvironment({
+    ...needed,
+    ...secrets,
+  })
   expect(rest).toEqual(needed)
   expect([MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES]).not.toContain(undefined)
 })

@@ -10,7 +10,17 @@ const ALLOWED: ReadonlySet<string> = new Set([
   ...['XDG_CACHE_HOME', 'XDG_CONFIG_DIRS', 'XDG_CONFIG_HOME', 'XDG_DATA_DIRS', 'XDG_DATA_HOME', 'XDG_RUNTIME_DIR'],
   ...['DRI_PRIME', 'DISPLAY', 'WAYLAND_DISPLAY', 'DYLD_LIBRARY_PATH'],
   // Without these no program of Windows gets far.
-  ...['SYSTEMROOT', 'SYSTEMDRIVE', 'WINDIR', 'COMSPEC', 'PATHEXT', 'APPDATA', 'LOCALAPPDATA', 'PROGRAMDATA', 'USERPROFILE'],
+  ...[
+    'SYSTEMROOT',
+    'SYSTEMDRIVE',
+    'WINDIR',
+    'COMSPEC',
+    'PATHEXT',
+    'APPDATA',
+    'LOCALAPPDATA',
+    'PROGRAMDATA',
+    'USERPROFILE',
+  ],
   ...['NUMBER_OF_PROCESSORS', 'PROCESSOR_ARCHITECTURE'],
 ])
 /** Families of variables: locales, memory, ONNX Runtime and OpenMP, CUDA, Vulkan and Mesa, ROCm, Level Zero. */
@@ -29,8 +39,7 @@ const HUGE_PAGES = 'glibc.malloc.hugetlb=1'
 
 /** The environment of a process that opens drivers or recordings: what it needs of the server's own. */
 export function harmlessEnvironment(given: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
-  const isAllowed = (name: string): boolean =>
-    (ALLOWED.has(name) || ALLOWED_FAMILIES.test(name)) && !SECRET.test(name)
+  const isAllowed = (name: string): boolean => (ALLOWED.has(name) || ALLOWED_FAMILIES.test(name)) && !SECRET.test(name)
   return Object.fromEntries(Object.entries(given).filter(([name]) => isAllowed(name.toUpperCase())))
 }
 

@@ -73,7 +73,13 @@ export async function findSandbox(
 async function findProgram(name: string): Promise<string | undefined> {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
     const path = join(folder, name)
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
   }
   return undefined
 }
@@ -106,7 +112,14 @@ function bubblewrap({ readable, writable }: SandboxFolders): readonly string[] {
 /** Where the package is one of others, those that it needs lie beside it. */
 function modulesAbove(folder: string): readonly string[] {
   const at = folder.split(sep).lastIndexOf('node_modules')
-  return at === -1 ? [] : [folder.split(sep).slice(0, at + 1).join(sep)]
+  return at === -1
+    ? []
+    : [
+        folder
+          .split(sep)
+          .slice(0, at + 1)
+          .join(sep),
+      ]
 }
 
 /** Under its own name, and under the one that links lead to. */

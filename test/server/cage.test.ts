@@ -33,14 +33,17 @@ async function settled(id: string): Promise<JobBody> {
   return job
 }
 
-test.skipIf(process.platform !== 'linux')('no engine process has a secret of the server in its environment', async () => {
-  const { id } = await client.submit(await client.upload(fixture('en-short.wav')))
-  expect((await settled(id)).status).toBe('success')
-  const environment = await readFile(`/proc/${await server.engine()}/environ`, 'utf8')
-  expect(environment).toContain('PATH=')
-  for (const secret of Object.values(SECRETS)) expect(environment).not.toContain(secret)
-  expect(environment).not.toMatch(/SOTTO_|HF_|AWS_|DATABASE_URL/)
-})
+test.skipIf(process.platform !== 'linux')(
+  'no engine process has a secret of the server in its environment',
+  async () => {
+    const { id } = await client.submit(await client.upload(fixture('en-short.wav')))
+    expect((await settled(id)).status).toBe('success')
+    const environment = await readFile(`/proc/${await server.engine()}/environ`, 'utf8')
+    expect(environment).toContain('PATH=')
+    for (const secret of Object.values(SECRETS)) expect(environment).not.toContain(secret)
+    expect(environment).not.toMatch(/SOTTO_|HF_|AWS_|DATABASE_URL/)
+  },
+)
 
 describe('a job that can only fail', () => {
   test('does so at the first try, with what was wrong: tokens of which none may come next', async () => {

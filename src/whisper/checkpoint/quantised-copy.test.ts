@@ -121,5 +121,7 @@ test('leaves nothing when it is aborted, and passes on why a folder can’t be w
 
 test.skipIf(process.platform !== 'linux')('no other error than that of a full disk counts as one', async () => {
   expect(isDiskFull(await writeFile('/dev/full', 'x').catch((error: unknown) => error))).toBe(true)
-  expect(isDiskFull(await writeFile(join(source(), 'config.json', 'x'), 'x').catch((error: unknown) => error))).toBe(false)
+  expect(isDiskFull(await writeFile(join(source(), 'config.json', 'x'), 'x').catch((error: unknown) => error))).toBe(
+    false,
+  )
 })

@@ -12,7 +12,9 @@ const logitsOf = fc
     ...{ minLength: VOCABULARY, maxLength: VOCABULARY },
   })
   .map((values) => Float32Array.from(values))
-  .filter((logits) => [logits.subarray(0, EOT), logits.subarray(TIMESTAMP_BEGIN)].every((part) => part.some(Number.isFinite)))
+  .filter((logits) =>
+    [logits.subarray(0, EOT), logits.subarray(TIMESTAMP_BEGIN)].every((part) => part.some(Number.isFinite)),
+  )
 
 /** What the decoder's graph gives: the best of the text, and the logits from `<|endoftext|>` on. */
 function fromGraph(logits: Float32Array, count: number): NextTokens {
@@ -96,6 +98,8 @@ test('where nothing may come next, or what comes is no number, that is said', ()
   closed.forbidText()
   closed.forbidTimestampsFrom(TIMESTAMP_BEGIN)
   expect(() => closed.top(1)).toThrow('suppress_tokens')
-  const broken = new NextTokens(new Float32Array(VOCABULARY).fill(Number.NaN, 3, 4), { timestampBegin: TIMESTAMP_BEGIN })
+  const broken = new NextTokens(new Float32Array(VOCABULARY).fill(Number.NaN, 3, 4), {
+    timestampBegin: TIMESTAMP_BEGIN,
+  })
   expect(() => broken.top(1)).toThrow('no numbers')
 })
