@@ -44,15 +44,30 @@ export interface App extends AsyncDisposable {
   readonly firstKey: string | null
 }
 
-/** Starts what the role has. Disposing it stops accepting, gives running jobs back and closes what was opened. */
-export async function startApp(config: Config, logger: Logger, role: Role): Promise<App> {
+/** How a process is asked to end. */
+export interface EndSignals {
+  /** To end in order, also while it starts. */
+  readonly signal: AbortSignal
+  /** Not to wait any longer for those who still send requests. */
+  readonly hurry: AbortSignal
+}
+
+/**
+ * Starts what the role has. Disposing it stops accepting, gives running jobs back and closes what was opened.
+ * @throws the signal's reason when it is aborted before all has started, and then nothing is left running
+ */
+export async function startApp(config: Config, logger: Logger, role: Role, ends: EndSignals): Promise<App> {
+  const { signal, hurry } = ends
+  signal.throwIfAborted()
   await using stack = new AsyncDisposableStack()
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const { path: temporaryFolder } = stack.use(await openWorkFolder(join(config.dataDir, 'tmp')))
-  const backend = stack.use(await openBackend(config, temporaryFolder, logger))
+  const backend = stack.use(await openBackend(config, { temporaryFolder, logger, signal }))
   startHousekeeping(backend, config, logger, stack)
   const draining = new AbortController()
-  const workers = role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role }, stack)
+  const workers =
+    role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role, signal }, stack)
+  signal.throwIfAborted()
   const opened =
     role === 'worker'
       ? { url: null, firstKey: null }
@@ -62,7 +77,7 @@ export async function startApp(config: Config, logger: Logger, role: Role): Prom
     ...opened,
     async [Symbol.asyncDispose]() {
       draining.abort()
-      if (opened.url !== null) await delay(config.drainMs)
+      if (opened.url !== null) await delay(config.drainMs, undefined, { signal: hurry }).catch(() => undefined)
       await parts.disposeAsync()
     },
   }
@@ -92,16 +107,17 @@ interface WorkerPlace {
   readonly temporaryFolder: string
   readonly logger: Logger
   readonly role: Role
+  readonly signal: AbortSignal
 }
 
 async function startWorkers(
   { database, jobs, payloads }: Backend,
-  { config, temporaryFolder, logger, role }: WorkerPlace,
+  { config, temporaryFolder, logger, role, signal }: WorkerPlace,
   stack: AsyncDisposableStack,
 ): Promise<readonly Worker[]> {
   const catalogue = createCatalogue(config.models)
   const models = new ModelCache({ ...config.hub, catalogue })
-  const engines = await openEngines({ config, models, temporaryFolder, logger })
+  const engines = await openEngines({ config, models, temporaryFolder, logger, signal })
   return engines.map(({ transcriber, slots, expressSlots, served, asked }) => {
     stack.use(transcriber)
     return stack.use(

@@ -22,17 +22,25 @@ export interface Backend extends AsyncDisposable {
   readonly signingSecret: Buffer
 }
 
+export interface BackendPlace {
+  readonly temporaryFolder: string
+  readonly logger: Logger
+  /** Ends the wait for a database that does not answer. */
+  readonly signal: AbortSignal
+}
+
 /**
  * Opens the database and the payload store that the configuration names. Embedded ones belong to this process alone: what the one before it
  * was running goes back to the queue.
- * @throws JobStoreError, PayloadError
+ * @throws JobStoreError, PayloadError, the signal's reason
  */
-export async function openBackend(config: Config, temporaryFolder: string, logger: Logger): Promise<Backend> {
+export async function openBackend(config: Config, place: BackendPlace): Promise<Backend> {
+  const { logger, signal } = place
   await using stack = new AsyncDisposableStack()
   const { dataDir, databaseUrl } = config
   if (databaseUrl === null) stack.use(await lockOwner(dataDir))
   const { database, events } = stack.use(
-    databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, logger),
+    databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, place),
   )
   const jobs = new SqlJobStore(database, config, events)
   if (databaseUrl === null) {
@@ -40,7 +48,8 @@ export async function openBackend(config: Config, temporaryFolder: string, logge
     if (recovered > 0)
       logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
   }
-  const payloads = await openPayloads(config, temporaryFolder, stack, logger)
+  signal.throwIfAborted()
+  const payloads = await openPayloads(config, place, stack)
   const signingSecret =
     databaseUrl === null ? await openSigningSecret(dataDir) : await openSharedSecret(database, 'signing')
   const parts = stack.move()
@@ -71,12 +80,12 @@ async function openEmbedded(dataDir: string): Promise<OpenDatabase> {
   return { database, events: undefined, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() }
 }
 
-async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {
+async function openShared(url: string, { logger, signal }: BackendPlace): Promise<OpenDatabase> {
   const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
   const { openPostgresEvents } = await import('./jobs/postgres/shared-events.ts')
   await using stack = new AsyncDisposableStack()
-  const database = stack.use(await openPostgresDatabase(url))
-  const events = stack.use(await openPostgresEvents(url, database, logger))
+  const database = stack.use(await openPostgresDatabase(url, { signal }))
+  const events = stack.use(await openPostgresEvents(url, database, { logger, signal }))
   const parts = stack.move()
   return { database, events, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
@@ -84,16 +93,15 @@ async function openShared(url: string, logger: Logger): Promise<OpenDatabase> {
 /** An S3 that does not answer yet, or not as it should, is no reason not to start: its state is seen at each request. */
 async function openPayloads(
   { payloads, dataDir }: Config,
-  temporaryFolder: string,
+  { temporaryFolder, logger, signal }: BackendPlace,
   stack: AsyncDisposableStack,
-  logger: Logger,
 ): Promise<PayloadStore> {
   if (payloads.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
   // Loaded here alone: the SDK takes a moment that no other start shall wait for.
   const { S3PayloadStore } = await import('./payloads/s3-store.ts')
   const store = stack.use(await S3PayloadStore.open(payloads, temporaryFolder))
   try {
-    await store.check(AbortSignal.timeout(PAYLOAD_CHECK_MS))
+    await store.check(AbortSignal.any([signal, AbortSignal.timeout(PAYLOAD_CHECK_MS)]))
     logger.info({ bucket: payloads.bucket, prefix: payloads.prefix }, 'payloads lie in S3')
   } catch (error) {
     logger.error({ err: error }, 'the payload store does not work yet')

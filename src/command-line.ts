@@ -19,10 +19,10 @@ import { version } from './version.ts'
 export async function runCommandLine(
   argv: readonly string[],
   environment: Environment,
-  signal: AbortSignal,
+  { signal, hurry }: Pick<CommandContext, 'signal' | 'hurry'>,
 ): Promise<number> {
   let exitCode = 0
-  const context: CommandContext = { environment, signal, exitWith: (code) => (exitCode = code) }
+  const context: CommandContext = { environment, signal, hurry, exitWith: (code) => (exitCode = code) }
   const program = new Command('sotto')
     .description('Transcribes audio with Whisper models: an HTTP server with an Async API, and a command line.')
     .version(version)

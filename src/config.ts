@@ -6,6 +6,7 @@ import type { LogLevel, Setting, SettingName, SettingValues } from './settings.t
 import { SECRET_SETTINGS, SETTINGS } from './settings.ts'
 import type { DeviceChoice } from './whisper/device.ts'
 import type { Precision } from './whisper/options.ts'
+import type { SandboxChoice } from './worker/sandbox-choice.ts'
 
 export interface Config {
   readonly host: string
@@ -44,6 +45,10 @@ export interface Config {
   readonly modelTtlMs: number
   /** What loaded models may take together. */
   readonly modelMemoryBytes: number
+  /** What an engine process may take for recordings, beside its model; null: any amount. */
+  readonly engineMemoryBytes: number | null
+  /** Whether engines run in a namespace of their own. */
+  readonly sandbox: SandboxChoice
   /** For what can be made again: quantised copies of weights. */
   readonly cacheDir: string
   /** What the URLs that the API returns start with; null: what the request came in by. */

@@ -1,16 +1,21 @@
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { ApiContext, ApiSettings } from './api/context.ts'
 import type { Config } from './config.ts'
 import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
+import { BUNDLED_FOLDER } from './models/model-cache.ts'
 import type { ModelCache } from './models/model-cache.ts'
-
 import type { Device } from './whisper/device.ts'
 import { MOST_SLOTS, planDevice } from './whisper/device-memory.ts'
 import type { DevicePlan } from './whisper/device-memory.ts'
 import { estimateMemory } from './whisper/model-memory.ts'
+import { dataLimit } from './worker/cage.ts'
+import type { CageOptions } from './worker/cage.ts'
 import { findDevice } from './worker/find-device.ts'
 import { LocalTranscriber } from './worker/local-transcriber.ts'
+import { findSandbox } from './worker/sandbox.ts'
+import type { Sandbox } from './worker/sandbox.ts'
 import type { Transcriber } from './worker/transcriber.ts'
 
 /** Something that transcribes, and what a worker with it takes. */
@@ -30,6 +35,8 @@ interface Place {
   readonly models: ModelCache
   readonly temporaryFolder: string
   readonly logger: Logger
+  /** Ends the search for a device. */
+  readonly signal: AbortSignal
 }
 
 /**
@@ -65,16 +72,31 @@ async function allEngines(place: Place): Promise<readonly Engine[]> {
     const transcriber = new OpenAiTranscriber(engine)
     return [{ transcriber, slots: workers, expressSlots: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
   }
-  const device = await findDevice(choice)
-  if (device.name === 'cpu') return [cpuEngine(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'])]
+  const [device, sandbox] = await Promise.all([findDevice(choice, place.signal), sandboxOf(place)])
+  if (device.name === 'cpu') return [cpuEngine(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'], sandbox)]
   place.logger.info({ device: device.name }, 'gpuflex jobs run on a device')
-  return [cpuEngine(place, ['cpuflex']), deviceEngine(place, device)]
+  return [cpuEngine(place, ['cpuflex'], sandbox), deviceEngine(place, device)]
+}
+
+/** What an engine reads and writes; the database and the secret of signatures lie beside it, and are nothing to it. */
+async function sandboxOf({ config, temporaryFolder, logger, signal }: Place): Promise<Sandbox | null> {
+  const { dataDir, cacheDir, hub, sandbox } = config
+  const readable = [BUNDLED_FOLDER, join(hub.home, 'hub'), join(dataDir, 'payloads')]
+  return await findSandbox(sandbox, { readable, writable: [temporaryFolder, cacheDir] }, { logger, signal })
 }
 
 /** The slot beyond the batch is for short recordings. */
-function cpuEngine({ config, models, temporaryFolder, logger }: Place, asked: readonly ServiceTier[]): Engine {
-  const { workers, threads, batch, precision, cacheDir: cacheFolder } = config
+function cpuEngine(
+  { config, models, temporaryFolder, logger }: Place,
+  asked: readonly ServiceTier[],
+  sandbox: Sandbox | null,
+): Engine {
+  const { workers, threads, batch, precision, engineMemoryBytes, cacheDir: cacheFolder } = config
   const places = batch + 1
+  const cageOf = (modelBytes: number): CageOptions => ({
+    sandbox,
+    dataBytes: engineMemoryBytes === null ? null : dataLimit(modelBytes, engineMemoryBytes, threads),
+  })
   return {
     transcriber: new LocalTranscriber({
       models,
@@ -83,6 +105,7 @@ function cpuEngine({ config, models, temporaryFolder, logger }: Place, asked: re
       ttlMs: config.modelTtlMs,
       memoryBytes: config.modelMemoryBytes,
       estimate: (folder) => estimateMemory(folder, { precision, slots: places }),
+      cageOf,
       logger,
     }),
     slots: workers * batch,

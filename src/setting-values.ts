@@ -23,6 +23,16 @@ export function bytes(value: string): number {
   return size
 }
 
+/** Null: off. */
+export function bytesOrOff(value: string): number | null {
+  if (value === 'off') return null
+  try {
+    return bytes(value)
+  } catch {
+    throw new Error('off, or a number of bytes, such as 1073741824, 500M or 5G')
+  }
+}
+
 export function onOff(value: string): boolean {
   if (/^(on|true|1|yes)$/i.test(value)) return true
   if (/^(off|false|0|no)$/i.test(value)) return false

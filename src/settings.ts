@@ -6,6 +6,7 @@ import {
   addresses,
   apiKey,
   bytes,
+  bytesOrOff,
   countOrOff,
   databaseUrl,
   durationOrOff,
@@ -24,6 +25,8 @@ import type { EngineChoice, PayloadsChoice } from './setting-values.ts'
 import { DEVICE_CHOICES } from './whisper/device.ts'
 import type { DeviceChoice } from './whisper/device.ts'
 import { PRECISIONS } from './whisper/options.ts'
+import { SANDBOX_CHOICES } from './worker/sandbox-choice.ts'
+import type { SandboxChoice } from './worker/sandbox-choice.ts'
 import type { Precision } from './whisper/options.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
@@ -240,6 +243,23 @@ export const SETTINGS = {
     help: 'what loaded models may take together; by default three quarters of the memory',
     parse: bytes,
     fallback: (): number | null => null,
+  },
+  engineMemoryBytes: {
+    env: 'SOTTO_ENGINE_MEMORY',
+    flag: 'engine-memory',
+    takes: 'bytes|off',
+    help: 'what an engine process may take for recordings, beside its model; off: any amount. It counts for the CPU, on Linux',
+    parse: bytesOrOff,
+    // Ordinary recordings, however long, take 100 MB.
+    fallback: (): number | null => 2 ** 30,
+  },
+  sandbox: {
+    env: 'SOTTO_SANDBOX',
+    flag: 'sandbox',
+    takes: SANDBOX_CHOICES.join('|'),
+    help: 'whether engines on the CPU run in a sandbox without network and other files, by bubblewrap; auto: where that works',
+    parse: oneOf(SANDBOX_CHOICES),
+    fallback: (): SandboxChoice => 'auto',
   },
   cacheDir: {
     env: 'SOTTO_CACHE_DIR',

@@ -38,6 +38,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'checkpoint.missing_file': 503,
   'checkpoint.invalid': 503,
   'checkpoint.unsupported': 422,
+  'checkpoint.damaged': 503,
 }
 
 /** Undefined for codes that no user is meant to see. */

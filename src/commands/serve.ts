@@ -27,13 +27,21 @@ export function addServeCommands(program: Command, context: CommandContext): voi
   }
 }
 
-async function run(config: Config, role: Role, { environment, signal }: CommandContext): Promise<void> {
+async function run(config: Config, role: Role, { environment, signal, hurry }: CommandContext): Promise<void> {
   const logger = await createLogger(config.logLevel)
   for (const name of unknownVariables(environment)) {
     logger.warn(`${name} is set, but there is no such setting; see sotto ${role} --help`)
   }
   const { startApp } = await import('../app.ts')
-  await using app = await startApp(config, logger, role)
+  await using app = await startApp(config, logger, role, { signal, hurry }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+    if (error !== signal.reason) logger.warn({ err: error }, 'the start broke off')
+    return undefined
+  })
+  if (app === undefined) {
+    logger.info('asked to end before it had started')
+    return
+  }
   announce(app, config)
   if (!signal.aborted) await once(signal, 'abort')
   logger.info('stopping: running jobs go back to the queue')

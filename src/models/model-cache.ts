@@ -22,7 +22,8 @@ export interface ModelCacheOptions extends HubOptions {
   readonly offline: boolean
 }
 
-const BUNDLED_FOLDER = resolve(import.meta.dirname, '../../models')
+/** Of the models that come with the program. */
+export const BUNDLED_FOLDER = resolve(import.meta.dirname, '../../models')
 
 /** The checkpoints on this machine; what is not here is fetched from the hub when it is asked for. */
 export class ModelCache {

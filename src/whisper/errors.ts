@@ -14,6 +14,7 @@ export type EngineErrorCode =
   | 'checkpoint.missing_file'
   | 'checkpoint.invalid'
   | 'checkpoint.unsupported'
+  | 'checkpoint.damaged'
   | 'device.unavailable'
   | 'engine.disk_full'
 
@@ -28,4 +29,9 @@ export class EngineError extends Error {
     this.code = code
     this.retryable = code === 'engine.disk_full'
   }
+}
+
+/** Whether the file system had no room; any other error of its has another remedy. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

@@ -1,11 +1,14 @@
+import { cp, open as openFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { join } from 'node:path'
 import { DEFAULT_OPTIONS, goldenClips, optionsOf } from '../../test/support/golden.ts'
 import { explainMismatch } from '../../test/support/explain-mismatch.ts'
 import { PlainWhisper } from '../../test/support/plain-whisper.ts'
-import { PROJECT } from '../../test/support/server.ts'
+import { fixture } from '../../test/support/clips.ts'
+import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
 import { openFeatures } from './audio/features.ts'
+import { readCheckpoint } from './checkpoint/checkpoint.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
@@ -210,6 +213,43 @@ test('an abort ends it between two steps', async () => {
     { signal: controller.signal, onProgress: () => controller.abort(new Error('enough')) },
   )
   await expect(transcription).rejects.toThrow('enough')
+})
+
+describe('tokens of which none may come next', () => {
+  test.each([
+    ['greedily', {}],
+    ['by beams', { beamSize: 5 }],
+    ['by samples', { temperatures: [0.5], bestOf: 2 }],
+  ])('are refused by name, instead of a result that is none: %s', async (_, options) => {
+    await using features = await open(fixture('en-short.wav'))
+    const suppressTokens = Array.from({ length: 51 }, (_unused, index) => model.tokenizer.timestampBegin + index)
+    const transcription = transcribe(model, features, {
+      ...DEFAULT_OPTIONS,
+      language: 'en',
+      ...options,
+      suppressTokens,
+    })
+    await expect(transcription).rejects.toMatchObject({
+      code: 'input.invalid',
+      retryable: false,
+      message: expect.stringContaining('suppress_tokens'),
+    })
+  })
+})
+
+describe('a checkpoint with a weight that is no number', () => {
+  test.each(['encoder.conv1.bias', 'decoder.layer_norm.weight'])('says so at once: %s', async (tensor) => {
+    await using folder = await temporaryFolder()
+    const copy = join(folder.path, 'copy')
+    await cp(join(PROJECT, 'models/whisper-demo'), copy, { recursive: true })
+    const { file, offset } = (await readCheckpoint(copy)).tensors.get(tensor) ?? { file: 'nowhere', offset: 0 }
+    await using weights = await openFile(file, 'r+')
+    await weights.write(Buffer.alloc(4, 255), 0, 4, offset)
+    await using broken = await WhisperModel.load(copy, { threads: 2 })
+    await using features = await open(fixture('en-short.wav'))
+    const transcription = transcribe(broken, features, { ...DEFAULT_OPTIONS, language: 'en' })
+    await expect(transcription).rejects.toMatchObject({ code: 'checkpoint.damaged', retryable: false })
+  })
 })
 
 test('a language that the checkpoint does not know is refused', async () => {

@@ -6,8 +6,9 @@ import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fixture } from '../../test/support/clips.ts'
 import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import type { CageOptions } from './cage.ts'
 import { EnginePool } from './engine-pool.ts'
-import type { EnginePoolOptions } from './engine-pool.ts'
+import type { EnginePoolOptions, Held } from './engine-pool.ts'
 import { PROJECT } from '../../test/support/server.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')
@@ -45,6 +46,19 @@ async function use(pool: EnginePool, model: string): Promise<number> {
   return held.process.pid ?? 0
 }
 
+/** Whether a hold is still waiting when another task has computed: it is there before its abort comes where it was let in. */
+async function waits(held: Held, controller: AbortController, waiting: Promise<Held>): Promise<boolean> {
+  await held.process.transcribe(task, { signal: never })
+  controller.abort(new Error('turned away'))
+  return await waiting.then(
+    (late) => {
+      late[Symbol.dispose]()
+      return false
+    },
+    () => true,
+  )
+}
+
 function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -63,16 +77,12 @@ test('tasks of a model share its process, which stays for the next one', async (
 
 test('further tasks wait until one of the batch is done', async () => {
   await using pool = poolOf({ batch: 1 })
-  const first = await pool.hold(models[0]!, never)
-  let isHeld = false
-  const second = pool.hold(models[0]!, never).then((held) => {
-    isHeld = true
-    return held
-  })
-  await pool.check(never)
-  expect(isHeld).toBe(false)
+  using first = await pool.hold(models[0]!, never)
+  const second = new AbortController()
+  const waiting = pool.hold(models[0]!, second.signal)
+  expect(await waits(first, second, waiting)).toBe(true)
   first[Symbol.dispose]()
-  ;(await second)[Symbol.dispose]()
+  using _ = await pool.hold(models[0]!, never)
 })
 
 test('the last place of a batch is kept for short tasks', async () => {
@@ -113,17 +123,13 @@ describe('where memory is for two models', () => {
 
   test('a third one waits while both are in use', async () => {
     await using pool = poolOf({ memoryBytes: 250 })
-    const held = [await pool.hold(models[0]!, never), await pool.hold(models[1]!, never)]
-    let isHeld = false
-    const third = pool.hold(models[2]!, never).then((loaded) => {
-      isHeld = true
-      return loaded
-    })
-    await pool.check(never)
-    expect(isHeld).toBe(false)
-    held[0]?.[Symbol.dispose]()
-    ;(await third)[Symbol.dispose]()
-    held[1]?.[Symbol.dispose]()
+    const first = await pool.hold(models[0]!, never)
+    using second = await pool.hold(models[1]!, never)
+    const third = new AbortController()
+    const waiting = pool.hold(models[2]!, third.signal)
+    expect(await waits(second, third, waiting)).toBe(true)
+    first[Symbol.dispose]()
+    using _ = await pool.hold(models[2]!, never)
   })
 })
 
@@ -149,6 +155,57 @@ test('a task that is to be alone gets a process of its own, which ends with it',
   alone[Symbol.dispose]()
   await expect.poll(() => isRunning(pid)).toBe(false)
   expect(isRunning(shared.process.pid ?? 0)).toBe(true)
+})
+
+describe('whether an engine answers', () => {
+  /** Each start of a process asks for its cage. */
+  const counted = () => {
+    const starts = { count: 0 }
+    const cageOf = (): CageOptions => {
+      starts.count += 1
+      return { dataBytes: null, sandbox: null }
+    }
+    return { starts, cageOf }
+  }
+
+  test('is found out once for all who ask at the same time and soon after', async () => {
+    const { starts, cageOf } = counted()
+    await using pool = poolOf({ cageOf })
+    await Promise.all(Array.from({ length: 12 }, () => pool.check(never)))
+    await pool.check(never)
+    expect(starts.count).toBe(1)
+  })
+
+  test('is found out on, for the next who asks, when one does not wait any longer', async () => {
+    const { starts, cageOf } = counted()
+    await using pool = poolOf({ cageOf })
+    const controller = new AbortController()
+    const impatient = pool.check(controller.signal)
+    controller.abort(new Error('enough'))
+    await expect(impatient).rejects.toThrow('enough')
+    await pool.check(never)
+    expect(starts.count).toBe(1)
+  })
+
+  test('is not remembered for ever: an engine that no longer starts is seen', async () => {
+    let dataBytes: number | null = null
+    const cageOf = (): CageOptions => ({ dataBytes, sandbox: null })
+    await using pool = poolOf({ cageOf, answeredMs: 0 })
+    await pool.check(never)
+    // Less than the program itself needs.
+    dataBytes = 2 ** 20
+    await expect(pool.check(never)).rejects.toMatchObject({ code: 'engine.crashed' })
+    dataBytes = null
+    await pool.check(never)
+  })
+
+  test('needs no try while one runs', async () => {
+    const { starts, cageOf } = counted()
+    await using pool = poolOf({ cageOf })
+    await use(pool, models[0]!)
+    await pool.check(never)
+    expect(starts.count).toBe(1)
+  })
 })
 
 test('disposing of it ends all processes', async () => {

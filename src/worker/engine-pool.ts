@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { CageOptions } from './cage.ts'
 import { EngineProcess } from './engine-process.ts'
 import type { EngineSettings } from './engine-protocol.ts'
 import { Turns } from './turns.ts'
@@ -16,8 +17,17 @@ export interface EnginePoolOptions {
   readonly estimate: (modelFolder: string) => Promise<number>
   /** Tasks of a checkpoint that run at the same time, where that depends on it. */
   readonly batchOf?: (modelFolder: string) => Promise<number>
+  /** What the process of a model that takes so much is started in. */
+  readonly cageOf?: (modelBytes: number) => CageOptions
+  /** How long an engine that has answered counts as one that does. */
+  readonly answeredMs?: number
   readonly logger: Logger
 }
+
+/** Half a second of computing is not spent for each who asks whether an engine would start, and an engine that no longer does is soon seen. */
+const ANSWERED_MS = 5000
+/** On a machine that is very busy. It goes on when who asked has gone, for who asks next. */
+const PROBE_MS = 60_000
 
 interface Loaded {
   readonly key: string
@@ -46,7 +56,9 @@ export class EnginePool implements AsyncDisposable {
   /** The one that was used longest ago comes first. */
   readonly #loaded = new Map<string, Loaded>()
   readonly #ending = new Set<Promise<void>>()
-  #isAnswering = false
+  readonly #stop = new AbortController()
+  #probe: Promise<void> | undefined
+  #answeredMs = Number.NEGATIVE_INFINITY
   #lastAlone = 0
 
   constructor(options: EnginePoolOptions) {
@@ -83,17 +95,40 @@ export class EnginePool implements AsyncDisposable {
     return { bytes, batch: isAlone ? 1 : ((await batchOf?.(modelFolder)) ?? settings.batch) }
   }
 
-  /** Fails unless an engine process answers. */
+  /** Fails unless an engine process answers: one that runs, or one that is started to see. Who asks meanwhile shares it. */
   async check(signal: AbortSignal): Promise<void> {
-    if (this.#isAnswering || this.#loaded.size > 0) return
-    await using probe = new EngineProcess({ ...this.#options.settings, modelFolder: '' })
-    await probe.ready(signal)
-    this.#isAnswering = true
+    signal.throwIfAborted()
+    const isRunning = [...this.#loaded.values()].some((loaded) => loaded.process.pid !== undefined)
+    const { answeredMs = ANSWERED_MS } = this.#options
+    if (isRunning || performance.now() - this.#answeredMs < answeredMs) return
+    this.#probe ??= this.#tryOut().finally(() => (this.#probe = undefined))
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      await Promise.race([this.#probe, aborted])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #tryOut(): Promise<void> {
+    await using probe = this.#process('', 0, this.#options.settings)
+    await probe.ready(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_MS)]))
+    this.#answeredMs = performance.now()
+  }
+
+  #process(modelFolder: string, bytes: number, settings: Omit<EngineSettings, 'modelFolder'>): EngineProcess {
+    const cage = this.#options.cageOf?.(bytes)
+    const onLetGo = (): void => this.#changes.ring()
+    return new EngineProcess({ ...settings, modelFolder }, { onLetGo, ...(cage === undefined ? {} : { cage }) })
   }
 
   /** Ends the engine processes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#turns[Symbol.dispose]()
+    this.#stop.abort()
+    await this.#probe?.catch(() => undefined)
     for (const loaded of [...this.#loaded.values()]) this.#unload(loaded)
     await Promise.all(this.#ending)
   }
@@ -135,8 +170,7 @@ export class EnginePool implements AsyncDisposable {
     if (bytes > memoryBytes) {
       logger.warn({ neededBytes: bytes, memoryBytes }, 'the model may need more memory than models may take together')
     }
-    const onLetGo = (): void => this.#changes.ring()
-    const process = new EngineProcess({ ...settings, batch, modelFolder }, { onLetGo })
+    const process = this.#process(modelFolder, bytes, { ...settings, batch })
     const loaded: Loaded = { ...entry, process, holders: 0, ttlTimer: undefined }
     this.#loaded.set(entry.key, loaded)
     return loaded

@@ -7,6 +7,7 @@ import { fixture } from '../../test/support/clips.ts'
 import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
 import { PROJECT } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
+import type { EngineProcessOptions } from './engine-process.ts'
 import type { EngineProgress, EngineTask } from './engine-protocol.ts'
 import { parseWindowCheckpoint } from '../whisper/window-checkpoint.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
@@ -27,7 +28,10 @@ const LONG = taskOf('es-long.mp3')
 const SHORT = taskOf('en-short.wav')
 const never = new AbortController().signal
 
-function start(options: { readonly batch?: number; readonly stallMs?: number } = {}): EngineProcess {
+const hung = expect.objectContaining({ code: 'engine.crashed', message: expect.stringContaining('hung') })
+const child = (name: string): string => join(PROJECT, `test/support/${name}.child.ts`)
+
+function start(options: EngineProcessOptions & { readonly batch?: number } = {}): EngineProcess {
   const { batch = 4, ...rest } = options
   const settings = { modelFolder: join(PROJECT, 'models/whisper-demo'), precision: 'f32', threads: 2 } as const
   return new EngineProcess({ ...settings, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
@@ -119,6 +123,14 @@ test('a process that hangs is ended, and said to have given no sign of life', as
   process.kill(pid ?? 0, 'SIGSTOP')
   expect(await outcome).toMatchObject({ code: 'engine.crashed', message: expect.stringContaining('no sign of life') })
   await expect.poll(() => isRunning(pid)).toBe(false)
+})
+
+test('a process whose reading of a recording hangs is ended, though it says that it is alive', async () => {
+  await using engine = start({ entry: child('hanging-engine') })
+  const outcomes = await Promise.all(
+    [SHORT, LONG].map((task) => engine.transcribe(task, { signal: never }).catch((error: unknown) => error)),
+  )
+  expect(outcomes).toEqual([hung, hung])
 })
 
 test('an abort is answered at once; others in the same process go on', async () => {

@@ -1,10 +1,15 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { EngineProgress, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
+import { caged } from './cage.ts'
+import type { CageOptions } from './cage.ts'
+import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
@@ -21,19 +26,19 @@ const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']
 
-/** One pool of memory instead of one a thread, and what is free goes back at once: another 30 MB less. */
-const MEMORY = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' }
-/**
- * Where the kernel leaves huge pages to programs: a step, which reads far more than the processor's tables of small pages cover, takes
- * a tenth less.
- */
-const HUGE_PAGES = 'glibc.malloc.hugetlb=1'
+/** No memory of its own is denied where nobody knows how much it needs. */
+const OPEN_CAGE: CageOptions = { dataBytes: null, sandbox: null }
+/** What shells and bubblewrap add to the number of the signal that ended their program. */
+const SIGNALLED = 128
 
-/** The environment of an engine process. What it adds is for glibc; others take no notice. */
-export function engineEnvironment(): NodeJS.ProcessEnv {
-  const { GLIBC_TUNABLES: given } = process.env
-  // What is said last counts: what was set for this program.
-  return { ...process.env, ...MEMORY, GLIBC_TUNABLES: given === undefined ? HUGE_PAGES : `${HUGE_PAGES}:${given}` }
+export interface EngineProcessOptions {
+  /** How long the process may give no sign of life while it has tasks. */
+  readonly stallMs?: number
+  /** Called when it holds a task less. */
+  readonly onLetGo?: () => void
+  readonly cage?: CageOptions
+  /** What the process runs. */
+  readonly entry?: string
 }
 
 interface Running {
@@ -51,6 +56,8 @@ interface Running {
  */
 export class EngineProcess implements AsyncDisposable {
   readonly #settings: EngineSettings
+  readonly #cage: CageOptions
+  readonly #entry: string
   readonly #stallMs: number
   readonly #onLetGo: (() => void) | undefined
   readonly #running = new Map<number, Running>()
@@ -60,17 +67,15 @@ export class EngineProcess implements AsyncDisposable {
   #isPaused = false
   #lastId = 0
 
-  /**
-   * @param options.stallMs how long the process may be silent while it has tasks
-   * @param options.onLetGo called when it holds a task less
-   */
-  constructor(settings: EngineSettings, options: { readonly stallMs?: number; readonly onLetGo?: () => void } = {}) {
+  constructor(settings: EngineSettings, options: EngineProcessOptions = {}) {
     this.#settings = settings
+    this.#cage = options.cage ?? OPEN_CAGE
+    this.#entry = options.entry ?? ENTRY
     this.#stallMs = options.stallMs ?? STALL_MS
     this.#onLetGo = options.onLetGo
   }
 
-  /** Undefined while it does not run. */
+  /** Undefined while it does not run. In a sandbox it is that of the process which holds it, and with which it ends. */
   get pid(): number | undefined {
     return this.#child?.pid
   }
@@ -116,7 +121,10 @@ export class EngineProcess implements AsyncDisposable {
     }
   }
 
-  /** Starts the process where it does not run; resolves with its next sign of life. */
+  /**
+   * Starts the process where it does not run; resolves with its next sign of life.
+   * @throws EngineProcessError `engine.crashed`, or the signal's reason
+   */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const child = this.#start()
@@ -127,6 +135,11 @@ export class EngineProcess implements AsyncDisposable {
     child.once('exit', onExit)
     try {
       await once(child, 'message', { signal: AbortSignal.any([signal, exited.signal]) })
+    } catch (error) {
+      // What it throws when it is aborted does not say why.
+      exited.signal.throwIfAborted()
+      signal.throwIfAborted()
+      throw error
     } finally {
       child.off('exit', onExit)
     }
@@ -151,22 +164,26 @@ export class EngineProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#child
     if (child === undefined) return
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
+    // Its standard output is open until the last process behind it is gone, which in a sandbox is the engine itself.
+    const closed = once(child, 'close')
+    this.#kill(child)
+    await closed
   }
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
-    const child = fork(ENTRY, {
+    const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, this.#cage)
+    const child = fork(this.#entry, [], {
+      execPath,
+      execArgv: [...execArgv],
       serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      execArgv: NODE_FLAGS,
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       env: engineEnvironment(),
     })
+    child.stdout?.resume()
     child.on('message', (reply) => this.#receive(reply as EngineReply))
     child.on('error', (cause) => this.#lose(child, 'could not be started', cause))
-    child.on('exit', (code, signal) => this.#lose(child, `ended with ${signal ?? `exit code ${code}`}`))
+    child.on('exit', (code, signal) => this.#lose(child, `ended with ${signal ?? exitOf(code)}`))
     this.#child = child
     send(child, { type: 'start', settings: this.#settings })
     if (this.#isPaused) send(child, { type: 'pause' })
@@ -188,6 +205,10 @@ export class EngineProcess implements AsyncDisposable {
   #receive(reply: EngineReply): void {
     this.#watch()
     if (reply.type === 'alive') return
+    if (reply.type === 'hung') {
+      this.#end('hung while it read a recording')
+      return
+    }
     if (reply.type === 'paused') {
       this.#tellPaused()
       return
@@ -231,22 +252,58 @@ export class EngineProcess implements AsyncDisposable {
     clearTimeout(this.#stallTimer)
     if (this.#running.size === 0) return
     this.#stallTimer = setTimeout(() => {
-      const child = this.#child
-      if (child === undefined) return
-      this.#lose(child, `gave no sign of life for ${this.#stallMs / 1000} s`)
-      child.kill('SIGKILL')
+      this.#end(`gave no sign of life for ${this.#stallMs / 1000} s`)
     }, this.#stallMs)
     this.#stallTimer.unref()
+  }
+
+  /** In a sandbox the engine itself, whose end is also the end of what holds it: without its parent nobody would bury it. */
+  #kill(child: ChildProcess): void {
+    const inside = this.#cage.sandbox === null ? [] : childrenOf(child)
+    if (inside.length === 0) child.kill('SIGKILL')
+    for (const pid of inside) killIfThere(pid)
+  }
+
+  /** What hangs does not end by itself. */
+  #end(why: string): void {
+    const child = this.#child
+    if (child === undefined) return
+    this.#lose(child, why)
+    this.#kill(child)
   }
 
   /** What others wait for goes on; a process that computes for nobody ends. */
   #killIfAbandoned(child: ChildProcess, id: number): void {
     const isForNobody = [...this.#running.values()].every(({ isAbandoned }) => isAbandoned)
-    if (this.#child === child && this.#running.has(id) && isForNobody) child.kill('SIGKILL')
+    if (this.#child === child && this.#running.has(id) && isForNobody) this.#kill(child)
   }
 }
 
-/** A process that has just died can't be written to; that it died is reported by its `exit`. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended this very moment.
+  }
+}
+
+function childrenOf({ pid }: ChildProcess): readonly number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    return children.split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** What a sandbox gives as its own exit code was the signal that ended the engine. */
+function exitOf(code: number | null): string {
+  const signal = Object.entries(constants.signals).find(([, number]) => code === SIGNALLED + number)
+  return signal?.[0] ?? `exit code ${code}`
+}
+
+/** A process that has died, or was never there, can't be written to; that is reported by its `exit` or `error`. */
 function send(child: ChildProcess, request: EngineRequest): void {
+  if (!child.connected) return
   child.send(request, () => undefined)
 }

@@ -53,8 +53,10 @@ export type EngineRequest =
 
 /** From the engine process to its worker. */
 export type EngineReply =
-  /** Its event loop turns; sent at intervals. */
+  /** Its event loop turns, and no call of the device hangs; sent at intervals. */
   | { readonly type: 'alive' }
+  /** The reading of recordings makes no progress: a native call hangs, and only the end of the process ends it. */
+  | { readonly type: 'hung' }
   /** It is inside no window. */
   | { readonly type: 'paused' }
   | { readonly type: 'progress'; readonly id: number; readonly progress: EngineProgress }

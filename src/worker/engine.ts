@@ -1,6 +1,8 @@
 import process from 'node:process'
 import { ThreadedFeatures } from '../whisper/audio/threaded-features.ts'
+import type { ThreadedFeaturesOptions } from '../whisper/audio/threaded-features.ts'
 import { EngineError } from '../whisper/errors.ts'
+import { nativeCalls } from '../whisper/inference/native-calls.ts'
 import { WhisperModel } from '../whisper/model.ts'
 import { transcribe } from '../whisper/transcribe.ts'
 import type { Transcription } from '../whisper/result.ts'
@@ -13,28 +15,35 @@ const ALIVE_INTERVAL_MS = 500
 /** For a failure to reach the worker before the process ends. */
 const LAST_WORDS_MS = 100
 
-/** The engine process's own side: answers its worker's requests until the worker goes. */
-export function runEngine(): void {
+/**
+ * The engine process's own side: answers its worker's requests until the worker goes.
+ * @param audio how recordings are read, where it is not as usual
+ */
+export function runEngine(audio: ThreadedFeaturesOptions = {}): void {
   let engine: Engine | undefined
   process.on('message', (message) => {
     const request = message as EngineRequest
-    if (request.type === 'start') engine = new Engine(request.settings)
+    if (request.type === 'start') engine = new Engine(request.settings, audio)
     else engine?.receive(request)
   })
-  setInterval(() => reply({ type: 'alive' }), ALIVE_INTERVAL_MS)
+  reply({ type: 'alive' })
+  setInterval(() => {
+    if (nativeCalls.advance()) reply({ type: 'alive' })
+  }, ALIVE_INTERVAL_MS)
   // The worker is gone, perhaps by a kill -9: nobody waits for what runs here.
   process.on('disconnect', () => process.exit(0))
 }
 
 class Engine {
   readonly #settings: EngineSettings
-  readonly #features = new ThreadedFeatures()
+  readonly #features: ThreadedFeatures
   readonly #gate = new Gate(() => reply({ type: 'paused' }))
   readonly #running = new Map<number, AbortController>()
   #model: Promise<WhisperModel> | undefined
 
-  constructor(settings: EngineSettings) {
+  constructor(settings: EngineSettings, audio: ThreadedFeaturesOptions) {
     this.#settings = settings
+    this.#features = new ThreadedFeatures({ ...audio, onHang: () => reply({ type: 'hung' }) })
   }
 
   receive(request: Exclude<EngineRequest, { type: 'start' }>): void {

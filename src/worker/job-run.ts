@@ -10,6 +10,7 @@ import type { EngineProgress } from './engine-protocol.ts'
 import { KeptWindows } from './kept-windows.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
+import { requireTranscript } from './require-transcript.ts'
 import type { Transcriber } from './transcriber.ts'
 import { TrueLength } from './true-length.ts'
 
@@ -182,12 +183,12 @@ export class JobRun {
     this.#metered = Math.max(this.#metered, seconds)
   }
 
-  /** The result is stored before the row says so; a worker that lost its lease takes its result away again. */
+  /** The result is checked and stored before the row says so; a worker that lost its lease takes its result away again. */
   async #succeed(transcription: Transcription): Promise<void> {
     const { jobs, payloads } = this.#options
     const { lease } = this.#claimed
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)
-    const result = Buffer.from(JSON.stringify(transcription))
+    const result = Buffer.from(JSON.stringify(requireTranscript(transcription)))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
     await this.#length.confirm(transcription.duration)
     if (!(await jobs.succeed(lease, resultKey))) {

@@ -22,7 +22,7 @@ const ALL = [
   ...['api.autoscaling.enabled=true', 'ingress.enabled=true', 'ingress.tlsSecretName=tls', 'modelCache.create=true'],
   ...['workerPools.gpu.enabled=true', 'workerPools.cpu.tiers={cpuflex}', 'workerDefaults.autoscaling.enabled=true'],
   ...['workerPools.gpu.models={openai/whisper-large-v3@main,org/name}', 'migration.enabled=true'],
-  ...['serviceMonitor.enabled=true'],
+  ...['serviceMonitor.enabled=true', 'networkPolicy.from[0].namespaceSelector.matchLabels.name=ingress'],
 ].map((setting) => `--set=${setting}`)
 
 const Variable = Type.Object({ name: Type.String(), value: Type.String() })
@@ -107,6 +107,43 @@ test('templates use the values that there are, and all of them', async () => {
   expect(knownOfPools.filter((name) => !isUsed(usedOfPools)(name))).toEqual([])
 })
 
+const Confinement = Type.Object({
+  podSecurityContext: Type.Object({
+    runAsNonRoot: Type.Literal(true),
+    seccompProfile: Type.Object({ type: Type.Literal('RuntimeDefault') }),
+  }),
+  securityContext: Type.Object({
+    allowPrivilegeEscalation: Type.Literal(false),
+    readOnlyRootFilesystem: Type.Literal(true),
+    capabilities: Type.Object({ drop: Type.Tuple([Type.Literal('ALL')]) }),
+  }),
+  ingress: Type.Object({ paths: Type.Array(Type.String()) }),
+  networkPolicy: Type.Object({ enabled: Type.Literal(true) }),
+  api: Type.Object({ resources: Bounds() }),
+  workerPools: Type.Record(Type.String(), Type.Object({ resources: Bounds() })),
+})
+
+function Bounds() {
+  const amounts = Type.Object({ memory: Type.String(), 'ephemeral-storage': Type.String() })
+  return Type.Object({ requests: amounts, limits: amounts })
+}
+
+test('pods are bounded and confined as the restricted Pod Security Standard asks, and no inner route leads to the world', async () => {
+  const { ingress } = Value.Parse(Confinement, await values())
+  for (const inner of ['/metrics', '/readyz']) {
+    expect(ingress.paths.filter((path) => inner.startsWith(path))).toEqual([])
+  }
+  expect(ingress.paths).toEqual(expect.arrayContaining(['/v1', '/docs', '/healthz']))
+  const all = new Map(await templates())
+  for (const file of ['api.yaml', 'workers.yaml', 'migration.yaml']) {
+    expect(all.get(file)).toMatch(/ +resources:\n +\{\{- toYaml \S+resources \|/)
+    expect(all.get(file)).toMatch(/ +securityContext:\n +\{\{- toYaml \$?\.Values\.securityContext \|/)
+  }
+  const policy = all.get('network-policy.yaml') ?? ''
+  expect(policy).toMatch(/policyTypes: \[Ingress.*\n {2}ingress: \[\]\n/)
+  expect(policy).toContain('- ports: [{ port: http }]')
+})
+
 test('it installs the project’s version', async () => {
   const chart = Value.Parse(Type.Object({ appVersion: Type.String() }), parse(await deployed('helm/sotto/Chart.yaml')))
   expect(chart.appVersion).toBe((await versions()).sotto)
@@ -154,6 +191,19 @@ describe.skipIf(!hasHelm())('rendered by Helm (skipped without helm)', () => {
       'sum(max by (model, tier, status) (sotto_queue_audio_seconds{namespace="speech",tier=~"gpuflex",' +
         'model=~"openai/whisper-large-v3|org/name"})) or max(0 * sotto_workers{namespace="speech"})',
     ])
+  })
+
+  test('nothing comes in to a worker; from the outside no inner route is reached', async () => {
+    const rendered = await render(...GIVEN, ...ALL)
+    const of = (kind: string): readonly unknown[] =>
+      rendered.filter((resource) => Value.Check(Resource, resource) && resource.kind === kind)
+    expect(of('NetworkPolicy')).toMatchObject([
+      { spec: { policyTypes: ['Ingress'], ingress: [] } },
+      { spec: { ingress: [{ ports: [{ port: 'http' }], from: [{ namespaceSelector: {} }] }] } },
+    ])
+    const paths = JSON.stringify(of('Ingress'))
+    expect(paths).toContain('"/v1"')
+    expect(paths).not.toMatch(/"\/(metrics|readyz)?"/)
   })
 
   test('what has to be given is asked for', async () => {

@@ -13,6 +13,12 @@ const Service = Type.Object({
   healthcheck: Type.Optional(Type.Object({ disable: Type.Optional(Type.Boolean()) })),
   build: Type.Optional(Type.Object({ target: Type.String() })),
   volumes: Type.Optional(Type.Array(Type.String())),
+  read_only: Type.Optional(Type.Boolean()),
+  cap_drop: Type.Optional(Type.Array(Type.String())),
+  cap_add: Type.Optional(Type.Array(Type.String())),
+  security_opt: Type.Optional(Type.Array(Type.String())),
+  mem_limit: Type.Optional(Type.String()),
+  pids_limit: Type.Optional(Type.Number()),
 })
 const Compose = Type.Object({
   services: Type.Record(Type.String(), Service),
@@ -76,6 +82,7 @@ test('clients upload to the address that they know the API by, which the proxy l
   expect(api?.environment?.['AWS_ENDPOINT_URL_S3']).toBe(api?.environment?.['SOTTO_PUBLIC_URL'])
   expect(api?.environment?.['SOTTO_PAYLOADS']).toBe(`s3://${bucket}`)
   expect(caddyfile).toContain(`path /${bucket} /${bucket}/*`)
+  expect(caddyfile).toMatch(/@inside path \/metrics \/readyz\n\thandle @inside \{\n\t\trespond 404/)
   const [, port] = /api_bind_addr = "0\.0\.0\.0:(\d+)"/.exec(garage) ?? []
   expect(caddyfile).toContain(`reverse_proxy s3:${port}\n`)
   expect(worker?.environment?.['AWS_ENDPOINT_URL_S3']).toBe(`http://s3:${port}`)
@@ -95,6 +102,25 @@ test('no secret has a value that was not given', async () => {
   }
   const defaults = used.filter(({ name, kind, rest }) => SECRET.test(name) && kind === '-' && rest !== '')
   expect(defaults).toEqual([])
+})
+
+test('every service has a bound on memory and processes, no right that it does not need, and a root that it can’t write', async () => {
+  const { compose } = await open()
+  const variables = await example()
+  for (const [name, service] of Object.entries(compose.services)) {
+    expect([name, service]).toEqual([
+      name,
+      expect.objectContaining({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] }),
+    ])
+    expect([name, service.pids_limit]).toEqual([name, expect.any(Number)])
+    expect([name, interpolated(service.mem_limit ?? '', variables)]).toEqual([name, expect.stringMatching(/^\d+[mg]$/)])
+  }
+  // Each engine has a thread for each core.
+  expect(compose.services['worker']?.pids_limit).toBeGreaterThan(compose.services['api']?.pids_limit ?? 0)
+  const added = Object.entries(compose.services).flatMap(([name, { cap_add = [] }]) =>
+    cap_add.map((right) => [name, right]),
+  )
+  expect(new Set(added.map(([name]) => name))).toEqual(new Set(['proxy', 'postgres']))
 })
 
 test('every service comes again, is of a version, says how it is, and keeps what it has', async () => {

@@ -25,6 +25,15 @@ test('it runs the Node that the tests run on, under a version that is the projec
   expect(process.versions.node).toBe(node)
 })
 
+test('its Node is the official image’s, and no other is in it', async () => {
+  const found = instructions(await deployed('Dockerfile'))
+  expect(found).toContainEqual(['COPY', '--from=dependencies /usr/local/bin/node /usr/local/bin/node'])
+  expect(found.some(([name, rest]) => name === 'RUN' && rest.includes('rm -rf /app/node_modules/node-linux-*'))).toBe(
+    true,
+  )
+  expect((await imageVariables())['PATH']).toBeUndefined()
+})
+
 test('it takes all that the program consists of, and nothing that tests alone have', async () => {
   const [ignored, manifest] = await Promise.all(
     ['.dockerignore', 'package.json'].map((file) => readFile(join(PROJECT, file), 'utf8')),

@@ -21,6 +21,17 @@ test('the unit starts a command that there is, with settings that it takes', asy
   expect(await isCommand([command])).toBe(true)
 })
 
+test('the unit is bounded, leaves no dumps of memory, and goes on when an engine is ended for taking too much', async () => {
+  const unit = await deployed('sotto.service')
+  const valueOf = (name: string): string | undefined => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1]
+  expect(valueOf('MemoryMax')).toMatch(/^\d\d%$/)
+  expect(Number(valueOf('TasksMax'))).toBeGreaterThan(0)
+  expect({ OOMPolicy: valueOf('OOMPolicy'), LimitCORE: valueOf('LimitCORE') }).toEqual({
+    OOMPolicy: 'continue',
+    LimitCORE: '0',
+  })
+})
+
 test.skipIf(!existsSync(SYSTEMD))('systemd understands the unit (skipped without systemd)', async () => {
   await using folder = await temporaryFolder()
   const unit = join(folder.path, 'sotto.service')

@@ -9,9 +9,14 @@ const FINISHED_SECONDS = 10
 const MOST = 1000
 
 /** The events of all processes on a database; how they come is logged. */
-export async function openPostgresEvents(url: string, database: Database, logger: Logger): Promise<PostgresEvents> {
+export async function openPostgresEvents(
+  url: string,
+  database: Database,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<PostgresEvents> {
   return await PostgresEvents.start({
     url,
+    signal,
     database: database.queries,
     poll: () => missedEvents(database),
     onDelivery: (delivery, cause) => {

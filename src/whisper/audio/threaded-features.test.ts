@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { fixture } from '../../../test/support/clips.ts'
 import { openFeatures } from './features.ts'
@@ -33,6 +34,16 @@ describe('in a thread of its own', () => {
     })
     const long = threaded.open(fixture('es-long.mp3'), { ...OPTIONS, maxSeconds: 1 })
     await expect(long).rejects.toMatchObject({ code: 'audio.too_long' })
+  })
+
+  test('a thread that says nothing is told of, however long it takes to hang', async () => {
+    const { promise: hangs, resolve } = Promise.withResolvers<void>()
+    const entry = fileURLToPath(new URL('../../../test/support/hanging-features.child.ts', import.meta.url))
+    await using hanging = new ThreadedFeatures({ entry, stallMs: 300, onHang: resolve })
+    const reading = hanging.open(fixture('en-short.wav'), OPTIONS).catch((error: unknown) => error)
+    await hangs
+    await hanging[Symbol.asyncDispose]()
+    expect(await reading).toMatchObject({ message: 'the audio thread has ended' })
   })
 
   test('an abort ends it, and the next one is read', async () => {

@@ -15,6 +15,22 @@ const ENTRY = fileURLToPath(new URL(`./features-thread${extname(import.meta.url)
  */
 const AT_ONCE = 2
 
+/** A call of FFmpeg takes milliseconds, and the thread says each second how far it is. A slow disk may take its time. */
+const STALL_MS = 60_000
+/**
+ * The silence is counted in so many parts, each of which has to pass while this thread listens: one that was held up itself, or stopped
+ * together with the machine, has not heard what was said meanwhile.
+ */
+const PARTS = 6
+
+export interface ThreadedFeaturesOptions {
+  /** Called when the thread has recordings to read and says nothing: it hangs in a native call, which only the end of the process ends. */
+  readonly onHang?: () => void
+  readonly stallMs?: number
+  /** What the thread runs. */
+  readonly entry?: string
+}
+
 interface Pending {
   readonly resolve: (features: AudioFeatures) => void
   readonly reject: (error: unknown) => void
@@ -31,6 +47,13 @@ export class ThreadedFeatures implements AsyncDisposable {
   #thread: Worker | undefined
   #reading = 0
   #last = 0
+  readonly #options: ThreadedFeaturesOptions
+  #watch: NodeJS.Timeout | undefined
+  #silentParts = 0
+
+  constructor(options: ThreadedFeaturesOptions = {}) {
+    this.#options = options
+  }
 
   /**
    * As `openFeatures` of features.ts.
@@ -50,6 +73,7 @@ export class ThreadedFeatures implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#watch)
     await this.#thread?.terminate()
   }
 
@@ -64,6 +88,7 @@ export class ThreadedFeatures implements AsyncDisposable {
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
       send({ type: 'compute', id, path, melBands, temporaryFolder, maxSeconds })
+      this.#listen()
       return await promise
     } catch (error) {
       signal?.throwIfAborted()
@@ -74,20 +99,33 @@ export class ThreadedFeatures implements AsyncDisposable {
   }
 
   #start(): Worker {
-    const thread = new Worker(ENTRY, { name: 'audio' })
+    const thread = new Worker(this.#options.entry ?? ENTRY, { name: 'audio' })
     thread.on('message', (reply: FeaturesReply) => this.#receive(reply))
     thread.on('error', (error: unknown) => this.#lose(error))
     thread.on('exit', () => this.#lose(new Error('the audio thread has ended')))
     return thread
   }
 
+  /** While there is something to read, the thread has to say something now and then. */
+  #listen(): void {
+    const { onHang, stallMs = STALL_MS } = this.#options
+    if (this.#watch !== undefined || onHang === undefined) return
+    this.#silentParts = 0
+    this.#watch = setInterval(() => {
+      this.#silentParts += 1
+      if (this.#silentParts > PARTS) onHang()
+    }, stallMs / PARTS)
+  }
+
   #receive(reply: FeaturesReply): void {
+    this.#silentParts = 0
     const pending = this.#pending.get(reply.id)
     if (reply.type === 'progress') {
       pending?.onProgress?.(reply.seconds)
       return
     }
     this.#pending.delete(reply.id)
+    if (this.#pending.size === 0) this.#stopListening()
     if (reply.type === 'done') {
       pending?.resolve(readFeatures(reply.raw))
       return
@@ -98,7 +136,13 @@ export class ThreadedFeatures implements AsyncDisposable {
     pending?.reject(code === null ? error : new EngineError(code, message, { cause: error }))
   }
 
+  #stopListening(): void {
+    clearInterval(this.#watch)
+    this.#watch = undefined
+  }
+
   #lose(error: unknown): void {
+    this.#stopListening()
     this.#thread = undefined
     for (const { reject } of this.#pending.values()) reject(error)
     this.#pending.clear()

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { EngineError } from '../errors.ts'
+import { EngineError, isDiskFull } from '../errors.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { createQuantiser, Q4_BLOCK } from './quantiser.ts'
 import type { Quantisation } from './quantiser.ts'
@@ -35,7 +35,7 @@ export interface QuantisationPlan {
  * A copy of the checkpoint whose linear layers are quantised, in a file of its own, which is made at the first use and made anew
  * when the checkpoint has changed.
  * @param options.cacheFolder is made where it is not there; may be left out where nothing is quantised
- * @throws EngineError `engine.disk_full`
+ * @throws EngineError `engine.disk_full`; the file system’s own error where the folder can’t be written
  */
 export async function openQuantisedCopy(
   checkpoint: Checkpoint,
@@ -57,8 +57,8 @@ export async function openQuantisedCopy(
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => undefined)
       signal?.throwIfAborted()
-      if (cause instanceof EngineError) throw cause
-      const message = 'The server can’t keep the quantised weights: its cache folder is full or can’t be written.'
+      if (!isDiskFull(cause)) throw cause
+      const message = 'The server can’t keep the quantised weights: the disk of its cache folder is full.'
       throw new EngineError('engine.disk_full', message, { cause })
     }
     await removeOthers(cacheFolder, place, name)

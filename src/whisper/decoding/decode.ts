@@ -8,7 +8,7 @@ import { initialTokensOf, sampleLengthOf } from './initial-tokens.ts'
 import { logSumExp } from './log-softmax.ts'
 import { ApplyTimestampRules, SuppressBlank } from './logit-filters.ts'
 import type { LogitFilter } from './logit-filters.ts'
-import { NextTokens } from './next-tokens.ts'
+import { NextTokens, requireNumber } from './next-tokens.ts'
 import { bestSequence } from './ranker.ts'
 import { SamplingDecoder, seededRandom } from './sampling.ts'
 import type { TokenDecoder } from './sequence.ts'
@@ -60,7 +60,8 @@ const WINDOW_SECONDS = 30
 
 /**
  * Decodes the window that a slot has encoded: the reference's `DecodingTask`.
- * @throws EngineError `input.invalid` when the prefix fills the context
+ * @throws EngineError `input.invalid` when the prefix fills the context, or no token may come next; `checkpoint.damaged` when the model’s
+ *   answers are no numbers
  */
 export async function decode(
   model: WhisperModel,
@@ -80,7 +81,7 @@ export async function decode(
   // Without the mask: the probability of silence is that of a token which is suppressed.
   const sot = initialTokens.indexOf(tokenizer.sot)
   const first = await slot.read(initialTokens, [sot, initialTokens.length - 1], { wantsLogits: true })
-  const noSpeechProb = probability(first.logits.subarray(0, nVocab), tokenizer.noSpeech)
+  const noSpeechProb = requireNumber(probability(first.logits.subarray(0, nVocab), tokenizer.noSpeech))
   // The sequences have the prompt in common: it is read once.
   slot.rearrange(Array<number>(decoder.count).fill(0))
   let next = Array.from({ length: decoder.count }, () => {

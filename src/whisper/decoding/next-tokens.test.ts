@@ -12,7 +12,9 @@ const logitsOf = fc
     ...{ minLength: VOCABULARY, maxLength: VOCABULARY },
   })
   .map((values) => Float32Array.from(values))
-  .filter((logits) => logits.subarray(0, EOT).some(Number.isFinite))
+  .filter((logits) =>
+    [logits.subarray(0, EOT), logits.subarray(TIMESTAMP_BEGIN)].every((part) => part.some(Number.isFinite)),
+  )
 
 /** What the decoder's graph gives: the best of the text, and the logits from `<|endoftext|>` on. */
 function fromGraph(logits: Float32Array, count: number): NextTokens {
@@ -89,4 +91,15 @@ test('a logit that was not asked for is refused, not made up', () => {
   const next = fromGraph(new Float32Array(VOCABULARY), 2)
   expect(() => next.logprob(EOT - 1)).toThrow('the logit of token 11 is not there')
   expect(() => next.sample(1, 0.5)).toThrow(RangeError)
+})
+
+test('where nothing may come next, or what comes is no number, that is said', () => {
+  const closed = new NextTokens(new Float32Array(VOCABULARY), { timestampBegin: TIMESTAMP_BEGIN })
+  closed.forbidText()
+  closed.forbidTimestampsFrom(TIMESTAMP_BEGIN)
+  expect(() => closed.top(1)).toThrow('suppress_tokens')
+  const broken = new NextTokens(new Float32Array(VOCABULARY).fill(Number.NaN, 3, 4), {
+    timestampBegin: TIMESTAMP_BEGIN,
+  })
+  expect(() => broken.top(1)).toThrow('no numbers')
 })

@@ -1,3 +1,4 @@
+import { EngineError } from '../errors.ts'
 import { maximum, logSumExp } from './log-softmax.ts'
 
 const FORBIDDEN = Number.NEGATIVE_INFINITY
@@ -85,6 +86,7 @@ export class NextTokens {
   /**
    * The `count` most probable tokens. Where fewer are open, forbidden ones with the log-probability −∞ fill up, as the reference's
    * `topk` does.
+   * @throws EngineError as `logprob`
    */
   top(count: number): RankedTokens {
     const total = this.#logSumExp()
@@ -108,7 +110,11 @@ export class NextTokens {
     return { tokens, logprobs }
   }
 
-  /** Of a token that is open. */
+  /**
+   * Of a token that is open.
+   * @throws EngineError `input.invalid` where none is, with which the reference goes on to text of no meaning; `checkpoint.damaged`
+   *   where the logits are no numbers
+   */
   logprob(token: number): number {
     return this.#logits[this.#index(token)]! - this.#logSumExp()
   }
@@ -181,8 +187,8 @@ export class NextTokens {
   #logSumExp(): number {
     const [text, timestamps] = [this.#textLogSumExp(), this.#timestampsLogSumExp()]
     const highest = Math.max(text, timestamps)
-    if (highest === FORBIDDEN) return highest
-    return highest + Math.log(Math.exp(text - highest) + Math.exp(timestamps - highest))
+    if (highest === FORBIDDEN) throw nothingOpen()
+    return requireNumber(highest + Math.log(Math.exp(text - highest) + Math.exp(timestamps - highest)))
   }
 
   #rank(range: Range, count: number): { readonly tokens: readonly number[]; readonly logits: readonly number[] } {
@@ -203,6 +209,26 @@ export class NextTokens {
     }
     return { tokens, logits }
   }
+}
+
+/** Not by the rules of timestamps alone: they leave the end of the text where they leave nothing else. */
+function nothingOpen(): EngineError {
+  return new EngineError(
+    'input.invalid',
+    'input.suppress_tokens leaves no token that could come next. Leave out those of the timestamps or of the end of the text.',
+  )
+}
+
+/**
+ * What is computed of logits, if it is a number.
+ * @throws EngineError `checkpoint.damaged`
+ */
+export function requireNumber(value: number): number {
+  if (Number.isFinite(value)) return value
+  throw new EngineError(
+    'checkpoint.damaged',
+    'The model’s answers are no numbers: its weights are damaged, or beyond the range of the precision that they are kept in.',
+  )
 }
 
 /** Ids or indices, from the first one to the one behind the last. */

@@ -1,7 +1,7 @@
 import { InferenceSession } from 'onnxruntime-node'
 import type { DeviceName } from '../device.ts'
-import { EngineError } from '../errors.ts'
 import type { BuiltGraph } from '../graph/graph-builder.ts'
+import { nativeCalls } from './native-calls.ts'
 
 /**
  * Threads wait for each other in loops while a graph runs, and stop when it is done: those of the encoder would take the cores from the
@@ -13,24 +13,23 @@ const SESSION_CONFIG = { force_spinning_stop: '1' }
  * Without memory patterns, which plan one block for each combination of shapes: the decoder meets a new one every few steps, and the
  * encoder takes no longer (small: 60 MB less).
  * @param provider what runs the graph, but for what it can't do, which the CPU does
- * @throws EngineError `checkpoint.unsupported`
+ * @throws ONNX Runtime's own error: the graph is ours and fits the checkpoint, so that memory or files are missing, which may pass
  */
 export async function createSession(
   graph: BuiltGraph,
   threads: number,
   provider: DeviceName = 'cpu',
 ): Promise<InferenceSession> {
-  try {
-    return await InferenceSession.create(graph.model, {
-      executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      graphOptimizationLevel: 'all',
-      enableMemPattern: false,
-      logSeverityLevel: 3,
-      extra: { session: { model_external_initializers_file_folder_path: graph.weightsFolder, ...SESSION_CONFIG } },
-    })
-  } catch (cause) {
-    throw new EngineError('checkpoint.unsupported', 'ONNX Runtime can’t load the checkpoint.', { cause })
-  }
+  const session = await InferenceSession.create(graph.model, {
+    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: 'all',
+    enableMemPattern: false,
+    logSeverityLevel: 3,
+    extra: { session: { model_external_initializers_file_folder_path: graph.weightsFolder, ...SESSION_CONFIG } },
+  })
+  const run = session.run.bind(session) as (...args: readonly unknown[]) => ReturnType<InferenceSession['run']>
+  session.run = async (...args: readonly unknown[]) => await nativeCalls.track(run(...args))
+  return session
 }

@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import process from 'node:process'
+import { promisify } from 'node:util'
+import pino from 'pino'
+import { describe, expect, test } from 'vitest'
+import { fixture } from '../../test/support/clips.ts'
+import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
+import { EngineProcess } from './engine-process.ts'
+import { findSandbox } from './sandbox.ts'
+import type { Sandbox } from './sandbox.ts'
+
+const never = new AbortController().signal
+const logger = pino({ level: 'silent' })
+const NOTHING = { readable: [], writable: [] }
+const isThere = (await findSandbox('auto', NOTHING, { logger, signal: never })) !== null
+const why = isThere ? '' : ' (skipped: bubblewrap is not there, or may not do it here)'
+
+/** What a script prints as JSON that runs in it. */
+async function within({ command: [program = '', ...args] }: Sandbox, script: string): Promise<unknown> {
+  const { stdout } = await promisify(execFile)(program, [...args, process.execPath, '--eval', script])
+  return JSON.parse(stdout)
+}
+
+test('without bubblewrap engines run as they are, unless it has to be there', async () => {
+  const path = process.env['PATH']
+  process.env['PATH'] = '/nowhere'
+  try {
+    expect(await findSandbox('auto', NOTHING, { logger, signal: never })).toBeNull()
+    await expect(findSandbox('on', NOTHING, { logger, signal: never })).rejects.toMatchObject({
+      code: 'sandbox.unavailable',
+      message: expect.stringContaining('SOTTO_SANDBOX'),
+    })
+  } finally {
+    process.env['PATH'] = path
+  }
+})
+
+test('it can be turned off', async () => {
+  expect(await findSandbox('off', NOTHING, { logger, signal: never })).toBeNull()
+})
+
+describe.skipIf(!isThere)(`the sandbox${why}`, () => {
+  test('shows the folders that it is given, also behind links, and none beside them', async () => {
+    await using folder = await temporaryFolder()
+    const at = (name: string): string => join(folder.path, name)
+    for (const name of ['payloads', 'work', 'elsewhere']) await mkdir(at(name))
+    await writeFile(at('payloads/recording'), 'sound')
+    await writeFile(at('signing-secret'), 'secret')
+    await symlink(at('payloads'), at('link'))
+    const folders = { readable: [at('link')], writable: [at('work')] }
+    const sandbox = await findSandbox('on', folders, { logger, signal: never })
+    const script = `
+      const { readFileSync, writeFileSync } = require('node:fs')
+      const attempt = (action) => { try { return String(action()) } catch (error) { return error.code } }
+      const at = (name) => ${JSON.stringify(folder.path)} + '/' + name
+      console.log(JSON.stringify([
+        attempt(() => readFileSync(at('link/recording'))),
+        attempt(() => writeFileSync(at('link/recording'), 'other')),
+        attempt(() => readFileSync(at('signing-secret'))),
+        attempt(() => writeFileSync(at('work/spool'), 'written')),
+        attempt(() => readFileSync('/etc/passwd')),
+        attempt(() => writeFileSync('/usr/written', '')),
+      ]))`
+    expect(await within(sandbox ?? { command: [] }, script)).toEqual([
+      ...['sound', 'EROFS', 'ENOENT', 'undefined', 'ENOENT', 'EROFS'],
+    ])
+    expect(await readFile(at('work/spool'), 'utf8')).toBe('written')
+  })
+
+  test('has no network and sees no other process', async () => {
+    await using stack = new AsyncDisposableStack()
+    const server = stack.adopt(createServer(), (it) => void it.close())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const sandbox = await findSandbox('on', NOTHING, { logger, signal: never })
+    const script = `
+      const socket = require('node:net').connect(${port}, '127.0.0.1')
+      const say = (outcome) => {
+        const processes = require('node:fs').readdirSync('/proc').filter((name) => /^\\d+$/.test(name))
+        console.log(JSON.stringify([outcome, processes]))
+        socket.destroy()
+      }
+      socket.on('connect', () => say('connected')).on('error', ({ code }) => say(code))`
+    expect(await within(sandbox ?? { command: [] }, script)).toEqual(['ECONNREFUSED', ['1']])
+  })
+
+  test('an engine transcribes in it, dies by its signal, and is gone when it is disposed of', async () => {
+    await using folder = await temporaryFolder()
+    const folders = { readable: [join(PROJECT, 'test')], writable: [folder.path] }
+    const sandbox = await findSandbox('on', folders, { logger, signal: never })
+    await using engine = new EngineProcess(
+      {
+        ...{ modelFolder: join(PROJECT, 'models/whisper-demo'), precision: 'q8', threads: 1, batch: 1 },
+        ...{ temporaryFolder: folder.path, cacheFolder: folder.path },
+      },
+      { cage: { dataBytes: 4 * 2 ** 30, sandbox } },
+    )
+    const task = {
+      audioPath: fixture('en-short.wav'),
+      options: { ...DEFAULT_OPTIONS, language: 'en' },
+      maxAudioSeconds: null,
+    }
+    expect((await engine.transcribe(task, { signal: never })).text).not.toBe('')
+    expect((await readdir(folder.path)).some((name) => name.endsWith('.safetensors'))).toBe(true)
+
+    const running = engine.transcribe(task, { signal: never })
+    process.kill(engine.pid ?? 0, 'SIGKILL')
+    await expect(running).rejects.toMatchObject({ code: 'engine.crashed', message: expect.stringContaining('SIGKILL') })
+    await engine.ready(never)
+    const inside = Number(await readFile(`/proc/${engine.pid}/task/${engine.pid}/children`, 'utf8'))
+    expect(inside).toBeGreaterThan(0)
+    await engine[Symbol.asyncDispose]()
+    expect(existsSync(`/proc/${inside}`)).toBe(false)
+  })
+})

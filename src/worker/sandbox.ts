@@ -1,0 +1,136 @@
+import { execFile } from 'node:child_process'
+import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs'
+import { access, constants, mkdir } from 'node:fs/promises'
+import { delimiter, dirname, extname, join, sep } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Logger } from 'pino'
+import { harmlessEnvironment } from './engine-environment.ts'
+import { EngineProcessError } from './errors.ts'
+import type { SandboxChoice } from './sandbox-choice.ts'
+
+/** What engine processes are started by: they see a few folders, no network, and no other process. */
+export interface Sandbox {
+  /** Program and arguments in front of those of the process. */
+  readonly command: readonly string[]
+}
+
+export interface SandboxFolders {
+  /** Weights and recordings. One that is not there yet is left out. */
+  readonly readable: readonly string[]
+  /** Are made where they are not there. */
+  readonly writable: readonly string[]
+}
+
+const PROBE_MS = 10_000
+/** The sources, or what they were compiled to, lie beside the manifest. */
+const PACKAGE = dirname(dirname(import.meta.dirname))
+/** Of the package's folder only this: a data folder may lie in it as well. */
+const PARTS = ['package.json', 'src', 'dist', 'models', 'node_modules']
+/** Libraries of the system, and what tells where they are. */
+const SYSTEM = ['/usr', '/nix/store', '/sys/devices/system', '/sys/fs/cgroup']
+const SETTINGS = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'ld.so.preload', 'localtime', 'alternatives']
+const LINKED = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
+
+/**
+ * Finds out whether bubblewrap is there and works: in containers it often may not, and then the container is the cage.
+ * @returns null where engine processes go without
+ * @throws EngineProcessError `sandbox.unavailable` where it has to be and is not
+ */
+export async function findSandbox(
+  choice: SandboxChoice,
+  folders: SandboxFolders,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<Sandbox | null> {
+  if (choice === 'off') return null
+  const program = await findProgram('bwrap')
+  let cause: unknown
+  if (process.platform === 'linux' && program !== undefined) {
+    for (const folder of folders.writable) await mkdir(folder, { recursive: true, mode: 0o700 }).catch(() => undefined)
+    const sandbox = { command: [program, ...bubblewrap(folders)] }
+    try {
+      await tryOut(sandbox, signal)
+      logger.info('engine processes run in a sandbox, by bubblewrap')
+      return sandbox
+    } catch (error) {
+      signal.throwIfAborted()
+      cause = error
+    }
+  }
+  const why = program === undefined ? 'there is no bwrap in the PATH' : 'bwrap is there, and can’t make one here'
+  if (choice === 'on') {
+    throw new EngineProcessError(
+      'sandbox.unavailable',
+      `SOTTO_SANDBOX is on, and ${why}. Install bubblewrap and allow user namespaces, or set it to auto or off.`,
+      { retryable: false, cause },
+    )
+  }
+  logger.info(cause === undefined ? {} : { err: cause }, `engine processes run without a sandbox: ${why}`)
+  return null
+}
+
+async function findProgram(name: string): Promise<string | undefined> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
+    const path = join(folder, name)
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
+  }
+  return undefined
+}
+
+/** Loads what an engine loads first, and ends. */
+async function tryOut({ command: [program = '', ...args] }: Sandbox, signal: AbortSignal): Promise<void> {
+  const entry = fileURLToPath(new URL(`./errors${extname(import.meta.url)}`, import.meta.url))
+  const options = { timeout: PROBE_MS, killSignal: 'SIGKILL', env: harmlessEnvironment(), signal } as const
+  await promisify(execFile)(program, [...args, process.execPath, entry], options)
+}
+
+/** The process is the first one of its namespace, so that with it all ends that it started. */
+function bubblewrap({ readable, writable }: SandboxFolders): readonly string[] {
+  const { LD_LIBRARY_PATH: libraries = '', LD_PRELOAD: preloaded = '' } = harmlessEnvironment()
+  const code = [process.execPath, ...PARTS.map((part) => join(PACKAGE, part)), ...modulesAbove(PACKAGE)]
+  const all = [
+    ...[...SYSTEM, ...SETTINGS.map((name) => join('/etc', name)), ...libraries.split(':'), ...preloaded.split(/[: ]/)],
+    ...[...code, ...readable],
+  ]
+  return [
+    ...['--unshare-all', '--as-pid-1', '--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
+    ...LINKED.flatMap(systemFolder),
+    ...all.filter((path) => path.startsWith(sep)).flatMap((path) => bind('--ro-bind', path)),
+    ...writable.flatMap((path) => bind('--bind', path)),
+    ...['--chdir', '/'],
+  ]
+}
+
+/** Where the package is one of others, those that it needs lie beside it. */
+function modulesAbove(folder: string): readonly string[] {
+  const at = folder.split(sep).lastIndexOf('node_modules')
+  return at === -1
+    ? []
+    : [
+        folder
+          .split(sep)
+          .slice(0, at + 1)
+          .join(sep),
+      ]
+}
+
+/** Under its own name, and under the one that links lead to. */
+function bind(how: '--bind' | '--ro-bind', path: string): readonly string[] {
+  if (!existsSync(path)) return [`${how}-try`, path, path]
+  const real = realpathSync(path)
+  return [how, path, path, ...(real === path ? [] : [how, real, real])]
+}
+
+function systemFolder(path: string): readonly string[] {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return []
+  return found.isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path]
+}
