@@ -23,6 +23,11 @@ export function bytes(value: string): number {
   return size
 }
 
+/** Null: off. */
+export function bytesOrOff(value: string): number | null {
+  return value === 'off' ? null : bytes(value)
+}
+
 export function onOff(value: string): boolean {
   if (/^(on|true|1|yes)$/i.test(value)) return true
   if (/^(off|false|0|no)$/i.test(value)) return false

@@ -6,6 +6,7 @@ import {
   addresses,
   apiKey,
   bytes,
+  bytesOrOff,
   countOrOff,
   databaseUrl,
   durationOrOff,
@@ -259,6 +260,14 @@ export const SETTINGS = {
     help: 'largest recording that may be uploaded',
     parse: bytes,
     fallback: () => 5 * 2 ** 30,
+  },
+  maxUnsubmittedBytes: {
+    env: 'SOTTO_MAX_UNSUBMITTED_BYTES',
+    flag: 'max-unsubmitted-bytes',
+    takes: 'bytes|off',
+    help: 'what one API key may have uploaded to this server and not submitted yet; more is refused with 429',
+    parse: bytesOrOff,
+    fallback: (): number | null => 50 * 2 ** 30,
   },
   uploadUrlTtlSeconds: {
     env: 'SOTTO_UPLOAD_URL_TTL',

@@ -9,6 +9,8 @@ const REMEMBERED = 10_000
 export interface Recording {
   readonly payloadKey: PayloadKey
   readonly bytes: number
+  /** Names its content, where that may still be replaced. */
+  readonly payloadVersion: string | null
   /** As its headers say, or guessed from its size. */
   readonly audioSeconds: number
 }
@@ -16,7 +18,7 @@ export interface Recording {
 /** Uploaded recordings, as submits see them. */
 export class Recordings {
   readonly #payloads: PayloadStore
-  /** An object may be replaced until it is submitted, so its size is a part of what is remembered. */
+  /** An object may be replaced until it is submitted, so its size and version are a part of what is remembered. */
   readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED })
 
   constructor(payloads: PayloadStore) {
@@ -27,14 +29,14 @@ export class Recordings {
   async find(payloadKey: PayloadKey, signal?: AbortSignal): Promise<Recording | undefined> {
     const found = await this.#payloads.finishUpload(payloadKey)
     if (found === undefined) return undefined
-    const { bytes } = found
-    const version = `${payloadKey} ${bytes}`
+    const { bytes, version: payloadVersion } = found
+    const version = `${payloadKey} ${bytes} ${payloadVersion}`
     const known = this.#lengths.get(version)
-    if (known !== undefined) return { payloadKey, bytes, audioSeconds: known }
+    if (known !== undefined) return { payloadKey, bytes, payloadVersion, audioSeconds: known }
     const readRange = (start: number, end: number): Promise<Buffer> => this.#payloads.readRange(payloadKey, start, end)
     const extension = extname(payloadKey).slice(1)
     const audioSeconds = await audioLength({ bytes, extension, readRange }, signal)
     this.#lengths.set(version, audioSeconds)
-    return { payloadKey, bytes, audioSeconds }
+    return { payloadKey, bytes, payloadVersion, audioSeconds }
   }
 }

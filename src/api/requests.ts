@@ -11,6 +11,7 @@ import { ApiError } from './errors.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from './schemas.ts'
 import { submittedJson } from './submissions.ts'
+import { submitRecording } from './submit-recording.ts'
 
 const PAGE = 50
 
@@ -89,11 +90,13 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         const recording = await recordings.find(job.payloadKey)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds } = job
-        const again = await jobs.submit({
+        const { payloadKey, payloadVersion, audioSeconds } = recording
+        const renewed = {
           ...{ id: uuidv7(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
-          ...{ payloadKey: recording.payloadKey, audioSeconds: recording.audioSeconds },
+          ...{ payloadKey, payloadVersion, audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
-        })
+        }
+        const again = await submitRecording(renewed, context)
         return await sendJson(reply.status(202), await submittedJson(again, request, context))
       },
     )

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newJob, submitted } from './new-job.fixture.ts'
-import { resultKeyOf } from './result-key.ts'
+import { resultsOf } from './result-key.ts'
+import { Garbage } from './garbage.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { KeyLimits, NewJob } from './store.ts'
@@ -152,17 +153,23 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
   })
 
   describe(`${name}: what is to go`, () => {
-    test('a removed job’s payloads are garbage until they are forgotten', async () => {
+    test('a removed job’s payloads are garbage, all its results by one entry, however often it was tried', async () => {
       await using fixture = await open()
-      const { store } = fixture
+      const { store, database } = fixture
       const { jobId } = await jobIn(store, 'success')
       const payloadKey = (await store.find(jobId))?.payloadKey ?? ''
-      await store.remove(jobId)
-      const results = ['results/1.json', resultKeyOf(jobId, 1)]
-      expect((await store.garbage(9)).toSorted()).toEqual([payloadKey, ...results].toSorted())
-      expect(await store.garbage(1)).toHaveLength(1)
-      await store.forgetGarbage([payloadKey])
-      expect((await store.garbage(9)).toSorted()).toEqual(results.toSorted())
+      await database.queries.updateTable('jobs').set({ attempt: 40_000 }).where('id', '=', jobId).execute()
+      expect(await store.remove(jobId)).toBe(true)
+      const { keys } = await new Garbage(database).take(9)
+      expect(keys.toSorted()).toEqual([payloadKey, 'results/1.json', resultsOf(jobId)].toSorted())
+    })
+
+    test('many jobs that were tried too often to be listed one by one are removed in one step', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ retentionMs: 0 })
+      for (let n = 0; n < 5; n++) await jobIn(store, 'failed')
+      await fixture.database.queries.updateTable('jobs').set({ attempt: 40_000 }).execute()
+      expect(await store.expire(100)).toBe(5)
     })
 
     test('a job that is read while it is removed is not there afterwards', async () => {

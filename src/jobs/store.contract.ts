@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeEvents } from './events.contract.ts'
+import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
 import { describeJobLife } from './life.contract.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
@@ -22,6 +23,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeQueue(name, open)
   describeEvents(name, open)
   describeKeeping(name, open)
+  describeGarbage(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {
