@@ -5,7 +5,7 @@ import { Garbage } from './jobs/garbage.ts'
 import { GarbageCollector } from './jobs/garbage-collector.ts'
 import { databaseTime, strangePayloads } from './jobs/installation.ts'
 import { findOrphans } from './jobs/orphans.ts'
-import { reap } from './jobs/reaper.ts'
+import { Reaper } from './jobs/reaper.ts'
 import { Rounds } from './jobs/rounds.ts'
 import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
 
@@ -38,8 +38,9 @@ export function startHousekeeping(
       },
     }),
   )
+  const reaper = new Reaper(jobs, CRASH_LIMIT)
   const reaping = async (signal: AbortSignal): Promise<void> => {
-    await reap({ jobs, crashes: CRASH_LIMIT }, signal)
+    await reaper.round(signal)
     collector.ring()
   }
   stack.use(new Rounds({ intervalMs: config.leaseMs / REAPS_PER_LEASE, run: reaping, onError }))

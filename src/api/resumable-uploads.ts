@@ -109,7 +109,13 @@ async function appendTo(
       return progress
     } catch (error) {
       // What came before it broke off is there as well; the first error says more than one of counting it.
-      await resumable.progress(key).then((progress) => hold.keep(progress.offset), () => undefined).catch(() => undefined)
+      await resumable
+        .progress(key)
+        .then(
+          (progress) => hold.keep(progress.offset),
+          () => undefined,
+        )
+        .catch(() => undefined)
       throw error
     }
   } catch (error) {

@@ -115,7 +115,10 @@ async function store(
 
 /** Runs the job while the client waits, and leaves nothing of it. */
 async function run(
-  job: Pick<NewJob, 'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'payloadVersion' | 'audioSeconds'>,
+  job: Pick<
+    NewJob,
+    'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'payloadVersion' | 'audioSeconds'
+  >,
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<Type.Static<typeof TranscriptSchema>> {

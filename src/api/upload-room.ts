@@ -80,7 +80,8 @@ export class UploadRoom {
       if (other !== upload && other.owner === upload.owner) used += other.bytes
     }
     if (used + upload.bytes <= limit) return
-    const asked = announced === undefined ? 'this one has not said how many it has (Content-Length)' : `this one has ${announced}`
+    const asked =
+      announced === undefined ? 'this one has not said how many it has (Content-Length)' : `this one has ${announced}`
     throw new LimitError(
       `This API key may have ${limit} bytes uploaded and not submitted; it has ${used}, and ${asked}. Submit what was uploaded, or ` +
         'DELETE upload URLs that are not needed (SOTTO_MAX_UNSUBMITTED_BYTES).',

@@ -38,7 +38,8 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         const beforeCommit = (): Promise<void> => requireUnused(key, context)
         await beforeCommit()
         const announced = bodyBytesOf(request)
-        if (announced !== undefined && announced > settings.maxUploadBytes) throw tooLarge(announced, settings.maxUploadBytes)
+        if (announced !== undefined && announced > settings.maxUploadBytes)
+          throw tooLarge(announced, settings.maxUploadBytes)
         if (!(request.body instanceof Readable)) throw emptyUpload()
         try {
           using hold = await context.uploads.begin(key, owner, announced, true)

@@ -114,7 +114,11 @@ export function describeGarbage(name: string, open: () => Promise<JobStoreFixtur
       const { database } = fixture
       const garbage = new Garbage(database)
       await garbage.add(['uploads/a.mp3', 'uploads/b.mp3'])
-      await database.queries.updateTable('garbage').set({ failures: 1000 }).where('payload_key', '=', 'uploads/b.mp3').execute()
+      await database.queries
+        .updateTable('garbage')
+        .set({ failures: 1000 })
+        .where('payload_key', '=', 'uploads/b.mp3')
+        .execute()
       await garbage.failed(['uploads/a.mp3', 'uploads/b.mp3'])
       const { now } = database.dialect
       const { rows } = await sql<{ pause: number }>`

@@ -71,7 +71,11 @@ export class Garbage {
     const others = keys.filter((key) => !key.startsWith('uploads/'))
     if (others.length > 0) await queries.deleteFrom('garbage').where('payload_key', 'in', others).execute()
     if (recordings.length > 0) {
-      await queries.updateTable('garbage').set({ removed_at: dialect.now }).where('payload_key', 'in', recordings).execute()
+      await queries
+        .updateTable('garbage')
+        .set({ removed_at: dialect.now })
+        .where('payload_key', 'in', recordings)
+        .execute()
       await queries.deleteFrom('uploads').where('payload_key', 'in', recordings).execute()
     }
   }
@@ -85,7 +89,11 @@ export class Garbage {
       then ${FIRST_PAUSE_SECONDS} * ${doubled} else ${LONGEST_PAUSE_SECONDS} end`
     await queries
       .updateTable('garbage')
-      .set({ failures: sql<number>`failures + 1`, due_at: sql<number>`${dialect.now} + ${pause}`, claimed_until: dialect.now })
+      .set({
+        failures: sql<number>`failures + 1`,
+        due_at: sql<number>`${dialect.now} + ${pause}`,
+        claimed_until: dialect.now,
+      })
       .where('payload_key', 'in', keys)
       .execute()
   }

@@ -12,6 +12,7 @@ export function jobOf(row: JobRow): Job {
     serviceTier: row.service_tier,
     servedTier: row.served_tier,
     priority: row.priority,
+    urgent: row.urgent === 1,
     input: inputOf(row),
     payloadKey: row.payload_key,
     payloadVersion: row.payload_version,

@@ -61,6 +61,8 @@ export interface Job {
   /** The tier that runs or ran it; null until it was claimed. */
   readonly servedTier: ServiceTier | null
   readonly priority: JobPriority
+  /** A client holds its connection open for it. */
+  readonly urgent: boolean
   /** The validated model parameters, as submitted. */
   readonly input: Readonly<Record<string, unknown>>
   /** Key of the uploaded recording in the payload store. */

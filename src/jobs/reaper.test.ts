@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import type { JobStoreOptions } from './store.ts'
+import { JobStoreError } from './errors.ts'
 import { Garbage } from './garbage.ts'
 import { GarbageCollector } from './garbage-collector.ts'
-import { reap } from './reaper.ts'
+import { Reaper } from './reaper.ts'
 import { resultKeyOf } from './result-key.ts'
 import { EVERY_TIER, jobIn, running } from './running-job.fixture.ts'
 import { submitted } from './new-job.fixture.ts'
@@ -29,6 +30,7 @@ async function open(options: Partial<JobStoreOptions> = {}) {
   const list = async function* (folder: string) {
     yield { key: `${folder}/1.json` }
   }
+  const reaper = new Reaper(jobs, 2)
   const garbage = new Garbage(database)
   const collector = stack.use(new GarbageCollector({ garbage, payloads: { remove, list }, onError: () => undefined }))
   const opened = stack.move()
@@ -38,7 +40,7 @@ async function open(options: Partial<JobStoreOptions> = {}) {
     removed,
     broken,
     round: async () => {
-      await reap({ jobs, crashes: 2 }, signal)
+      await reaper.round(signal)
       await collector.clear()
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -57,6 +59,30 @@ describe('a round of the reaper', () => {
     }
     await round()
     expect(await jobs.find(id)).toMatchObject({ status: 'failed', crashes: 2 })
+  })
+
+  test('after an outage of the database leaves the heartbeats a round’s time to prolong their leases', async () => {
+    await using fixture = await open()
+    const { jobs } = fixture
+    const { lease } = await running(jobs, {}, 0)
+    let isAway = true
+    const reaper = new Reaper(
+      {
+        reap: async (limits) => {
+          if (isAway) throw new JobStoreError('store.unavailable', 'away')
+          return await jobs.reap(limits)
+        },
+        expire: (limit) => jobs.expire(limit),
+        check: () => jobs.check(),
+      },
+      1,
+    )
+    await expect(reaper.round(signal)).rejects.toMatchObject({ code: 'store.unavailable' })
+    isAway = false
+    await reaper.round(signal)
+    expect(await jobs.heartbeat(lease, 0)).toBe('held')
+    await reaper.round(signal)
+    expect(await jobs.find(lease.jobId)).toMatchObject({ status: 'failed', crashes: 1 })
   })
 
   test('removes finished jobs when their time has come, with their payloads, and nothing else', async () => {

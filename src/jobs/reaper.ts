@@ -1,19 +1,34 @@
 import type { JobStore } from './store.ts'
 
-export interface ReaperOptions {
-  readonly jobs: Pick<JobStore, 'reap' | 'expire'>
-  /** How often the process that runs a job may die before the job fails. */
-  readonly crashes: number
-}
-
 /** What is removed in one step, so that no step takes long. */
 const STEP = 100
 
-/**
- * One round of what no request does: takes expired leases back, ends what has waited too long, and removes what is due. Every
- * server does this; what one of them does at a time, the others pass over.
- */
-export async function reap({ jobs, crashes }: ReaperOptions, signal: AbortSignal): Promise<void> {
-  await jobs.reap({ crashes })
-  while ((await jobs.expire(STEP)) === STEP) signal.throwIfAborted()
+/** What no request does, in rounds. Every server does this; what one of them does at a time, the others pass over. */
+export class Reaper {
+  readonly #jobs: Pick<JobStore, 'reap' | 'expire' | 'check'>
+  readonly #crashes: number
+  #wasAway = false
+
+  /** @param crashes how often the process that runs a job may die before the job fails */
+  constructor(jobs: Pick<JobStore, 'reap' | 'expire' | 'check'>, crashes: number) {
+    this.#jobs = jobs
+    this.#crashes = crashes
+  }
+
+  /** Takes expired leases back, ends what has waited too long, and removes what is due. */
+  async round(signal: AbortSignal): Promise<void> {
+    if (this.#wasAway) {
+      // While the database was away nobody could prolong a lease. The heartbeats get a round's time, or each outage would count as a crash.
+      await this.#jobs.check(signal)
+      this.#wasAway = false
+      return
+    }
+    try {
+      await this.#jobs.reap({ crashes: this.#crashes })
+      while ((await this.#jobs.expire(STEP)) === STEP) signal.throwIfAborted()
+    } catch (error) {
+      this.#wasAway = error instanceof Error && 'code' in error && error.code === 'store.unavailable'
+      throw error
+    }
+  }
 }

@@ -59,12 +59,15 @@ export class Retention {
   /** Says how many were removed; `limit` of them: there may be more. */
   async removeDue(limit: number): Promise<number> {
     const { dialect } = this.#database
-    const own = await this.#remove(limit, sql`
+    const own = await this.#remove(
+      limit,
+      sql`
       select jobs.id from jobs
       where jobs.expires_at is not null and jobs.expires_at <= ${dialect.now}
         and jobs.status in ('success', 'failed', 'cancelled') and ${this.#isTried()}
       order by jobs.expires_at
-    `)
+    `,
+    )
     if (this.#retentionMs === null || own >= limit) return own
     const kept = sql`
       select jobs.id from jobs
@@ -78,10 +81,7 @@ export class Retention {
   async #remove(limit: number, due: RawBuilder<unknown>): Promise<number> {
     const { queries, dialect } = this.#database
     try {
-      return await removeJobs(
-        this.#database,
-        sql<SqlBool>`id in (${due} limit ${limit} ${dialect.skipLocked})`,
-      )
+      return await removeJobs(this.#database, sql<SqlBool>`id in (${due} limit ${limit} ${dialect.skipLocked})`)
     } catch (error) {
       if (isAway(error)) throw error
     }

@@ -29,11 +29,8 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
     test('submit keeps everything, and says so', async () => {
       await using fixture = await open()
       const { store } = fixture
-      const {
-        urgent: _,
-        idempotency: __,
-        ...given
-      } = newJob({
+      const { idempotency: _, ...given } = newJob({
+        payloadVersion: '"an etag"',
         serviceTier: 'gpuflex',
         priority: 'low',
         audioSeconds: 59.25,
@@ -44,7 +41,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         input: { a: ['é', null] },
       })
       const before = Date.now()
-      const { job, isNew } = await store.submit({ ...given, urgent: false, idempotency: null })
+      const { job, isNew } = await store.submit({ ...given, idempotency: null })
       expect(isNew).toBe(true)
       expect(job).toEqual({
         ...given,
@@ -52,6 +49,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         servedTier: null,
         resultKey: null,
         error: null,
+        waitingFor: null,
         doneSeconds: 0,
         acceptedAt: expect.any(Date),
         startedAt: null,
@@ -60,6 +58,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         attempt: 0,
         failures: 0,
         crashes: 0,
+        deferrals: 0,
       })
       expect(Math.abs(job.acceptedAt.getTime() - before)).toBeLessThan(10_000)
       expect(await store.find(job.id)).toEqual(job)

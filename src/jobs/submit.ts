@@ -110,7 +110,11 @@ async function insertFree(
     if (!isRefused(error) || only === undefined || others.length > 0) throw error
     const { queries } = database
     const key = only.payload_key
-    const row = await queries.selectFrom('garbage').select('payload_key').where('payload_key', '=', key).executeTakeFirst()
+    const row = await queries
+      .selectFrom('garbage')
+      .select('payload_key')
+      .where('payload_key', '=', key)
+      .executeTakeFirst()
     if (row === undefined) throw error
     return 'gone'
   }

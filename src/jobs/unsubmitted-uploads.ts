@@ -36,6 +36,9 @@ export class UnsubmittedUploads {
 
   /** Of those that were removed as unfinished or as nobody's. */
   async forgetBefore(date: Date): Promise<void> {
-    await this.#database.queries.deleteFrom('uploads').where('updated_at', '<', date.getTime() / 1000).execute()
+    await this.#database.queries
+      .deleteFrom('uploads')
+      .where('updated_at', '<', date.getTime() / 1000)
+      .execute()
   }
 }
