@@ -27,8 +27,8 @@ async function open(options: Partial<JobStoreOptions> = {}) {
     if (broken.has(key)) throw new Error('it is locked')
     removed.push(key)
   }
-  const list = async function* (folder: string) {
-    yield { key: `${folder}/1.json` }
+  const list = async function* (below: string) {
+    yield { key: `${below}/1.json` }
   }
   const reaper = new Reaper(jobs, 2)
   const garbage = new Garbage(database)

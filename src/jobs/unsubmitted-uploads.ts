@@ -17,7 +17,7 @@ export class UnsubmittedUploads {
       .where('key_id', '=', keyId)
       .where('payload_key', '!=', exceptKey)
       .executeTakeFirst()
-    return Number(row?.bytes ?? 0)
+    return row?.bytes ?? 0
   }
 
   async record(payloadKey: string, keyId: string, bytes: number): Promise<void> {
