@@ -47,6 +47,27 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       await expect(other).rejects.toMatchObject({ code: 'idempotency.mismatch' })
     })
 
+    test('a replay that can’t be read fails alone: what was committed with it is told of', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { job } = await store.submit(again())
+      await database.queries.updateTable('jobs').set({ input: 'no JSON' }).where('id', '=', job.id).execute()
+      const outcomes = await Promise.allSettled([newJob(), again(), newJob()].map((one) => store.submit(one)))
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(outcomes[1]).toMatchObject({ reason: { code: 'store.damaged' } })
+      expect(await store.list('key-1', { limit: 9, before: job.id })).toEqual([])
+    })
+
+    test('a replay counts against no limit, its own nor that of others', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { ...NO_LIMITS, queuedJobs: 2, audioSecondsPerDay: 180 } })
+      const { job } = await store.submit(again())
+      const outcomes = await Promise.all([again(), again(), newJob()].map((one) => store.submit(one)))
+      expect(outcomes.map(({ isNew }) => isNew)).toEqual([false, false, true])
+      expect(await store.submit(again())).toEqual({ job, isNew: false })
+      await expect(store.submit(newJob())).rejects.toMatchObject({ code: 'limit.reached' })
+    })
+
     test('is each API key’s own, and without a key each request is new', async () => {
       await using fixture = await open()
       const { store } = fixture
