@@ -141,7 +141,9 @@ async function local<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action()
   } catch (cause) {
-    const message = `The folder for temporary files failed: ${meaningOf(cause)}.`
+    const meaning = meaningOf(cause)
+    if (meaning === undefined) throw cause
+    const message = `The folder for temporary files failed: ${meaning}.`
     throw new PayloadError('payload.unavailable', message, { cause })
   }
 }

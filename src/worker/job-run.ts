@@ -15,6 +15,7 @@ import type { Transcriber } from './transcriber.ts'
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
 
+const JOBS_TABLE = 'the jobs table'
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 export interface JobRunOptions {
@@ -55,7 +56,7 @@ export class JobRun {
     using _ = this.#watch(stop)
     try {
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
-      await this.#patiently(() => this.#heartbeat())
+      await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
       const transcription = await this.#transcribe()
       await this.#succeed(transcription)
       this.#meter(transcription.duration)
@@ -148,15 +149,15 @@ export class JobRun {
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)
     const result = Buffer.from(JSON.stringify(transcription))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
-    if (!(await this.#patiently(() => jobs.succeed(lease, resultKey)))) {
+    if (!(await this.#patiently(() => jobs.succeed(lease, resultKey), JOBS_TABLE))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')
     }
   }
 
-  async #patiently<T>(action: () => Promise<T>): Promise<T> {
+  async #patiently<T>(action: () => Promise<T>, store = 'the payload store'): Promise<T> {
     return await patiently(action, this.#abort.signal, (error) => {
-      this.#logger.warn({ err: error }, 'the job waits for what does not answer')
+      this.#logger.warn({ err: error }, `the job waits for ${store}`)
     })
   }
 }

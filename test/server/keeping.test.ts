@@ -20,7 +20,10 @@ let bytes: Buffer<ArrayBuffer>
 
 async function start(folder: string): Promise<Server> {
   const limit = String(Math.floor(1.5 * bytes.length))
-  return await Server.start({ dataDir: folder, environment: { SOTTO_API_KEY: KEY, SOTTO_MAX_UNSUBMITTED_BYTES: limit } })
+  return await Server.start({
+    dataDir: folder,
+    environment: { SOTTO_API_KEY: KEY, SOTTO_MAX_UNSUBMITTED_BYTES: limit },
+  })
 }
 
 beforeAll(async () => {
@@ -90,7 +93,11 @@ test('a key uploads no more than it may before it submits; what is submitted or 
   // To the same URL it replaces what is there.
   expect((await put(first)).status).toBe(200)
   const tus = { 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream', 'upload-offset': '0' }
-  const part = await fetch(second, { method: 'PATCH', headers: { ...tus, 'upload-length': String(bytes.length) }, body: bytes })
+  const part = await fetch(second, {
+    method: 'PATCH',
+    headers: { ...tus, 'upload-length': String(bytes.length) },
+    body: bytes,
+  })
   expect(part.status).toBe(429)
   await client.submit(first)
   expect((await put(second)).status).toBe(200)

@@ -93,7 +93,10 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     expect(await store.expire(9)).toBe(1)
     const { keys } = await new Garbage(newer).take(9)
     expect(keys.toSorted()).toEqual(['results/tried often/', 'uploads/1.wav', 'uploads/2.wav'])
-    const { created_at: createdAt } = await newer.queries.selectFrom('installation').selectAll().executeTakeFirstOrThrow()
+    const { created_at: createdAt } = await newer.queries
+      .selectFrom('installation')
+      .selectAll()
+      .executeTakeFirstOrThrow()
     expect(createdAt).toBeLessThan(Date.now() / 1000)
   })
 

@@ -45,7 +45,10 @@ describe('openSqlite', () => {
       `)
     }
     await using database = await openSqlite(folder.path)
-    const { created_at: createdAt } = await database.queries.selectFrom('installation').selectAll().executeTakeFirstOrThrow()
+    const { created_at: createdAt } = await database.queries
+      .selectFrom('installation')
+      .selectAll()
+      .executeTakeFirstOrThrow()
     expect(createdAt).toBe(1000)
     expect(await new SqlJobStore(database, { ...UNLIMITED, retentionMs: 1000 }).expire(9)).toBe(1)
     const { keys } = await new Garbage(database).take(9)
@@ -177,7 +180,9 @@ describe('an open database', () => {
     await expect(sql`select nothing from nowhere`.execute(database.queries)).rejects.not.toMatchObject({
       name: 'JobStoreError',
     })
-    const many = database.queries.deleteFrom('garbage').where('payload_key', 'in', Array.from({ length: 40_000 }, String))
+    const many = database.queries
+      .deleteFrom('garbage')
+      .where('payload_key', 'in', Array.from({ length: 40_000 }, String))
     await expect(many.execute()).rejects.toThrow(/too many SQL variables/)
     await expect(many.execute()).rejects.not.toHaveProperty('retryable')
   })
