@@ -7,14 +7,15 @@ import { ApiKeys } from './api/api-keys.ts'
 import { Recordings } from './api/recordings.ts'
 import { Results } from './api/results.ts'
 import { buildApi } from './api/server.ts'
+import { UploadRoom } from './api/upload-room.ts'
 import { openBackend } from './backend.ts'
 import type { Backend } from './backend.ts'
 import type { Config } from './config.ts'
 import { describeEngines, openEngines, presenceOf } from './engines.ts'
-import { removeOrphans } from './jobs/orphans.ts'
+import { CRASH_LIMIT, startHousekeeping } from './housekeeping.ts'
+import type { GarbageCollector } from './jobs/garbage-collector.ts'
 import { QueueView } from './jobs/queue-view.ts'
-import { clearGarbage, reap } from './jobs/reaper.ts'
-import { Rounds } from './jobs/rounds.ts'
+import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
 import { WorkerRegistry } from './jobs/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import type { Catalogue } from './models/catalogue.ts'
@@ -23,13 +24,6 @@ import { HeaderProbe } from './probe/header-probe.ts'
 import { Worker } from './worker/worker.ts'
 import { openWorkFolder } from './work-folder.ts'
 
-/** Expired leases are looked for so often while one lasts. */
-const REAPS_PER_LEASE = 3
-const ORPHANS_INTERVAL_MS = 3_600_000
-/** On top of the time for which an upload URL can be used: what was uploaded so long ago will not be submitted any more. */
-const ORPHAN_GRACE_MS = 86_400_000
-/** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
-const CRASH_LIMIT = 5
 const FAILURE_LIMIT = 3
 /** How long requests that are under way may take to end when the server stops. */
 const CLOSE_GRACE_MS = 5000
@@ -63,7 +57,7 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const { path: temporaryFolder } = stack.use(await openWorkFolder(join(config.dataDir, 'tmp')))
   const backend = stack.use(await openBackend(config, { temporaryFolder, logger, signal }))
-  startHousekeeping(backend, config, logger, stack)
+  const collector = startHousekeeping(backend, config, logger, stack)
   const draining = new AbortController()
   const workers =
     role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role, signal }, stack)
@@ -71,7 +65,7 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   const opened =
     role === 'worker'
       ? { url: null, firstKey: null }
-      : await startApi(backend, { config, logger, workers, draining: draining.signal }, stack)
+      : await startApi(backend, { config, logger, workers, collector, draining: draining.signal }, stack)
   const parts = stack.move()
   return {
     ...opened,
@@ -81,25 +75,6 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
       await parts.disposeAsync()
     },
   }
-}
-
-/** What no request does; every process takes its part. */
-function startHousekeeping(
-  { jobs, payloads }: Backend,
-  { uploadUrlTtlSeconds, leaseMs }: Config,
-  logger: Logger,
-  stack: AsyncDisposableStack,
-): void {
-  const onError = (error: unknown): void => logger.error({ err: error }, 'housekeeping failed; it is tried again')
-  const removePayload = payloads.remove.bind(payloads)
-  const reaping = { jobs, removePayload, crashes: CRASH_LIMIT }
-  stack.use(new Rounds({ intervalMs: leaseMs / REAPS_PER_LEASE, run: (signal) => reap(reaping, signal), onError }))
-  const olderThanMs = uploadUrlTtlSeconds * 1000 + ORPHAN_GRACE_MS
-  const run = async (signal: AbortSignal): Promise<void> => {
-    const removed = await removeOrphans({ jobs, payloads, olderThanMs }, signal)
-    if (removed > 0) logger.info({ removed }, 'removed uploads and results that belong to no job')
-  }
-  stack.use(new Rounds({ intervalMs: ORPHANS_INTERVAL_MS, run, onError }))
 }
 
 interface WorkerPlace {
@@ -145,11 +120,13 @@ async function startApi(
     config,
     logger,
     workers,
+    collector,
     draining,
   }: {
     readonly config: Config
     readonly logger: Logger
     readonly workers: readonly Worker[]
+    readonly collector: GarbageCollector
     readonly draining: AbortSignal
   },
   stack: AsyncDisposableStack,
@@ -173,14 +150,8 @@ async function startApi(
         ? null
         : async (signal) => void (await Promise.all(workers.map((worker) => worker.check(signal)))),
     servesGpuTier: () => servesGpuTier(workers, registry),
-    clearGarbage: async () => {
-      const { signal } = new AbortController()
-      try {
-        await clearGarbage({ jobs, removePayload: payloads.remove.bind(payloads) }, signal)
-      } catch (error) {
-        logger.warn({ err: error }, 'payloads could not be removed now; they will be')
-      }
-    },
+    clearGarbage: async () => collector.ring(),
+    uploads: new UploadRoom(new UnsubmittedUploads(database), config),
     settings: { ...config, ...describeEngines(config) },
   })
   stack.defer(() => closeApi(api))

@@ -42,7 +42,9 @@ export async function openBackend(config: Config, place: BackendPlace): Promise<
   const { database, events } = stack.use(
     databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, place),
   )
-  const jobs = new SqlJobStore(database, config, events)
+  const onKept = (id: string, error: unknown): void =>
+    logger.error({ err: error, job: id }, 'a job that is due could not be removed; it is tried again in an hour')
+  const jobs = new SqlJobStore(database, { ...config, onKept }, events)
   if (databaseUrl === null) {
     const recovered = await jobs.recover()
     if (recovered > 0)

@@ -58,6 +58,8 @@ export interface Config {
   /** Replaces the key that the first start makes. */
   readonly apiKey: string | null
   readonly maxUploadBytes: number
+  /** What a key may have uploaded through the API and not submitted; null: any amount. */
+  readonly maxUnsubmittedBytes: number | null
   readonly uploadUrlTtlSeconds: number
   readonly pollUrlTtlSeconds: number
   /** How long a client of the synchronous API waits at most. */

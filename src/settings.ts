@@ -301,6 +301,14 @@ export const SETTINGS = {
     parse: bytes,
     fallback: () => 5 * 2 ** 30,
   },
+  maxUnsubmittedBytes: {
+    env: 'SOTTO_MAX_UNSUBMITTED_BYTES',
+    flag: 'max-unsubmitted-bytes',
+    takes: 'bytes|off',
+    help: 'what one API key may have uploaded to this server and not submitted yet; more is refused with 429',
+    parse: bytesOrOff,
+    fallback: (): number | null => 50 * 2 ** 30,
+  },
   uploadUrlTtlSeconds: {
     env: 'SOTTO_UPLOAD_URL_TTL',
     flag: 'upload-url-ttl',

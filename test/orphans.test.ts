@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { newJob } from '../src/jobs/new-job.fixture.ts'
-import { removeOrphans } from '../src/jobs/orphans.ts'
+import { Garbage } from '../src/jobs/garbage.ts'
+import { GarbageCollector } from '../src/jobs/garbage-collector.ts'
+import { findOrphans } from '../src/jobs/orphans.ts'
 import { resultKeyOf } from '../src/jobs/result-key.ts'
 import { SqlJobStore } from '../src/jobs/sql-store.ts'
 import { openSqlite } from '../src/jobs/sqlite/database.ts'
@@ -35,7 +37,13 @@ test('what no job knows is removed when it is old enough, and nothing else', asy
   ]
 
   const { signal } = new AbortController()
-  expect(await removeOrphans({ jobs, payloads, olderThanMs: DAY_MS }, signal)).toBe(orphans.length)
+  const garbage = new Garbage(database)
+  const before = new Date(Date.now() - DAY_MS)
+  expect(await findOrphans({ jobs, payloads, garbage, before }, signal)).toBe(orphans.length)
+  const errors: unknown[] = []
+  await using collector = new GarbageCollector({ garbage, payloads, onError: (error) => errors.push(error) })
+  await collector.clear()
+  expect(errors).toEqual([])
   for (const key of orphans) expect(await payloads.size(key)).toBeUndefined()
   for (const key of kept) expect(await payloads.size(key)).toBeGreaterThan(0)
 })

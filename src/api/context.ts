@@ -7,6 +7,7 @@ import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import type { ApiKeys } from './api-keys.ts'
 import type { Recordings } from './recordings.ts'
 import type { Results } from './results.ts'
+import type { UploadRoom } from './upload-room.ts'
 
 /** This server's engine, or another server that is called by OpenAI's API. */
 export const FRAMEWORKS = ['onnxruntime', 'openai-api'] as const
@@ -45,8 +46,10 @@ export interface ApiContext {
   readonly checkWorker: ((signal: AbortSignal) => Promise<void>) | null
   /** Whether `gpuflex` jobs can be served at all. */
   readonly servesGpuTier: () => Promise<boolean>
-  /** Removes the payloads of removed jobs; what can't be removed now is removed later. */
+  /** Has the payloads of removed jobs removed, and waits for nothing. */
   readonly clearGarbage: () => Promise<void>
+  /** What keys may upload before they submit it. */
+  readonly uploads: UploadRoom
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
   readonly settings: ApiSettings

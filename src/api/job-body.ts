@@ -23,6 +23,7 @@ export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>)
     startedAt: job.startedAt?.toISOString() ?? null,
     completedAt: job.completedAt?.toISOString() ?? null,
     expiresAt: expiryOf(job, settings.retentionMs)?.toISOString() ?? null,
+    ...(job.waitingFor === null ? {} : { waitingFor: job.waitingFor }),
     ...(job.error === null ? {} : { error: job.error }),
   }
 }

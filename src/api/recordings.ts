@@ -10,6 +10,8 @@ const REMEMBERED = 10_000
 export interface Recording {
   readonly payloadKey: PayloadKey
   readonly bytes: number
+  /** Names its content, where that may still be replaced. */
+  readonly payloadVersion: string | null
   /** As its headers say, or guessed from its size: to put a job in its place among others, not to trust. */
   readonly audioSeconds: number
 }
@@ -18,7 +20,7 @@ export interface Recording {
 export class Recordings {
   readonly #payloads: PayloadStore
   readonly #probe: LengthProbe
-  /** An object may be replaced until it is submitted, so its size is a part of what is remembered. */
+  /** An object may be replaced until it is submitted, so its size and version are a part of what is remembered. */
   readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED })
   /** Those that are being read, for submits of one recording at once. */
   readonly #reading = new Map<string, Promise<number>>()
@@ -35,16 +37,16 @@ export class Recordings {
   async find(payloadKey: PayloadKey, owner: string): Promise<Recording | undefined> {
     const found = await this.#payloads.finishUpload(payloadKey)
     if (found === undefined) return undefined
-    const { bytes } = found
-    const version = `${payloadKey} ${bytes}`
+    const { bytes, version: payloadVersion } = found
+    const version = `${payloadKey} ${bytes} ${payloadVersion}`
     const known = this.#lengths.get(version)
-    if (known !== undefined) return { payloadKey, bytes, audioSeconds: known }
+    if (known !== undefined) return { payloadKey, bytes, payloadVersion, audioSeconds: known }
     let reading = this.#reading.get(version)
     if (reading === undefined) {
       reading = this.#read({ payloadKey, bytes, owner, version }).finally(() => this.#reading.delete(version))
       this.#reading.set(version, reading)
     }
-    return { payloadKey, bytes, audioSeconds: await reading }
+    return { payloadKey, bytes, payloadVersion, audioSeconds: await reading }
   }
 
   async #read(of: {

@@ -11,6 +11,7 @@ import { ApiError } from './errors.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from './schemas.ts'
 import { submittedJson } from './submissions.ts'
+import { submitRecording } from './submit-recording.ts'
 
 const PAGE = 50
 
@@ -91,12 +92,14 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
         if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
         const { maxAudioSeconds } = context.settings
-        const again = await jobs.submit({
+        const { payloadKey, payloadVersion } = recording
+        const renewed = {
           ...{ id: uuidv7(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
-          ...{ payloadKey: recording.payloadKey, audioSeconds: job.audioSeconds },
+          ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
-        })
+        }
+        const again = await submitRecording(renewed, context)
         return await sendJson(reply.status(202), await submittedJson(again, request, context))
       },
     )

@@ -100,8 +100,24 @@ async function appendTo(
   const [offset, length, bodyBytes] = [uploadOffsetOf(request), uploadLengthOf(request), bodyBytesOf(request)]
   if (length === 0 || !(body instanceof Readable)) throw emptyUpload()
   const { maxUploadBytes: maxBytes } = context.settings
+  const owner = requireValid(verify(request, 'PUT', context))
   try {
-    return await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit })
+    using hold = await context.uploads.begin(key, owner, length ?? (bodyBytes && offset + bodyBytes), false)
+    try {
+      const progress = await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit })
+      await hold.keep(progress.offset)
+      return progress
+    } catch (error) {
+      // What came before it broke off is there as well; the first error says more than one of counting it.
+      await resumable
+        .progress(key)
+        .then(
+          (progress) => hold.keep(progress.offset),
+          () => undefined,
+        )
+        .catch(() => undefined)
+      throw error
+    }
   } catch (error) {
     // What the client still sends is not read any more.
     if (body.readableDidRead) reply.header('connection', 'close')
@@ -113,4 +129,5 @@ async function removeUpload(key: PayloadKey, context: ApiContext, resumable: Res
   await requireUnused(key, context)
   await resumable.discard(key)
   await context.payloads.remove(key)
+  await context.uploads.forget(key)
 }

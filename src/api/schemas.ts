@@ -89,6 +89,12 @@ const jobFields = {
       { description: 'Only while it waits or runs.' },
     ),
   ),
+  waitingFor: Type.Optional(
+    Type.Object(
+      { code: Type.String({ examples: ['engine.disk_full'] }), message: Type.String() },
+      { description: 'Only while it waits to be tried again: why it was given back.' },
+    ),
+  ),
   acceptedAt: Type.String({ format: 'date-time' }),
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),

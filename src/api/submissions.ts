@@ -12,6 +12,7 @@ import { ApiError } from './errors.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { ACCEPTED, IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
+import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from './uploaded-recording.ts'
 import { pollUrl } from './urls.ts'
 
@@ -51,11 +52,11 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const serviceTier = await requireTier(asked, context)
         const input = parseWhisperInput(request.body.input, model)
         const options = jobOptions(request.body)
-        const { payloadKey, audioSeconds } = await uploadedRecording(request.body.URL, keyId, context)
-        const submitted = await jobs.submit({
+        const recording = await uploadedRecording(request.body.URL, keyId, context)
+        const { payloadKey, payloadVersion, audioSeconds } = recording
+        const job = {
           ...options,
-          payloadKey,
-          audioSeconds,
+          ...{ payloadKey, payloadVersion, audioSeconds },
           id: uuidv7(),
           keyId,
           model: model.id,
@@ -65,8 +66,8 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           maxAudioSeconds: context.settings.maxAudioSeconds,
           urgent: false,
           idempotency,
-        })
-        return await accept(submitted)
+        }
+        return await accept(await submitRecording(job, context))
       },
     )
     done()

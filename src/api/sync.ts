@@ -17,6 +17,7 @@ import { ApiError } from './errors.ts'
 import type { Recording } from './recordings.ts'
 import { ModelParams, SyncBody, TierQuery, errors } from './schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
+import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from './uploaded-recording.ts'
 
 /** Longer recordings belong to the Async API. */
@@ -66,8 +67,9 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const { body, given } = readBody(request)
         const input = parseWhisperInput(given ?? {}, model)
         const recording = await store(body, keyId, context)
-        const { payloadKey, audioSeconds } = recording
-        const job = { id: uuidv7(), keyId, model: model.id, serviceTier, input, payloadKey, audioSeconds }
+        const { payloadKey, payloadVersion, audioSeconds } = recording
+        const asked = { id: uuidv7(), keyId, model: model.id, serviceTier, input }
+        const job = { ...asked, payloadKey, payloadVersion, audioSeconds }
         return { response: await run(job, request, context) }
       },
     )
@@ -98,13 +100,13 @@ async function store(
   body: Body,
   keyId: string,
   context: ApiContext,
-): Promise<Pick<Recording, 'payloadKey' | 'audioSeconds'>> {
+): Promise<Pick<Recording, 'payloadKey' | 'payloadVersion' | 'audioSeconds'>> {
   const { payloads } = context
   if ('url' in body) return await uploadedRecording(body.url, keyId, context)
   const key = `uploads/${randomUUID()}.sync`
   try {
     await payloads.write(key, body.bytes, { maxBytes: MAX_BYTES })
-    return { payloadKey: key, audioSeconds: MAX_SECONDS }
+    return { payloadKey: key, payloadVersion: null, audioSeconds: MAX_SECONDS }
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'payload.too_large')) throw error
     throw new ApiError(413, `The recording has more than ${MAX_BYTES} bytes. ${ASYNC_HINT}`, { cause: error })
@@ -113,7 +115,10 @@ async function store(
 
 /** Runs the job while the client waits, and leaves nothing of it. */
 async function run(
-  job: Pick<NewJob, 'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'audioSeconds'>,
+  job: Pick<
+    NewJob,
+    'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'payloadVersion' | 'audioSeconds'
+  >,
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<Type.Static<typeof TranscriptSchema>> {
@@ -127,12 +132,10 @@ async function run(
   request.raw.socket.once('close', onClose)
   try {
     const inTime = new Date(Date.now() + settings.syncTimeoutMs)
-    await jobs.submit({
-      ...job,
-      ...{ priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true, idempotency: null },
-      // Should this server die, nobody waits for it any more.
-      ...{ startBy: inTime, timeoutSeconds: null, expiresAt: new Date(inTime.getTime() + KEPT_MS) },
-    })
+    const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true, idempotency: null } as const
+    // Should this server die, nobody waits for it any more.
+    const times = { startBy: inTime, timeoutSeconds: null, expiresAt: new Date(inTime.getTime() + KEPT_MS) }
+    await submitRecording({ ...job, ...options, ...times }, context)
     const how = await ended
     const found = how === 'finished' ? await jobs.find(job.id) : await jobs.cancel(job.id)
     if (found?.status === 'success' && found.resultKey !== null) return await results.read(found.resultKey)

@@ -5,6 +5,7 @@ import { requireValid, verify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { UploadParams, errors } from './schemas.ts'
+import { bodyBytesOf } from './tus-headers.ts'
 import { emptyUpload, requireUnused } from './upload-state.ts'
 
 /** Step 2: the recording itself, streamed into the payload store. */
@@ -28,22 +29,23 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
           description: 'PUT the bytes to the presigned URL, with any or no Content-Type, and without an API key.',
           security: [],
           params: UploadParams,
-          response: { 200: Type.Object({ bytes: Type.Integer() }), ...errors(400, 403, 408, 409, 413, 503) },
+          response: { 200: Type.Object({ bytes: Type.Integer() }), ...errors(400, 403, 408, 409, 413, 429, 503) },
         },
       },
       async (request, reply) => {
-        requireValid(verify(request, 'PUT', context))
+        const owner = requireValid(verify(request, 'PUT', context))
         const key = `uploads/${request.params.file}`
         const beforeCommit = (): Promise<void> => requireUnused(key, context)
         await beforeCommit()
-        const announced = Number(request.headers['content-length'] ?? 0)
-        if (announced > settings.maxUploadBytes) throw tooLarge(announced, settings.maxUploadBytes)
+        const announced = bodyBytesOf(request)
+        if (announced !== undefined && announced > settings.maxUploadBytes)
+          throw tooLarge(announced, settings.maxUploadBytes)
         if (!(request.body instanceof Readable)) throw emptyUpload()
         try {
-          const { bytes } = await payloads.write(key, request.body, {
-            maxBytes: settings.maxUploadBytes,
-            beforeCommit,
-          })
+          using hold = await context.uploads.begin(key, owner, announced, true)
+          const { maxBytes } = hold
+          const { bytes } = await payloads.write(key, request.body, { maxBytes, bodyBytes: announced, beforeCommit })
+          await hold.keep(bytes)
           if (bytes > 0) return { bytes }
         } catch (error) {
           // What the client still sends is not read any more.

@@ -20,7 +20,8 @@ export async function claim(
 ): Promise<ClaimedJob | undefined> {
   const token = randomUUID()
   const isReady = sql<SqlBool>`(jobs.not_before is null or jobs.not_before <= ${dialect.now})
-    and (jobs.start_by is null or jobs.start_by > ${dialect.now}) and ${mayRun(runningLimit)}`
+    and (jobs.start_by is null or jobs.start_by > ${dialect.now}) and ${mayRun(runningLimit)}
+    ${options.passesOverUrgent === true ? sql`and jobs.urgent = 0` : sql``}`
   const { rows } = await sql<JobRow>`
     with recursive ${heads(isAsked(options), isReady)},
     next(queue) as (

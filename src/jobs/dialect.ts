@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Kysely, RawBuilder } from 'kysely'
+import type { Kysely, RawBuilder, SqlBool } from 'kysely'
 import type { Schema } from './schema.ts'
 
 /** Where the databases' SQL differs. */
@@ -9,6 +9,10 @@ export interface Dialect {
   readonly now: RawBuilder<number>
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
+  /** The same for garbage. */
+  readonly skipLockedGarbage: RawBuilder<unknown>
+  /** Whether no submit with the payload is under way; none can be until the transaction ends. */
+  readonly locksPayload: (column: string) => RawBuilder<SqlBool>
   /** Objects as a table `given`, in their order: a column for each name, of the type that is given for PostgreSQL. */
   readonly rows: <Name extends string>(
     objects: readonly Readonly<Record<NoInfer<Name>, string | number | null>>[],
@@ -32,6 +36,8 @@ export const SQLITE: Dialect = {
   name: 'sqlite',
   now: sql<number>`unixepoch('subsec')`,
   skipLocked: sql``,
+  skipLockedGarbage: sql``,
+  locksPayload: () => sql<SqlBool>`true`,
   // As parameters: taken out of one JSON text, a row takes twice as long.
   rows: (objects, columns) => {
     const names = namesOf(columns)
@@ -46,6 +52,8 @@ export const POSTGRES: Dialect = {
   name: 'postgres',
   now: sql<number>`extract(epoch from statement_timestamp())::float8`,
   skipLocked: sql`for update of jobs skip locked`,
+  skipLockedGarbage: sql`for update of garbage skip locked`,
+  locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,
   // As one JSON text, so that the statement's does not depend on how many there are.
   rows: (objects, columns) => {
     const typed = namesOf(columns).map((name) => sql`${sql.ref(name)} ${sql.raw(columns[name])}`)

@@ -4,6 +4,7 @@
  * - `store.newer_schema`: a newer version wrote the database
  * - `store.damaged`: what the file holds is no database of ours, or is broken
  * - `store.refused`: a constraint or trigger of the schema refused the write; a bug of the caller
+ * - `recording.gone`: the recording that a job was to be submitted with is being removed, or was removed just now
  * - `idempotency.mismatch`: the idempotency key came with another request before
  */
 export type JobStoreErrorCode =
@@ -12,6 +13,7 @@ export type JobStoreErrorCode =
   | 'store.newer_schema'
   | 'store.damaged'
   | 'store.refused'
+  | 'recording.gone'
   | 'idempotency.mismatch'
 
 export class JobStoreError extends Error {

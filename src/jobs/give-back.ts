@@ -1,16 +1,22 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
-import type { Database } from './dialect.ts'
+import type { Database, Dialect } from './dialect.ts'
 import { fromNow } from './dialect.ts'
 import type { JobError, JobStatus } from './job.ts'
 
-/** Why a run ended early: through no fault of the job (`stop`), by a retryable error, or since its process died. */
+/**
+ * Why a run ended early: through no fault of the job (`stop`), since it has to wait for something (`wait`), by a retryable error, or since
+ * its process died.
+ */
 export type EndOfRun =
   | { readonly cause: 'stop'; readonly pauseMs?: number }
+  | { readonly cause: 'wait'; readonly limitMs: number; readonly error: JobError; readonly pauseMs: number }
   | {
       readonly cause: 'error' | 'crash'
       readonly limit: number
       readonly error: JobError
+      /** What is said of it while it waits for its next try; else the error. */
+      readonly waiting?: JobError
       /** How long it is to wait before it is claimed again. */
       readonly pauseMs?: number
     }
@@ -22,7 +28,8 @@ export interface GivenBack {
 
 /**
  * Takes the lease from the running jobs that `which` selects, in one UPDATE. Each of them is then `cancelled` if that was
- * asked for, else `failed` with the error if this was its last allowed failure or crash, else `pending` again.
+ * asked for, else `failed` with the error if this was its last allowed failure or crash or it has waited for too long, else `pending`
+ * again.
  */
 export async function giveBack(
   { queries, dialect }: Database,
@@ -32,7 +39,9 @@ export async function giveBack(
   const failed = end.cause === 'error' ? 1 : 0
   const crashed = end.cause === 'crash' ? 1 : 0
   const error = end.cause === 'stop' ? null : end.error
-  const exhausted = exhaustedBy(end)
+  const waiting = 'waiting' in end ? end.waiting : error
+  const isWait = end.cause === 'wait'
+  const exhausted = exhaustedBy(end, dialect)
   const notBefore = end.pauseMs === undefined ? sql`cast(null as double precision)` : fromNow(dialect, end.pauseMs)
   const status = sql`case
     when cancel_requested_at is not null then 'cancelled'
@@ -44,6 +53,10 @@ export async function giveBack(
       status = ${status},
       failures = failures + ${failed},
       crashes = crashes + ${crashed},
+      deferrals = deferrals + ${isWait ? 1 : 0},
+      deferred_since = ${isWait ? sql`coalesce(deferred_since, ${dialect.now})` : sql`deferred_since`},
+      waiting_code = ${waiting?.code ?? null},
+      waiting_message = ${waiting?.message ?? null},
       error_code = case when ${status} = 'failed' then ${error?.code ?? null} end,
       error_message = case when ${status} = 'failed' then ${error?.message ?? null} end,
       started_at = case when ${status} <> 'pending' then started_at end,
@@ -58,8 +71,9 @@ export async function giveBack(
 }
 
 /** Right-hand sides of an UPDATE see the row as it was, so the end at hand is to be added. */
-function exhaustedBy(end: EndOfRun): RawBuilder<SqlBool> {
+function exhaustedBy(end: EndOfRun, { now }: Dialect): RawBuilder<SqlBool> {
   if (end.cause === 'stop') return sql<SqlBool>`false`
+  if (end.cause === 'wait') return sql<SqlBool>`coalesce(deferred_since, ${now}) <= ${now} - ${end.limitMs / 1000}`
   const before = end.cause === 'error' ? sql<number>`failures` : sql<number>`crashes`
   return sql<SqlBool>`${before} + 1 >= ${end.limit}`
 }

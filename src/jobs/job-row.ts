@@ -10,10 +10,16 @@ export function jobOf(row: JobRow): Job {
     serviceTier: row.service_tier,
     servedTier: row.served_tier,
     priority: row.priority,
+    urgent: row.urgent === 1,
     input: inputOf(row),
     payloadKey: row.payload_key,
+    payloadVersion: row.payload_version,
     resultKey: row.result_key,
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+    waitingFor:
+      row.status !== 'pending' || row.waiting_code === null
+        ? null
+        : { code: row.waiting_code, message: row.waiting_message ?? '' },
     maxAudioSeconds: row.max_audio_seconds,
     audioSeconds: row.audio_seconds,
     doneSeconds: row.done_seconds,
@@ -27,6 +33,7 @@ export function jobOf(row: JobRow): Job {
     attempt: row.attempt,
     failures: row.failures,
     crashes: row.crashes,
+    deferrals: row.deferrals,
   }
 }
 

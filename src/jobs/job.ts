@@ -6,15 +6,18 @@
  * | (none)                | pending    | submit          |                                                           |
  * | pending               | processing | claim           | a fresh lease token, attempt + 1                          |
  * | processing            | pending    | release, retry  | the lease token; retry: below the limit, after a pause    |
+ * | processing            | pending    | defer           | the lease token; not for too long yet; after a pause      |
  * | processing            | pending    | reap            | the lease has run out; below the limit of crashes         |
  * | processing            | pending    | recover         | the process that ran it is dead                           |
  * | processing            | success    | succeed         | the lease token; the result is stored already             |
  * | processing            | failed     | fail            | the lease token                                           |
  * | processing            | failed     | retry           | the lease token; at the limit                             |
+ * | processing            | failed     | defer           | the lease token; it has waited for too long               |
  * | processing            | failed     | reap            | the lease has run out; at the limit of crashes            |
  * | pending               | cancelled  | cancel          |                                                           |
  * | processing            | cancelled  | settleCancelled | the lease token, and cancellation was asked for           |
- * | processing            | cancelled  | release, retry  | the lease token, and cancellation was asked for           |
+ * | processing            | cancelled  | release, retry, | the lease token, and cancellation was asked for           |
+ * |                       |            | defer           |                                                           |
  * | processing            | cancelled  | reap            | the lease has run out, and cancellation was asked for     |
  * | processing            | cancelled  | recover         | its process is dead, and cancellation was asked for       |
  * | pending               | failed     | expire          | the time by which it had to start has passed              |
@@ -58,14 +61,20 @@ export interface Job {
   /** The tier that runs or ran it; null until it was claimed. */
   readonly servedTier: ServiceTier | null
   readonly priority: JobPriority
+  /** A client holds its connection open for it. */
+  readonly urgent: boolean
   /** The validated model parameters, as submitted; null: what is stored of them is damaged. */
   readonly input: Readonly<Record<string, unknown>> | null
   /** Key of the uploaded recording in the payload store. */
   readonly payloadKey: string
+  /** Names the content that was submitted; null: it can't be replaced. */
+  readonly payloadVersion: string | null
   /** Key of the stored result; null unless the status is `success`. */
   readonly resultKey: string | null
   /** Null unless the status is `failed`. */
   readonly error: JobError | null
+  /** Why it was given back and waits to be tried again; null: it waits for its turn, or does not wait. */
+  readonly waitingFor: JobError | null
   /** Longest recording that this job may have, in seconds; null: no limit. */
   readonly maxAudioSeconds: number | null
   /** Length of the recording, in seconds: as probed or estimated at submit, until it is decoded. */
@@ -88,4 +97,6 @@ export interface Job {
   readonly failures: number
   /** How often the process that ran it died, since it last finished a window. */
   readonly crashes: number
+  /** How often it was given back uncounted, since it last made progress. */
+  readonly deferrals: number
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newJob, submitted } from './new-job.fixture.ts'
-import { resultKeyOf } from './result-key.ts'
+import { resultsOf } from './result-key.ts'
+import { Garbage } from './garbage.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { KeyLimits, NewJob } from './store.ts'
@@ -44,6 +45,27 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect(await store.findReplay('key-2', idempotency)).toBeUndefined()
       const other = store.findReplay('key-1', { key: 'order-1', requestHash: 'def' })
       await expect(other).rejects.toMatchObject({ code: 'idempotency.mismatch' })
+    })
+
+    test('a replay that can’t be read fails alone: what was committed with it is told of', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { job } = await store.submit(again())
+      await database.queries.updateTable('jobs').set({ input: 'no JSON' }).where('id', '=', job.id).execute()
+      const outcomes = await Promise.allSettled([newJob(), again(), newJob()].map((one) => store.submit(one)))
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(outcomes[1]).toMatchObject({ reason: { code: 'store.damaged' } })
+      expect(await store.list('key-1', { limit: 9, before: job.id })).toEqual([])
+    })
+
+    test('a replay counts against no limit, its own nor that of others', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { ...NO_LIMITS, queuedJobs: 2, audioSecondsPerDay: 180 } })
+      const { job } = await store.submit(again())
+      const outcomes = await Promise.all([again(), again(), newJob()].map((one) => store.submit(one)))
+      expect(outcomes.map(({ isNew }) => isNew)).toEqual([false, false, true])
+      expect(await store.submit(again())).toEqual({ job, isNew: false })
+      await expect(store.submit(newJob())).rejects.toMatchObject({ code: 'limit.reached' })
     })
 
     test('is each API key’s own, and without a key each request is new', async () => {
@@ -152,17 +174,23 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
   })
 
   describe(`${name}: what is to go`, () => {
-    test('a removed job’s payloads are garbage until they are forgotten', async () => {
+    test('a removed job’s payloads are garbage, all its results by one entry, however often it was tried', async () => {
       await using fixture = await open()
-      const { store } = fixture
+      const { store, database } = fixture
       const { jobId } = await jobIn(store, 'success')
       const payloadKey = (await store.find(jobId))?.payloadKey ?? ''
-      await store.remove(jobId)
-      const results = ['results/1.json', resultKeyOf(jobId, 1)]
-      expect((await store.garbage(9)).toSorted()).toEqual([payloadKey, ...results].toSorted())
-      expect(await store.garbage(1)).toHaveLength(1)
-      await store.forgetGarbage([payloadKey])
-      expect((await store.garbage(9)).toSorted()).toEqual(results.toSorted())
+      await database.queries.updateTable('jobs').set({ attempt: 40_000 }).where('id', '=', jobId).execute()
+      expect(await store.remove(jobId)).toBe(true)
+      const { keys } = await new Garbage(database).take(9)
+      expect(keys.toSorted()).toEqual([payloadKey, 'results/1.json', resultsOf(jobId)].toSorted())
+    })
+
+    test('many jobs that were tried too often to be listed one by one are removed in one step', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ retentionMs: 0 })
+      for (let n = 0; n < 5; n++) await jobIn(store, 'failed')
+      await fixture.database.queries.updateTable('jobs').set({ attempt: 40_000 }).execute()
+      expect(await store.expire(100)).toBe(5)
     })
 
     test('a job that is read while it is removed is not there afterwards', async () => {

@@ -18,6 +18,16 @@ const LIFE: readonly (readonly [name: string, Verb, Outcomes])[] = [
   ['heartbeat', (store, lease) => store.heartbeat(lease, 1), UNMOVED],
   ['release', (store, lease) => store.release(lease), { ...UNMOVED, processing: 'pending' }],
   [
+    'defer for the first time',
+    (store, lease) => store.defer(lease, ERROR, { limitMs: 1000, pauseMs: 0 }),
+    { ...UNMOVED, processing: 'pending' },
+  ],
+  [
+    'defer for too long',
+    (store, lease) => store.defer(lease, ERROR, { limitMs: 0, pauseMs: 0 }),
+    { ...UNMOVED, processing: 'failed' },
+  ],
+  [
     'retry below the limit',
     (store, lease) => store.retry(lease, 'error', ERROR, LIMITS),
     { ...UNMOVED, processing: 'pending' },
@@ -74,6 +84,7 @@ const CANCELLATION: readonly (readonly [name: string, Verb, JobStatus])[] = [
   ['settleCancelled', (store, lease) => store.settleCancelled(lease), 'cancelled'],
   ['release', (store, lease) => store.release(lease), 'cancelled'],
   ['retry', (store, lease) => store.retry(lease, 'error', ERROR, { failures: 1, crashes: 1 }), 'cancelled'],
+  ['defer', (store, lease) => store.defer(lease, ERROR, { limitMs: 0, pauseMs: 0 }), 'cancelled'],
   ['recover', (store) => store.recover(), 'cancelled'],
   [
     'reap',

@@ -1,3 +1,4 @@
+import type { Garbage } from './garbage.ts'
 import type { JobStore } from './store.ts'
 
 export interface StoredPayload {
@@ -7,38 +8,39 @@ export interface StoredPayload {
 
 export interface OrphansOptions {
   readonly jobs: Pick<JobStore, 'find' | 'usesPayload'>
-  readonly payloads: {
-    list(folder: string): AsyncIterable<StoredPayload>
-    remove(key: string): Promise<void>
-    /** Uploads that were begun before then and never completed. */
-    removeUnfinished(before: Date): Promise<number>
-  }
+  readonly payloads: { list(folder: string): AsyncIterable<StoredPayload> }
+  readonly garbage: Pick<Garbage, 'add'>
   /** Younger ones may still be submitted, or be some worker's that is about to settle its job. */
-  readonly olderThanMs: number
+  readonly before: Date
 }
 
+/** As many as are told of together. */
+const STEP = 100
+
 /**
- * Removes what no job knows: uploads that nobody submitted, and results whose worker died or lost its lease between storing them and
- * settling the job. Says how many there were.
+ * Puts on the list of garbage what no job knows: uploads that nobody submitted, and results whose worker died or lost its lease between
+ * storing them and settling the job. Says how many there were.
  */
-export async function removeOrphans(
-  { jobs, payloads, olderThanMs }: OrphansOptions,
+export async function findOrphans(
+  { jobs, payloads, garbage, before }: OrphansOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const before = new Date(Date.now() - olderThanMs)
-  let removed = await payloads.removeUnfinished(before)
-  const remove = async (folder: string, isKnown: (key: string) => Promise<boolean>): Promise<void> => {
+  let found = 0
+  const collect = async (folder: string, isKnown: (key: string) => Promise<boolean>): Promise<void> => {
+    const orphans: string[] = []
     for await (const { key, modifiedAt } of payloads.list(folder)) {
       signal.throwIfAborted()
       if (modifiedAt >= before || (await isKnown(key))) continue
-      await payloads.remove(key)
-      removed += 1
+      found += 1
+      orphans.push(key)
+      if (orphans.length >= STEP) await garbage.add(orphans.splice(0))
     }
+    await garbage.add(orphans)
   }
-  await remove('uploads', (key) => jobs.usesPayload(key))
-  await remove('results', async (key) => {
+  await collect('uploads', (key) => jobs.usesPayload(key))
+  await collect('results', async (key) => {
     const job = await jobs.find(key.split('/')[1] ?? '')
     return job !== undefined && (job.resultKey === null || job.resultKey === key)
   })
-  return removed
+  return found
 }

@@ -69,7 +69,20 @@ describe('the order of claiming', () => {
   })
 
   test('an urgent job comes before all others', () => {
-    expect(placeOf(job(60, { urgent: true, priority: 'low' }), 1e9, 2e9).rank).toBe(0)
+    const urgent = placeOf(job(60, { urgent: true, priority: 'low' }), 2e9, 2e6)
+    expect(urgent.rank).toBeLessThan(placeOf(job(1, { priority: 'high' }), 1e9, undefined).rank)
+  })
+
+  test('urgent jobs of one key come behind each other, those of two take turns', () => {
+    const urgent = job(60, { urgent: true })
+    expect(
+      order([
+        ['a', urgent],
+        ['a', urgent],
+        ['a', urgent],
+        ['b', urgent],
+      ]).indexOf(3),
+    ).toBeLessThan(2)
   })
 
   test('a job never starts before the one before it in its line has ended', () => {

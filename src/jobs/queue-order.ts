@@ -33,8 +33,15 @@ export interface Placed {
   readonly urgent: boolean
 }
 
+/**
+ * Ranks of urgent jobs are so much smaller that they come before all others, which have seconds since 1970. Among them the same order holds:
+ * one key's many do not come before another one's first. That the others get their turn all the same is the worker's affair.
+ */
+const URGENT_SCALE = 1000
+
 /** Which of a key's lines a job stands in. */
-export function laneOf({ priority, audioSeconds }: Placed): number {
+export function laneOf({ priority, audioSeconds, urgent }: Placed): number {
+  if (urgent) return JOB_PRIORITIES.length * (CLASS_SECONDS.length + 1)
   const length = CLASS_SECONDS.findIndex((end) => audioSeconds <= end)
   return JOB_PRIORITIES.indexOf(priority) * (CLASS_SECONDS.length + 1) + (length === -1 ? CLASS_SECONDS.length : length)
 }
@@ -49,10 +56,13 @@ export function placeOf(
   virtualTime: number,
   lastRank: number | undefined,
 ): { readonly virtualStart: number; readonly rank: number } {
+  if (job.urgent) {
+    const virtualStart = Math.max(virtualTime, (lastRank ?? 0) * URGENT_SCALE)
+    return { virtualStart, rank: (virtualStart + Math.max(1, job.audioSeconds)) / URGENT_SCALE }
+  }
   const later = PRIORITY_SECONDS[job.priority]
   const virtualStart = Math.max(virtualTime, (lastRank ?? 0) - later)
-  // An urgent job is before all others, and they among themselves in the order of acceptance.
-  return { virtualStart, rank: job.urgent ? 0 : virtualStart + Math.max(1, job.audioSeconds) + later }
+  return { virtualStart, rank: virtualStart + Math.max(1, job.audioSeconds) + later }
 }
 
 /** A queue's name is a prefix of this and the model, so that workers can ask for some of them. */

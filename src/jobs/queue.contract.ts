@@ -88,6 +88,27 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(await next(store)).toBe(long)
     })
 
+    test('of urgent jobs, one key’s many do not come before another one’s first', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const many = Array.from({ length: 20 }, () => newJob({ keyId: 'a', audioSeconds: 60, urgent: true }))
+      await Promise.all(many.map((job) => store.submit(job)))
+      const [waiting] = await queued(store, [{ keyId: 'c', audioSeconds: 60 }])
+      const [other] = await queued(store, [{ keyId: 'b', audioSeconds: 60, urgent: true }])
+      expect([await next(store), await next(store)]).toContain(other)
+      expect(await next(store)).not.toBe(waiting)
+    })
+
+    test('can pass urgent jobs over', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const [, long, short] = await queued(store, [{ urgent: true }, { audioSeconds: LONG }, { audioSeconds: 10 }])
+      const passesOverUrgent = true
+      expect(await next(store, { passesOverUrgent, isExpress: true })).toBe(short)
+      expect(await next(store, { passesOverUrgent })).toBe(long)
+      expect(await next(store, { passesOverUrgent })).toBeUndefined()
+    })
+
     test('take only the models that were asked for', async () => {
       await using fixture = await open()
       const { store } = fixture

@@ -1,36 +1,34 @@
 import type { JobStore } from './store.ts'
 
-export interface ReaperOptions {
-  readonly jobs: Pick<JobStore, 'reap' | 'expire' | 'garbage' | 'forgetGarbage' | 'usesPayload'>
-  /** Removes an object from the payload store; no error when there is none. */
-  readonly removePayload: (key: string) => Promise<void>
-  /** How often the process that runs a job may die before the job fails. */
-  readonly crashes: number
-}
-
 /** What is removed in one step, so that no step takes long. */
 const STEP = 100
 
-/**
- * One round of what no request does: takes expired leases back, ends what has waited too long, and removes what is due. Every
- * server does this; what one of them does at a time, the others pass over.
- */
-export async function reap({ jobs, removePayload, crashes }: ReaperOptions, signal: AbortSignal): Promise<void> {
-  await jobs.reap({ crashes })
-  while ((await jobs.expire(STEP)) === STEP) signal.throwIfAborted()
-  await clearGarbage({ jobs, removePayload }, signal)
-}
+/** What no request does, in rounds. Every server does this; what one of them does at a time, the others pass over. */
+export class Reaper {
+  readonly #jobs: Pick<JobStore, 'reap' | 'expire' | 'check'>
+  readonly #crashes: number
+  #wasAway = false
 
-/** A payload that another job was submitted with stays; it becomes garbage again with that job. */
-export async function clearGarbage(
-  { jobs, removePayload }: Pick<ReaperOptions, 'jobs' | 'removePayload'>,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let keys = await jobs.garbage(STEP); keys.length > 0; keys = await jobs.garbage(STEP)) {
-    for (const key of keys) {
-      signal.throwIfAborted()
-      if (!(await jobs.usesPayload(key))) await removePayload(key)
+  /** @param crashes how often the process that runs a job may die before the job fails */
+  constructor(jobs: Pick<JobStore, 'reap' | 'expire' | 'check'>, crashes: number) {
+    this.#jobs = jobs
+    this.#crashes = crashes
+  }
+
+  /** Takes expired leases back, ends what has waited too long, and removes what is due. */
+  async round(signal: AbortSignal): Promise<void> {
+    if (this.#wasAway) {
+      // While the database was away nobody could prolong a lease. The heartbeats get a round's time, or each outage would count as a crash.
+      await this.#jobs.check(signal)
+      this.#wasAway = false
+      return
     }
-    await jobs.forgetGarbage(keys)
+    try {
+      await this.#jobs.reap({ crashes: this.#crashes })
+      while ((await this.#jobs.expire(STEP)) === STEP) signal.throwIfAborted()
+    } catch (error) {
+      this.#wasAway = error instanceof Error && 'code' in error && error.code === 'store.unavailable'
+      throw error
+    }
   }
 }

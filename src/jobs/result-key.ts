@@ -2,3 +2,8 @@
 export function resultKeyOf(jobId: string, attempt: number): string {
   return `results/${jobId}/${attempt}.json`
 }
+
+/** What all results of a job lie below, of whatever attempt, with a slash at its end. */
+export function resultsOf(jobId: string): string {
+  return `results/${jobId}/`
+}

@@ -14,6 +14,8 @@ export interface Schema {
   api_keys: ApiKeysTable
   secrets: SecretsTable
   write_checks: WriteChecksTable
+  uploads: UploadsTable
+  installation: InstallationTable
 }
 
 export interface JobsTable {
@@ -59,6 +61,14 @@ export interface JobsTable {
   attempt: Generated<number>
   failures: Generated<number>
   crashes: Generated<number>
+  /** How often it was given back uncounted, to wait for room, since `deferred_since`. */
+  deferrals: Generated<number>
+  deferred_since: number | null
+  /** Why it was given back last; null: for no reason of its own. */
+  waiting_code: string | null
+  waiting_message: string | null
+  /** Names the content of the recording that was submitted; null: it can't be replaced. */
+  payload_version: string | null
   /** Null unless the status is `processing`, as is `lease_until`. */
   lease_token: string | null
   lease_until: number | null
@@ -94,9 +104,35 @@ export interface WorkersTable {
   seen_at: number
 }
 
-/** Payloads that are to be removed, since the job that they belonged to is gone. */
+/** Payloads that are to be removed, are being removed, or were removed a short time ago. `garbage.ts` says how. */
 export interface GarbageTable {
+  /** With a slash at its end, all that lies below. */
   payload_key: string
+  /** It is not tried before that. */
+  due_at: Generated<number>
+  failures: Generated<number>
+  /** Set once somebody may have begun to remove it: no job takes it any more. Until then nobody else does. */
+  claimed_until: number | null
+  removed_at: number | null
+}
+
+/** What was uploaded through the API, and not submitted yet. */
+export interface UploadsTable {
+  payload_key: string
+  key_id: string
+  bytes: number
+  updated_at: number
+}
+
+/** One row: which database this is, to be compared with what the payload store says. */
+export interface InstallationTable {
+  only_row: number
+  id: string
+  created_at: number
+  /** Grows from time to time, here first. */
+  generation: Generated<number>
+  /** 1: the payload store that is found next belongs to this database, whatever it says. */
+  adopts: Generated<number>
 }
 
 export interface ApiKeysTable {

@@ -4,6 +4,7 @@ import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
+import { forgetRemoval } from './garbage.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
@@ -13,7 +14,7 @@ import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
 import type { KnownJobs } from './known-jobs.ts'
 import { list } from './list.ts'
-import { removeDue, removeJobs } from './removal.ts'
+import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
 import type { Soon } from './soon.ts'
 import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
@@ -35,12 +36,14 @@ export class SqlJobStore implements JobStore {
   readonly #events: JobEventBus
   readonly #submits: SubmitGroups
   readonly #finder: JobFinder
+  readonly #retention: Retention
 
   constructor(database: Database, options: JobStoreOptions = UNLIMITED, events: JobEventBus = new JobEventEmitter()) {
     this.#database = database
     this.#options = options
     this.#events = events
     this.#finder = new JobFinder(database)
+    this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
 
@@ -70,6 +73,10 @@ export class SqlJobStore implements JobStore {
       .limit(1)
       .executeTakeFirst()
     return row !== undefined
+  }
+
+  forgetRemoval(payloadKey: string, isThere: () => Promise<boolean>): Promise<boolean> {
+    return forgetRemoval(this.#database, payloadKey, isThere)
   }
 
   async claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
@@ -106,11 +113,10 @@ export class SqlJobStore implements JobStore {
     return windows(this.#database, jobId)
   }
 
-  succeed(lease: Lease, resultKey: string): Promise<boolean> {
-    return this.#settle(heldBy(lease), lease, {
-      status: 'success',
-      result_key: resultKey,
-    })
+  /** A result belongs to one attempt, so a job that has it already was settled by an earlier try of the same lease. */
+  async succeed(lease: Lease, resultKey: string): Promise<boolean> {
+    if (await this.#settle(heldBy(lease), lease, { status: 'success', result_key: resultKey })) return true
+    return (await this.find(lease.jobId))?.resultKey === resultKey
   }
 
   fail(lease: Lease, error: JobError): Promise<boolean> {
@@ -135,6 +141,11 @@ export class SqlJobStore implements JobStore {
   ): ReturnType<JobStore['retry']> {
     const limit = cause === 'error' ? limits.failures : limits.crashes
     const [job] = await this.#giveBack(heldBy(lease), { cause, limit, error, pauseMs })
+    return job?.status ?? 'lost'
+  }
+
+  async defer(...[lease, error, options]: Parameters<JobStore['defer']>): ReturnType<JobStore['defer']> {
+    const [job] = await this.#giveBack(heldBy(lease), { cause: 'wait', error, ...options })
     return job?.status ?? 'lost'
   }
 
@@ -170,8 +181,9 @@ export class SqlJobStore implements JobStore {
         `The server died ${limits.crashes} times while it ran this job, so it will not be tried again. If other ` +
         'recordings work, this one may need more memory than the machine has.',
     }
+    const waiting = { code: error.code, message: 'The server that ran this job died. The job is tried again.' }
     const expired = sql<SqlBool>`lease_until <= ${this.#dialect.now}`
-    return (await this.#giveBack(expired, { cause: 'crash', limit: limits.crashes, error })).length
+    return (await this.#giveBack(expired, { cause: 'crash', limit: limits.crashes, error, waiting })).length
   }
 
   async expire(limit: number): Promise<number> {
@@ -179,19 +191,9 @@ export class SqlJobStore implements JobStore {
       this.#known.forget(id)
       this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
     }
-    const removed = await removeDue(this.#database, this.#options.retentionMs, limit)
+    const removed = await this.#retention.removeDue(limit)
     if (removed > 0) this.#known.clear()
     return removed
-  }
-
-  async garbage(limit: number): Promise<readonly string[]> {
-    const rows = await this.#queries.selectFrom('garbage').select('payload_key').limit(limit).execute()
-    return rows.map((row) => row.payload_key)
-  }
-
-  async forgetGarbage(payloadKeys: readonly string[]): Promise<void> {
-    if (payloadKeys.length === 0) return
-    await this.#queries.deleteFrom('garbage').where('payload_key', 'in', payloadKeys).execute()
   }
 
   /** Its steps need no common transaction: whatever one of them left undone, the next start does. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeEvents } from './events.contract.ts'
+import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
 import { describeTrueLength } from './length.contract.ts'
 import { describeJobLife } from './life.contract.ts'
@@ -24,16 +25,14 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeEvents(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
+  describeGarbage(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {
       await using fixture = await open()
       const { store } = fixture
-      const {
-        urgent: _,
-        idempotency: __,
-        ...given
-      } = newJob({
+      const { idempotency: _, ...given } = newJob({
+        payloadVersion: '"an etag"',
         serviceTier: 'gpuflex',
         priority: 'low',
         audioSeconds: 59.25,
@@ -44,7 +43,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         input: { a: ['é', null] },
       })
       const before = Date.now()
-      const { job, isNew } = await store.submit({ ...given, urgent: false, idempotency: null })
+      const { job, isNew } = await store.submit({ ...given, idempotency: null })
       expect(isNew).toBe(true)
       expect(job).toEqual({
         ...given,
@@ -52,6 +51,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         servedTier: null,
         resultKey: null,
         error: null,
+        waitingFor: null,
         doneSeconds: 0,
         acceptedAt: expect.any(Date),
         startedAt: null,
@@ -60,6 +60,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         attempt: 0,
         failures: 0,
         crashes: 0,
+        deferrals: 0,
       })
       expect(Math.abs(job.acceptedAt.getTime() - before)).toBeLessThan(10_000)
       expect(await store.find(job.id)).toEqual(job)

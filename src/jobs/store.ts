@@ -9,6 +9,8 @@ export interface NewJob {
   readonly priority: JobPriority
   readonly input: Readonly<Record<string, unknown>>
   readonly payloadKey: string
+  /** Names the content of the recording, where it might be replaced; null or absent: it can't be. */
+  readonly payloadVersion?: string | null
   /** Length of the recording, in seconds: probed, or estimated from its size. */
   readonly audioSeconds: number
   readonly maxAudioSeconds: number | null
@@ -42,6 +44,8 @@ export interface JobStoreOptions {
   /** How long a finished job is kept that its client set no time for; null: for ever. */
   readonly retentionMs: number | null
   readonly limits: KeyLimits
+  /** Told of a job that is due and can't be removed now. */
+  readonly onKept?: (jobId: string, error: unknown) => void
 }
 
 export interface Submitted {
@@ -72,6 +76,8 @@ export interface ClaimOptions {
   readonly models?: readonly string[] | null
   /** Only short recordings, as `EXPRESS_SECONDS` says. */
   readonly isExpress?: boolean
+  /** Leaves those for whom a client holds its connection open to the next claim. */
+  readonly passesOverUrgent?: boolean
 }
 
 /** What a heartbeat finds: `held`; `cancel`, the job is to be stopped; `lost`, the lease is another's or the job is gone. */
@@ -103,7 +109,7 @@ export interface ListOptions {
 export interface JobStore {
   /**
    * Durable when it resolves. Submits of the same moment are committed together.
-   * @throws JobStoreError `idempotency.mismatch` when its key came with another request before; LimitError
+   * @throws JobStoreError `idempotency.mismatch` when its key came with another request before; `recording.gone`; LimitError
    */
   submit(job: NewJob): Promise<Submitted>
 
@@ -120,6 +126,12 @@ export interface JobStore {
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>
+
+  /**
+   * After `recording.gone`: forgets that the recording was removed when it is there again, since somebody uploaded to the same URL anew.
+   * Says whether it is, so that the submit may be repeated.
+   */
+  forgetRemoval(payloadKey: string, isThere: () => Promise<boolean>): Promise<boolean>
 
   /** Takes the next pending job, in the order that `queue-order.ts` explains. */
   claim(options: ClaimOptions): Promise<ClaimedJob | undefined>
@@ -145,7 +157,10 @@ export interface JobStore {
   /** What was kept of an unfinished job, in order. */
   windows(jobId: string): Promise<readonly string[]>
 
-  /** Each of these says whether it was this lease's to do; false: the lease was lost and nothing was written. */
+  /**
+   * Each of these says whether it was this lease's to do; false: the lease was lost and nothing was written. `succeed` may be repeated when
+   * its answer was lost.
+   */
   succeed(lease: Lease, resultKey: string): Promise<boolean>
   fail(lease: Lease, error: JobError): Promise<boolean>
   settleCancelled(lease: Lease): Promise<boolean>
@@ -154,6 +169,15 @@ export interface JobStore {
    * @param pauseMs it is not claimed again before that
    */
   release(lease: Lease, pauseMs?: number): Promise<boolean>
+  /**
+   * Gives it back to wait for something that is no fault of its own and counts as no failure. When it has waited so for `limitMs` since the
+   * first time, without any progress, it fails with this error.
+   */
+  defer(
+    lease: Lease,
+    error: JobError,
+    options: { readonly limitMs: number; readonly pauseMs: number },
+  ): Promise<'pending' | 'failed' | 'cancelled' | 'lost'>
   /**
    * Gives it back after a retryable error, or after the engine process died (`crash`), or fails it with this error when it
    * has had its limit of them, or cancels it if that was asked for. Says what became of it.
@@ -184,10 +208,6 @@ export interface JobStore {
    * Says how many were removed.
    */
   expire(limit: number): Promise<number>
-
-  /** Payloads of removed jobs, to be removed as well and then forgotten; no more than `limit`. */
-  garbage(limit: number): Promise<readonly string[]>
-  forgetGarbage(payloadKeys: readonly string[]): Promise<void>
 
   /**
    * At the start of the only process on this database: gives back what the one before it was running, and cancels what only

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { NewJob, Submitted } from './store.ts'
+import { isRefused } from './submit.ts'
 import type { Outcome } from './submit.ts'
 
 /** As many as fit well into one statement. */
@@ -75,8 +76,4 @@ function settle(group: readonly Waiting[], outcomes: readonly Outcome[]): void {
     if (outcome === undefined || outcome instanceof Error) reject(outcome)
     else resolve(outcome)
   }
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'store.refused'
 }

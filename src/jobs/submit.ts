@@ -12,7 +12,7 @@ import { heads } from './queues.ts'
 import type { JobRow, JobsTable } from './schema.ts'
 import type { Idempotency, KeyLimits, NewJob, Submitted } from './store.ts'
 
-export type Outcome = Submitted | LimitError | JobStoreError
+export type Outcome = Submitted | Error
 
 /** What a row is inserted with, and as which type. */
 const COLUMNS = {
@@ -23,6 +23,7 @@ const COLUMNS = {
   priority: 'text',
   input: 'text',
   payload_key: 'text',
+  payload_version: 'text',
   max_audio_seconds: 'float8',
   audio_seconds: 'float8',
   urgent: 'int4',
@@ -52,23 +53,82 @@ export async function submitAll(
 ): Promise<readonly Outcome[]> {
   const { now, virtualTime } = await clocks(database)
   const standings = await standingsOf(database, jobs, limits, now)
+  const replays = await replaysAmong(database, jobs, limits)
   const rows: NewRow[] = []
   const refused = new Map<NewJob, LimitError>()
   for (const job of jobs) {
     const standing = standings.get(job.keyId)
-    if (standing === undefined) continue
+    if (standing === undefined || replays.has(job)) continue
     const error = refusal(job, standing, limits, now)
     if (error === undefined) rows.push(place(job, standing, virtualTime))
     else refused.set(job, error)
   }
-  const inserted = rows.length === 0 ? [] : await insert(database, rows, limits, now)
-  const found = new Map(inserted.map((row) => [row.id, row]))
+  const inserted = rows.length === 0 ? [] : await insertFree(database, rows, limits, now)
+  const found = new Map(inserted === 'gone' ? [] : inserted.map((row) => [row.id, row]))
   return await Promise.all(
     jobs.map(async (job) => {
       const row = found.get(job.id)
       if (row !== undefined) return { job: jobOf(row), isNew: true }
-      return refused.get(job) ?? (await replayOf(database, job))
+      const otherwise = inserted === 'gone' ? recordingGone() : removedReplay()
+      return refused.get(job) ?? (await replayOf(database, job, otherwise))
     }),
+  )
+}
+
+/** What was submitted before counts against no limit. */
+async function replaysAmong(
+  database: Database,
+  jobs: readonly NewJob[],
+  { queuedJobs, audioSecondsPerDay }: KeyLimits,
+): Promise<ReadonlySet<NewJob>> {
+  const replays = new Set<NewJob>()
+  if (queuedJobs === null && audioSecondsPerDay === null) return replays
+  for (const job of jobs) {
+    if (job.idempotency === null) continue
+    const row = await database.queries
+      .selectFrom('jobs')
+      .select('sequence')
+      .where('key_id', '=', job.keyId)
+      .where('idempotency_key', '=', job.idempotency.key)
+      .executeTakeFirst()
+    if (row !== undefined) replays.add(job)
+  }
+  return replays
+}
+
+/** A job whose recording is being removed is refused by a trigger, and with it all that were to be inserted in the same statement. */
+async function insertFree(
+  database: Database,
+  rows: readonly NewRow[],
+  limits: KeyLimits,
+  now: number,
+): Promise<readonly JobRow[] | 'gone'> {
+  try {
+    return await insert(database, rows, limits, now)
+  } catch (error) {
+    const [only, ...others] = rows
+    if (!isRefused(error) || only === undefined || others.length > 0) throw error
+    const { queries } = database
+    const key = only.payload_key
+    const row = await queries
+      .selectFrom('garbage')
+      .select('payload_key')
+      .where('payload_key', '=', key)
+      .executeTakeFirst()
+    if (row === undefined) throw error
+    return 'gone'
+  }
+}
+
+/** Whether the database's schema refused a write. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof JobStoreError && error.code === 'store.refused'
+}
+
+function recordingGone(): JobStoreError {
+  return new JobStoreError(
+    'recording.gone',
+    'The recording was removed just now, with the last job that it was submitted with. Upload it again, then submit it.',
   )
 }
 
@@ -94,6 +154,7 @@ function place(job: NewJob, { lastRanks }: Standing, virtualTime: number): NewRo
     priority: job.priority,
     input: JSON.stringify(job.input),
     payload_key: job.payloadKey,
+    payload_version: job.payloadVersion ?? null,
     max_audio_seconds: job.maxAudioSeconds,
     audio_seconds: job.audioSeconds,
     urgent: job.urgent ? 1 : 0,
@@ -160,14 +221,21 @@ function audioOf(rows: readonly JobRow[]): readonly (readonly [keyId: string, se
   return [...seconds].sort(([one], [other]) => (one < other ? -1 : 1))
 }
 
-async function replayOf(database: Database, { keyId, idempotency }: NewJob): Promise<Outcome> {
+/** Never throws: others of its group may be committed, and their outcome is not this one's. */
+async function replayOf(
+  database: Database,
+  { keyId, idempotency }: NewJob,
+  otherwise: JobStoreError,
+): Promise<Outcome> {
   try {
     const job = idempotency === null ? undefined : await findReplay(database, keyId, idempotency)
-    if (job !== undefined) return { job, isNew: false }
+    return job === undefined ? otherwise : { job, isNew: false }
   } catch (error) {
-    if (error instanceof JobStoreError && error.code === 'idempotency.mismatch') return error
-    throw error
+    return error instanceof Error ? error : new Error(String(error))
   }
+}
+
+function removedReplay(): JobStoreError {
   return new JobStoreError('store.unavailable', 'The job with this Idempotency-Key was removed just now. Submit again.')
 }
 

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import type { Database } from './dialect.ts'
 
@@ -20,8 +21,13 @@ export async function keepWindow(
   return await queries.transaction().execute(async (transaction) => {
     const { numUpdatedRows } = await transaction
       .updateTable('jobs')
-      // What goes on is not what crashed before.
-      .set({ done_seconds: doneSeconds, crashes: 0 })
+      // What goes on is not what crashed before, nor what found no room.
+      .set({
+        done_seconds: doneSeconds,
+        crashes: 0,
+        deferrals: sql<number>`case when done_seconds < ${doneSeconds} then 0 else deferrals end`,
+        deferred_since: sql<number | null>`case when done_seconds < ${doneSeconds} then null else deferred_since end`,
+      })
       .where(held)
       .executeTakeFirst()
     if (numUpdatedRows === 0n) return false

@@ -3,6 +3,7 @@
  * - `payload.interrupted`: the body broke off
  * - `payload.incomplete`: what was uploaded in parts can't be put together yet
  * - `payload.missing`: there is no object of this key
+ * - `payload.replaced`: the object is not the one that was asked for any more
  * - `payload.invalid_key`: a key that the server would not make
  * - `payload.unavailable`: the store does not answer or is full; another try may help
  * - `payload.wrong_offset`: the upload does not go on there
@@ -16,6 +17,7 @@ export type PayloadErrorCode =
   | 'payload.interrupted'
   | 'payload.incomplete'
   | 'payload.missing'
+  | 'payload.replaced'
   | 'payload.invalid_key'
   | 'payload.unavailable'
   | 'payload.wrong_offset'

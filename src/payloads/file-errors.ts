@@ -1,35 +1,56 @@
 import { PayloadError } from './errors.ts'
 
-/** Gives errors of the file system as `PayloadError`s; a reason to abort stays what it is. */
+/**
+ * Gives errors of the file system as `PayloadError`s. What is none of those that a disk or a folder has is a bug of ours, and stays what it
+ * is, as does a reason to abort.
+ */
 export async function available<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await action()
   } catch (cause) {
-    if (cause instanceof PayloadError || cause instanceof TypeError) throw cause
     if (signal?.aborted === true && cause === signal.reason) throw cause
-    throw new PayloadError('payload.unavailable', `The payload store failed: ${meaningOf(cause)}.`, { cause })
+    const meaning = meaningOf(cause)
+    if (meaning === undefined) throw cause
+    throw new PayloadError('payload.unavailable', `The payload store failed: ${meaning}.`, { cause })
   }
 }
 
-/** Why the file system failed, as part of a sentence. */
-export function meaningOf(error: unknown): string {
-  switch (systemCode(error)) {
-    case 'ENOSPC':
-      return 'its disk is full'
-    case 'EDQUOT':
-      return 'its disk quota is used up'
-    case 'EIO':
-      return 'its disk reports an input or output error'
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return 'its folder cannot be written'
-    case 'EMFILE':
-    case 'ENFILE':
-      return 'too many files are open'
-    default:
-      return 'it does not answer'
-  }
+const UNWRITABLE = 'its folder cannot be written'
+const TOO_MANY = 'too many files are open'
+const AWAY = 'its disk does not answer'
+
+/** By the system's code: what may be another time, or when somebody has seen to it. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  ENOSPC: 'its disk is full',
+  EDQUOT: 'its disk quota is used up',
+  EIO: 'its disk reports an input or output error',
+  EACCES: UNWRITABLE,
+  EPERM: UNWRITABLE,
+  EROFS: UNWRITABLE,
+  EMFILE: TOO_MANY,
+  ENFILE: TOO_MANY,
+  ENOMEM: 'there is not enough memory',
+  ENOENT: 'its folder is gone',
+  ENOTDIR: 'something that is no folder is in its place',
+  EEXIST: 'something that is no folder is in its place',
+  EFBIG: 'it takes no file of that size',
+  // Of network file systems, and of disks that were taken out.
+  EAGAIN: AWAY,
+  EBUSY: AWAY,
+  EHOSTDOWN: AWAY,
+  EHOSTUNREACH: AWAY,
+  ENODEV: AWAY,
+  ENOTCONN: AWAY,
+  ENXIO: AWAY,
+  ESTALE: AWAY,
+  ETIMEDOUT: AWAY,
+}
+
+/** Why the file system failed, as part of a sentence; undefined: that is not what happened. */
+export function meaningOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('syscall' in error)) return undefined
+  const code = systemCode(error)
+  return typeof code === 'string' ? MEANINGS[code] : undefined
 }
 
 /** What is not there, as undefined; other errors are thrown on. */

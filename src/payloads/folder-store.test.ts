@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtempDisposable, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtempDisposable, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join, relative } from 'node:path'
 import process from 'node:process'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
+import { DiskReserve } from './disk-reserve.ts'
+import { available } from './file-errors.ts'
 import { FolderPayloadStore } from './folder-store.ts'
 import { describePayloadStore } from './store.contract.ts'
 import type { PayloadStore } from './store.ts'
@@ -32,6 +34,54 @@ describePayloadStore('folder', async () => {
     return names.filter((name) => name !== 'tmp' && name !== 'objects').map((name) => relative('objects', name))
   }
   return { store, leftovers, [Symbol.asyncDispose]: () => folder.remove() }
+})
+
+describe('a disk that is nearly full', () => {
+  const FULL = { code: 'payload.unavailable', retryable: true, message: expect.stringContaining('nearly full') }
+
+  test('takes no recordings, by whichever way, and still takes results', async () => {
+    await using folder = await temporaryFolder()
+    const store = await FolderPayloadStore.open(folder.path, { reserveBytes: Number.MAX_SAFE_INTEGER })
+    await expect(store.write('uploads/a.mp3', Readable.from(['a']))).rejects.toMatchObject(FULL)
+    const body = Readable.from(['a'])
+    await expect(store.resumable.append('uploads/a.mp3', { offset: 0, body })).rejects.toMatchObject(FULL)
+    await store.write('results/a/1.json', Readable.from(['{}']))
+    await store.check()
+    expect(await contents(folder.path)).toEqual(['objects/results/a/1.json', 'tmp'])
+  })
+
+  test('takes what leaves the reserve, and nothing that says it would not', async () => {
+    await using folder = await temporaryFolder()
+    const { bavail, bsize } = await statfs(folder.path)
+    const store = await FolderPayloadStore.open(folder.path, { reserveBytes: Math.floor((bavail * bsize) / 2) })
+    await store.write('uploads/a.mp3', Readable.from(['a']), { bodyBytes: 1 })
+    const large = { bodyBytes: bavail * bsize }
+    await expect(store.write('uploads/b.mp3', Readable.from(['b']), large)).rejects.toMatchObject(FULL)
+    const body = Readable.from(['b'])
+    await expect(store.resumable.append('uploads/b.mp3', { offset: 0, body, ...large })).rejects.toMatchObject(FULL)
+  })
+
+  test('is looked at again while a body comes', async () => {
+    const reserve = new DiskReserve(tmpdir(), { reserveBytes: Number.MAX_SAFE_INTEGER })
+    let written = 0
+    const sink = reserve.watched({ write: async (chunk) => ({ bytesWritten: (written += chunk.length) }) })
+    const chunk = Buffer.alloc(2 ** 20)
+    const all = async (): Promise<void> => {
+      for (let n = 0; n < 100; n++) await sink.write(chunk, 0)
+    }
+    await expect(all()).rejects.toMatchObject(FULL)
+    expect(written).toBe(63 * 2 ** 20)
+  })
+})
+
+test('an error that no disk has is a bug of ours and stays one', async () => {
+  const bug = new RangeError('out of range')
+  await expect(available(() => Promise.reject(bug))).rejects.toBe(bug)
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' })
+  await expect(available(() => Promise.reject(full))).rejects.toMatchObject({
+    code: 'payload.unavailable',
+    cause: full,
+  })
 })
 
 describe('a folder of payloads', () => {

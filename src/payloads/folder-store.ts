@@ -5,6 +5,8 @@ import { open, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { DiskReserve, isRecording } from './disk-reserve.ts'
+import type { DiskReserveOptions } from './disk-reserve.ts'
 import { DurableFile } from './durable-file.ts'
 import { makeFolder, place, syncFolder } from './durable-folder.ts'
 import { PayloadError } from './errors.ts'
@@ -13,7 +15,7 @@ import { filesBelow } from './files-below.ts'
 import { PartialUploads } from './partial-uploads.ts'
 import { checkKey } from './payload-key.ts'
 import { receive } from './receive.ts'
-import type { LocalPayload, PayloadKey, PayloadStore, StoredPayload, WriteOptions } from './store.ts'
+import type { FinishedUpload, LocalPayload, PayloadKey, PayloadStore, StoredPayload, WriteOptions } from './store.ts'
 
 /**
  * Payloads as files of a folder that belongs to this process alone: `objects/<key>`, `tmp/` for what is being written, and
@@ -24,23 +26,27 @@ export class FolderPayloadStore implements PayloadStore {
   readonly #objects: string
   /** On the same file system as the objects, so that a rename is atomic. */
   readonly #temporary: string
+  readonly #reserve: DiskReserve
 
-  private constructor(folder: string) {
+  private constructor(folder: string, reserve: DiskReserve) {
+    this.#reserve = reserve
     this.#objects = join(folder, 'objects')
     this.#temporary = join(folder, 'tmp')
     this.resumable = new PartialUploads({
       folder: join(folder, 'partial'),
       objects: this.#objects,
       temporary: this.#temporary,
+      reserve,
     })
   }
 
   /**
    * Makes the folder when it is not there, and removes what a killed process left unfinished.
+   * @param options of the room that recordings leave on the disk
    * @throws PayloadError `payload.unavailable`
    */
-  static async open(folder: string): Promise<FolderPayloadStore> {
-    const store = new FolderPayloadStore(resolve(folder))
+  static async open(folder: string, options: DiskReserveOptions = {}): Promise<FolderPayloadStore> {
+    const store = new FolderPayloadStore(resolve(folder), new DiskReserve(resolve(folder), options))
     await available(async () => {
       await rm(store.#temporary, { recursive: true, force: true })
       await rm(join(store.#objects, CHECKS), { recursive: true, force: true })
@@ -54,7 +60,9 @@ export class FolderPayloadStore implements PayloadStore {
     const path = this.#path(key)
     const temporary = join(this.#temporary, randomUUID())
     try {
-      const bytes = await writeFile(temporary, body, options)
+      const reserve = isRecording(key) ? this.#reserve : undefined
+      await reserve?.check(options.bodyBytes)
+      const bytes = await writeFile(temporary, body, options, reserve)
       await this.resumable.replace(key, async () => {
         await options.beforeCommit?.()
         await available(() => place(temporary, path))
@@ -134,9 +142,10 @@ export class FolderPayloadStore implements PayloadStore {
 
   async keyOfUploadUrl(): Promise<undefined> {}
 
-  async finishUpload(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {
+  /** What was submitted is replaced by nobody: the API, which alone writes here, refuses it. */
+  async finishUpload(key: PayloadKey): Promise<FinishedUpload | undefined> {
     const bytes = await this.size(key)
-    return bytes === undefined ? undefined : { bytes }
+    return bytes === undefined ? undefined : { bytes, version: null }
   }
 
   async removeUnfinished(olderThan: Date): Promise<number> {
@@ -171,13 +180,18 @@ export class FolderPayloadStore implements PayloadStore {
 const CHECKS = 'checks'
 
 /** Writes the whole body, durable, into a new file. */
-async function writeFile(path: string, body: Readable, options: WriteOptions): Promise<number> {
+async function writeFile(
+  path: string,
+  body: Readable,
+  options: WriteOptions,
+  reserve: DiskReserve | undefined,
+): Promise<number> {
   const file = await available(() => open(path, 'wx', 0o600))
   const durable = new DurableFile(file)
   try {
     // A foreign error in here can only be the file's.
     return await available(async () => {
-      const bytes = await receive(body, durable, options)
+      const bytes = await receive(body, reserve?.watched(durable) ?? durable, options)
       await durable.sync()
       return bytes
     }, options.signal)

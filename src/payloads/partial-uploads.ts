@@ -3,6 +3,7 @@ import { readdir, stat, unlink } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { checkAppend, limitOf, tooLarge, wrongOffset } from './append-checks.ts'
 import { arrivalsOf } from './arrivals.ts'
+import type { DiskReserve } from './disk-reserve.ts'
 import { absent, available } from './file-errors.ts'
 import type { UploadPaths, UploadState } from './partial-files.ts'
 import { durableStateOf, finish, openData, removePartial, stateOf, writeLength } from './partial-files.ts'
@@ -18,6 +19,7 @@ export interface PartialUploadsOptions {
   readonly objects: string
   /** For what is being written; on the same file system as the others. */
   readonly temporary: string
+  readonly reserve: DiskReserve
 }
 
 /**
@@ -50,6 +52,8 @@ export class PartialUploads implements ResumableUploads {
   async append(key: PayloadKey, options: AppendOptions): Promise<UploadProgress> {
     const paths = this.#paths(key)
     options.signal?.throwIfAborted()
+    const { reserve } = this.#options
+    await reserve.check(options.bodyBytes)
     // Only who knows where it goes on may stop the append that is under way.
     const position = this.#turns.position(key)
     if (position !== undefined && position !== options.offset) throw wrongOffset(options.offset, position)
@@ -60,7 +64,7 @@ export class PartialUploads implements ResumableUploads {
       const offset = await available(async () => {
         await using file = await openData(paths)
         if (length !== state.length) await writeLength(paths.length, length ?? 0, this.#options.temporary)
-        return await receiveMore(file, options, limitOf(length, options), turn, signal)
+        return await receiveMore({ file, reserve }, options, limitOf(length, options), turn, signal)
       }, signal)
       if (offset === length) {
         await options.beforeCommit?.()
@@ -125,7 +129,7 @@ export class PartialUploads implements ResumableUploads {
  * @throws PayloadError `payload.too_large` when it has more than `limit` allows; nothing of it stays then
  */
 async function receiveMore(
-  file: FileHandle,
+  { file, reserve }: { readonly file: FileHandle; readonly reserve: DiskReserve },
   { body, offset }: AppendOptions,
   limit: number,
   turn: Turn,
@@ -133,11 +137,13 @@ async function receiveMore(
 ): Promise<number> {
   turn.position = offset
   let end = offset
+  const meter = reserve.meter()
   for await (const chunk of arrivalsOf(body, signal)) {
     if (end + chunk.length > limit) {
       await file.truncate(offset)
       throw tooLarge(limit)
     }
+    await meter(chunk.length)
     await file.appendFile(chunk)
     end += chunk.length
     turn.position = end

@@ -15,23 +15,29 @@ import type { LocalPayload, PayloadKey } from './store.ts'
 /** Times in a row that a download may break off without having got any further; each request has tries of its own. */
 const FAILURES = 3
 
+export interface Wanted {
+  readonly key: PayloadKey
+  /** ETag that it must have; null: any. */
+  readonly version: string | null
+}
+
 /**
  * Copies an object into a folder, for as long as the copy is not disposed. A download that breaks off goes on from where it was.
- * @throws PayloadError `payload.missing`; `payload.unavailable`, also when the folder's disk is full
+ * @throws PayloadError `payload.missing`; `payload.replaced`; `payload.unavailable`, also when the folder's disk is full
  */
 export async function download(
   bucket: S3Bucket,
-  key: PayloadKey,
+  wanted: Wanted,
   folder: string,
   signal?: AbortSignal,
 ): Promise<LocalPayload> {
   // What comes after the last dot may tell a reader what it is.
-  const path = join(folder, `${randomUUID()}${extname(key)}`)
+  const path = join(folder, `${randomUUID()}${extname(wanted.key)}`)
   const dispose = (): Promise<void> => rm(path, { force: true })
   try {
     const file = await local(() => open(path, 'wx', 0o600))
     try {
-      await new Download(bucket, key, file, signal).run()
+      await new Download(bucket, wanted, file, signal).run()
     } finally {
       await local(() => file.close())
     }
@@ -44,7 +50,7 @@ export async function download(
 
 class Download {
   readonly #bucket: S3Bucket
-  readonly #key: PayloadKey
+  readonly #wanted: Wanted
   readonly #file: FileHandle
   readonly #signal: AbortSignal | undefined
   /** Bytes that are in the file. */
@@ -53,9 +59,9 @@ class Download {
   #etag: string | undefined
   #bytes: number | undefined
 
-  constructor(bucket: S3Bucket, key: PayloadKey, file: FileHandle, signal: AbortSignal | undefined) {
+  constructor(bucket: S3Bucket, wanted: Wanted, file: FileHandle, signal: AbortSignal | undefined) {
     this.#bucket = bucket
-    this.#key = key
+    this.#wanted = wanted
     this.#file = file
     this.#signal = signal
   }
@@ -92,14 +98,19 @@ class Download {
   async #request(): Promise<S3Answer> {
     if (this.#offset > 0 && this.#etag !== undefined) {
       const asked = { Range: `bytes=${this.#offset}-`, IfMatch: this.#etag }
-      const rest = await getObject(this.#bucket, this.#key, asked, this.#signal).catch(changed)
+      const rest = await getObject(this.#bucket, this.#wanted.key, asked, this.#signal).catch(changed)
       if (rest?.range?.startsWith(`bytes ${this.#offset}-`) === true) return rest
       rest?.body.destroy()
       await local(() => this.#file.truncate(0))
       this.#offset = 0
       this.#bytes = undefined
     }
-    return await getObject(this.#bucket, this.#key, {}, this.#signal)
+    const { key, version } = this.#wanted
+    try {
+      return await getObject(this.#bucket, key, version === null ? {} : { IfMatch: version }, this.#signal)
+    } catch (error) {
+      throw causeIs(error, 'PreconditionFailed') ? replaced(error) : error
+    }
   }
 
   #sink(): ByteSink {
@@ -113,6 +124,13 @@ class Download {
   }
 }
 
+function replaced(cause: unknown): PayloadError {
+  const message =
+    'The recording was replaced after it was submitted. Submit it again to have the new one transcribed, and upload nothing to a URL ' +
+    'that was submitted.'
+  return new PayloadError('payload.replaced', message, { cause })
+}
+
 function changed(error: unknown): undefined {
   if (causeIs(error, 'PreconditionFailed')) return undefined
   throw error
@@ -123,7 +141,9 @@ async function local<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action()
   } catch (cause) {
-    const message = `The folder for temporary files failed: ${meaningOf(cause)}.`
+    const meaning = meaningOf(cause)
+    if (meaning === undefined) throw cause
+    const message = `The folder for temporary files failed: ${meaning}.`
     throw new PayloadError('payload.unavailable', message, { cause })
   }
 }

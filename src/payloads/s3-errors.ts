@@ -10,15 +10,27 @@ export async function answering<T>(action: () => Promise<T>, signal?: AbortSigna
   }
 }
 
-/** The error of an answer or a connection as a `PayloadError`. Neither keys nor signatures are in it. */
-export function translated(error: unknown): PayloadError {
+/**
+ * The error of an answer or a connection as a `PayloadError`. Neither keys nor signatures are in it. What is neither is a bug of ours, and
+ * stays what it is.
+ */
+export function translated(error: unknown): Error {
   if (error instanceof PayloadError) return error
+  if (error instanceof Error && !isForeign(error)) return error
   const cause = new S3Failure(error)
   if (isMissing(cause)) {
     return new PayloadError('payload.missing', 'The payload is not there, or not there any more.', { cause })
   }
   return new PayloadError('payload.unavailable', `The payload store failed: ${meaningOf(cause)}.`, { cause })
 }
+
+/** Whether the S3 answered it, or a connection or the SDK did, whose errors have names or codes of their own. */
+function isForeign(error: Error): boolean {
+  if (statusOf(error) !== undefined || 'code' in error || 'syscall' in error || '$service' in error) return true
+  return !BUGS.has(error.constructor)
+}
+
+const BUGS: ReadonlySet<unknown> = new Set([TypeError, RangeError, ReferenceError, SyntaxError])
 
 /** What is worth keeping of an error of the SDK, to which the whole answer hangs, and to that the signed request. */
 class S3Failure extends Error {

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { translated } from './s3-errors.ts'
 import { openS3 } from './s3.fixture.ts'
 
 const KEY = 'uploads/0b7c2f9e.mp3'
@@ -122,3 +123,10 @@ describe('an S3 that fails', () => {
     expect(fixture.s3.contents).toEqual([])
   })
 })
+
+test.each([new TypeError('it has no such method'), new RangeError('out of range')])(
+  '%s is a bug of ours and stays one',
+  (bug) => {
+    expect(translated(bug)).toBe(bug)
+  },
+)

@@ -15,6 +15,7 @@ import { readObject, readObjectRange } from './s3-object.ts'
 import { S3UploadUrls } from './s3-upload-urls.ts'
 import { S3Writer } from './s3-writer.ts'
 import type {
+  FinishedUpload,
   LocalPayload,
   PayloadKey,
   PayloadStore,
@@ -32,7 +33,7 @@ export class S3PayloadStore implements PayloadStore, Disposable {
   /** For local copies. */
   readonly #temporaryFolder: string
   /** Uploads that are being finished. */
-  readonly #finishing = new Map<PayloadKey, Promise<{ readonly bytes: number } | undefined>>()
+  readonly #finishing = new Map<PayloadKey, Promise<FinishedUpload | undefined>>()
 
   private constructor(bucket: S3Bucket, temporaryFolder: string) {
     this.#bucket = bucket
@@ -65,14 +66,7 @@ export class S3PayloadStore implements PayloadStore, Disposable {
   }
 
   async size(key: PayloadKey): Promise<number | undefined> {
-    const head = new HeadObjectCommand(this.#bucket.at(key))
-    try {
-      const { ContentLength } = await this.#bucket.call((client, options) => client.send(head, options))
-      return ContentLength
-    } catch (error) {
-      if (error instanceof PayloadError && error.code === 'payload.missing') return undefined
-      throw error
-    }
+    return (await this.#head(key))?.bytes
   }
 
   async read(key: PayloadKey): Promise<Readable> {
@@ -85,8 +79,8 @@ export class S3PayloadStore implements PayloadStore, Disposable {
     throw new PayloadError('payload.missing', 'The payload is not there, or not there any more.')
   }
 
-  async openLocal(key: PayloadKey, signal?: AbortSignal): Promise<LocalPayload> {
-    return await download(this.#bucket, key, this.#temporaryFolder, signal)
+  async openLocal(key: PayloadKey, signal?: AbortSignal, version: string | null = null): Promise<LocalPayload> {
+    return await download(this.#bucket, { key, version }, this.#temporaryFolder, signal)
   }
 
   async remove(key: PayloadKey): Promise<void> {
@@ -117,7 +111,7 @@ export class S3PayloadStore implements PayloadStore, Disposable {
     return await this.#urls.keyOf(url)
   }
 
-  async finishUpload(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {
+  async finishUpload(key: PayloadKey): Promise<FinishedUpload | undefined> {
     const finishing = this.#finishing.get(key) ?? this.#finish(key).finally(() => this.#finishing.delete(key))
     this.#finishing.set(key, finishing)
     return await finishing
@@ -150,9 +144,20 @@ export class S3PayloadStore implements PayloadStore, Disposable {
     this.#bucket[Symbol.dispose]()
   }
 
-  async #finish(key: PayloadKey): Promise<{ readonly bytes: number } | undefined> {
-    const bytes = await this.size(key)
-    if (bytes !== undefined) return { bytes }
+  async #head(key: PayloadKey): Promise<FinishedUpload | undefined> {
+    const head = new HeadObjectCommand(this.#bucket.at(key))
+    try {
+      const { ContentLength, ETag } = await this.#bucket.call((client, options) => client.send(head, options))
+      return ContentLength === undefined ? undefined : { bytes: ContentLength, version: ETag ?? null }
+    } catch (error) {
+      if (error instanceof PayloadError && error.code === 'payload.missing') return undefined
+      throw error
+    }
+  }
+
+  async #finish(key: PayloadKey): Promise<FinishedUpload | undefined> {
+    const found = await this.#head(key)
+    if (found !== undefined) return found
     const upload = await this.#pendingUpload(key)
     const parts = upload === undefined ? [] : await uploadedParts(this.#bucket, upload)
     if (upload !== undefined && parts.length > 0) {
@@ -161,8 +166,7 @@ export class S3PayloadStore implements PayloadStore, Disposable {
         if (!causeIs(error, 'NoSuchUpload')) throw error
       })
     }
-    const completed = await this.size(key)
-    return completed === undefined ? undefined : { bytes: completed }
+    return await this.#head(key)
   }
 
   async #pendingUpload(key: PayloadKey): Promise<PendingUpload | undefined> {

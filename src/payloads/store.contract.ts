@@ -235,8 +235,26 @@ export function describePayloadStore(name: string, open: () => Promise<PayloadSt
       await store.write(KEY, body(randomBytes(1234)))
       const finished = { bytes: 1234 }
       const both = await Promise.all([store.finishUpload(KEY), store.finishUpload(KEY)])
-      expect(both).toEqual([finished, finished])
-      expect(await store.finishUpload(KEY)).toEqual(finished)
+      expect(both).toMatchObject([finished, finished])
+      expect(await store.finishUpload(KEY)).toEqual(both[0])
+    })
+
+    test('are copied as they were when they were finished, or not at all', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await store.write(KEY, body(Buffer.from('the one that was submitted')))
+      const { version = null } = (await store.finishUpload(KEY)) ?? {}
+      {
+        await using local = await store.openLocal(KEY, undefined, version)
+        expect(await readFile(local.path, 'utf8')).toBe('the one that was submitted')
+      }
+      if (version === null) return
+      await store.write(KEY, body(Buffer.from('another one of this length')))
+      await expect(store.openLocal(KEY, undefined, version)).rejects.toMatchObject({
+        code: 'payload.replaced',
+        retryable: false,
+      })
+      expect(await fixture.leftovers()).toHaveLength(1)
     })
 
     test('have their keys checked', async () => {

@@ -10,6 +10,8 @@ export type PayloadKey = string
 export interface WriteOptions {
   /** More than this is refused with `payload.too_large`. */
   readonly maxBytes?: number
+  /** Bytes of the body, when its sender has said so: what the disk has no room for is then refused before it is read. */
+  readonly bodyBytes?: number | undefined
   /** Aborting destroys the body and rejects with the signal's reason. */
   readonly signal?: AbortSignal
   /** Runs when all bytes are durable and before the object appears; when it throws, nothing appears. */
@@ -45,6 +47,13 @@ export interface PresignOptions {
   readonly parts?: number
 }
 
+/** What was uploaded under a key. */
+export interface FinishedUpload {
+  readonly bytes: number
+  /** Names its content, where it may still be replaced without the API; null: it can't be, or has no such name. */
+  readonly version: string | null
+}
+
 /** Where recordings and results lie. Memory stays flat whatever their size. Errors are `PayloadError`s. */
 export interface PayloadStore {
   /** Uploads through the API that go on where they broke off; null: clients upload to the store itself. */
@@ -59,8 +68,11 @@ export interface PayloadStore {
   read(key: PayloadKey): Promise<Readable>
   /** The bytes from `start` to before `end`; fewer where the object ends earlier. `payload.missing` when there is none. */
   readRange(key: PayloadKey, start: number, end: number): Promise<Buffer>
-  /** `payload.missing` when there is none. */
-  openLocal(key: PayloadKey, signal?: AbortSignal): Promise<LocalPayload>
+  /**
+   * `payload.missing` when there is none, `payload.replaced` when it is of another version by now.
+   * @param version as `finishUpload` named it; null: any
+   */
+  openLocal(key: PayloadKey, signal?: AbortSignal, version?: string | null): Promise<LocalPayload>
   /** No error when there is none. */
   remove(key: PayloadKey): Promise<void>
   /** The objects below a folder of keys, such as `uploads`; what comes and goes meanwhile may be among them or not. */
@@ -73,7 +85,7 @@ export interface PayloadStore {
    * What was uploaded under a key; parts are put together first. Undefined when nothing was. Doing it again, or twice at once,
    * gives the same. `payload.incomplete` when a part is missing before others, or is too small; it can be uploaded still.
    */
-  finishUpload(key: PayloadKey): Promise<{ readonly bytes: number } | undefined>
+  finishUpload(key: PayloadKey): Promise<FinishedUpload | undefined>
   /** Removes what writes and uploads in parts left unfinished, as far as it is older; says how many there were. */
   removeUnfinished(olderThan: Date): Promise<number>
   /** Fails unless an object can be written, read and removed. */

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
-import type { Job, JobError } from '../jobs/job.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper-input.ts'
@@ -11,28 +10,16 @@ import { KeptWindows } from './kept-windows.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
 import { requireTranscript } from './require-transcript.ts'
+import { Stopped, settle } from './settling.ts'
+import type { StopReason } from './settling.ts'
 import type { Transcriber } from './transcriber.ts'
 import { TrueLength } from './true-length.ts'
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
 
-const FIRST_PAUSE_MS = 1000
-const MAX_PAUSE_MS = 60_000
-/** No fault of the job, which would use up its tries while somebody makes room. */
-const NO_ROOM = 'engine.disk_full'
-const ROOM_PAUSE_MS = 5000
+const JOBS_TABLE = 'the jobs table'
 const MAX_TIMER_MS = 2 ** 31 - 1
-
-type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout' | 'too-slow'
-
-class Stopped extends Error {
-  readonly reason: StopReason
-  constructor(reason: StopReason) {
-    super(`stopped: ${reason}`)
-    this.reason = reason
-  }
-}
 
 class UnreadableJob extends Error {
   override readonly name = 'UnreadableJob'
@@ -85,10 +72,11 @@ export class JobRun {
   async run(stop: AbortSignal): Promise<void> {
     const startedMs = performance.now()
     using windows = this.#windows
+    // Until it is settled: its lease is prolonged also while that waits for the database.
+    using _ = this.#watch(stop)
     try {
-      using _ = this.#watch(stop)
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
-      await this.#heartbeat()
+      await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
       const transcription = await this.#transcribe()
       await this.#succeed(transcription)
       this.#meter(transcription.duration)
@@ -97,7 +85,11 @@ export class JobRun {
       this.#logger.info({ audioSeconds, seconds, windows: windows.finished }, 'job succeeded')
     } catch (error) {
       try {
-        await this.#settle(error)
+        // Without the lease nothing more could be kept.
+        await windows.flush()
+        if (await this.#patiently(() => this.#length.releaseAsOrdinary(error), JOBS_TABLE)) return
+        const { jobs, limits, maxRunMs } = this.#options
+        await settle(error, { jobs, limits, maxRunMs, claimed: this.#claimed, logger: this.#logger, stop })
       } catch (cause) {
         this.#logger.error({ err: cause }, 'the job could not be settled; its lease will run out')
       }
@@ -150,7 +142,8 @@ export class JobRun {
     const { length: windows } = resumeFrom
     this.#metered = resumeFrom.at(-1)?.seconds ?? 0
     if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
-    await using recording = await this.#patiently(() => payloads.openLocal(job.payloadKey, signal))
+    const { payloadKey, payloadVersion } = job
+    await using recording = await this.#patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion))
     if (!transcriber.decodesHere) this.#startMeter()
     return await transcriber.transcribe(
       {
@@ -191,81 +184,17 @@ export class JobRun {
     const result = Buffer.from(JSON.stringify(requireTranscript(transcription)))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
     await this.#length.confirm(transcription.duration)
-    if (!(await jobs.succeed(lease, resultKey))) {
+    if (!(await this.#patiently(() => jobs.succeed(lease, resultKey), JOBS_TABLE))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')
     }
   }
 
-  async #patiently<T>(action: () => Promise<T>): Promise<T> {
+  async #patiently<T>(action: () => Promise<T>, store = 'the payload store'): Promise<T> {
     return await patiently(action, this.#abort.signal, (error) => {
-      this.#logger.warn({ err: error }, 'the job waits for the payload store')
+      this.#logger.warn({ err: error }, `the job waits for ${store}`)
     })
   }
-
-  async #settle(error: unknown): Promise<void> {
-    const { jobs } = this.#options
-    const { lease } = this.#claimed
-    // Without the lease nothing more could be kept.
-    await this.#windows.flush()
-    if (error instanceof Stopped) {
-      this.#logger.info({ reason: error.reason }, 'job stopped')
-      await settleStopped(this.#options, this.#claimed, error.reason)
-      return
-    }
-    const { code, message, retryable } = describe(error)
-    if (await this.#length.releaseAsOrdinary(code)) return
-    if (!retryable) {
-      this.#logger.info({ code }, 'job failed')
-      await jobs.fail(lease, { code, message })
-      return
-    }
-    if (code === NO_ROOM) {
-      this.#logger.warn({ err: error }, 'the job waits for room on the disk')
-      await jobs.release(lease, ROOM_PAUSE_MS)
-      return
-    }
-    const cause = code === 'engine.crashed' ? 'crash' : 'error'
-    const pauseMs = pauseAfter(this.#claimed.job)
-    const became = await jobs.retry(lease, cause, { code, message }, this.#options.limits, pauseMs)
-    this.#logger.error({ err: error, code, became }, 'job broke off')
-  }
-}
-
-async function settleStopped(
-  { jobs, maxRunMs }: JobRunOptions,
-  { job, lease }: ClaimedJob,
-  reason: StopReason,
-): Promise<void> {
-  switch (reason) {
-    case 'cancelled':
-      await jobs.settleCancelled(lease)
-      return
-    case 'stopping':
-      await jobs.release(lease)
-      return
-    case 'timeout':
-      await jobs.fail(lease, {
-        code: 'job.timeout',
-        message: `The job was still running after the ${job.timeoutSeconds} s that its timeout allows. Submit it again with a longer one.`,
-      })
-      return
-    case 'too-slow':
-      await jobs.fail(lease, {
-        code: 'job.too_slow',
-        message:
-          `The job was still running after the ${(maxRunMs ?? 0) / 1000} s that this server allows. Try a smaller model, or parts ` +
-          'of the recording.',
-      })
-      return
-    case 'lost':
-  }
-}
-
-/** Twice as long each time, with jitter: what failed together shall not come back together. */
-function pauseAfter({ failures, crashes }: Job): number {
-  const longest = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures + crashes))
-  return longest * (0.5 + Math.random() / 2)
 }
 
 /** A timer of any length: one of the platform's holds no more than 24 days. */
@@ -277,14 +206,4 @@ function after(ms: number, callback: () => void): Disposable {
   }
   wait(ms)
   return { [Symbol.dispose]: () => clearTimeout(timer) }
-}
-
-/** Each room's errors carry a code, a message for the user and whether another try may help; any other error is a bug of ours. */
-function describe(error: unknown): JobError & { readonly retryable: boolean } {
-  if (error instanceof Error && 'code' in error && 'retryable' in error) {
-    const { code, retryable, message } = error
-    if (typeof code === 'string' && typeof retryable === 'boolean') return { code, message, retryable }
-  }
-  const message = 'The server failed on this job. Its log says why.'
-  return { code: 'server.failed', message, retryable: true }
 }

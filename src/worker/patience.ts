@@ -11,7 +11,7 @@ export interface Patience {
 const PATIENCE: Patience = { totalMs: 600_000, firstPauseMs: 1000, longestPauseMs: 15_000 }
 
 /**
- * Does what needs the payload store, again and again while that is unavailable and patience lasts.
+ * Does what needs the payload store or the jobs table, again and again while that is unavailable and patience lasts.
  * @param onPause is told of the first failure
  * @throws the signal's reason when it is aborted meanwhile, and what the action threw last or for other reasons
  */
@@ -33,6 +33,8 @@ export async function patiently<T>(
   }
 }
 
+const UNAVAILABLE: ReadonlySet<unknown> = new Set(['payload.unavailable', 'store.unavailable'])
+
 function isUnavailable(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'payload.unavailable'
+  return error instanceof Error && 'code' in error && UNAVAILABLE.has(error.code)
 }

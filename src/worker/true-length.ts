@@ -51,8 +51,9 @@ export class TrueLength {
    * first window, and its next run says how long it is.
    * @returns whether that was so
    */
-  async releaseAsOrdinary(code: string): Promise<boolean> {
-    if (!this.#isToldShort || code !== 'audio.too_long') return false
+  async releaseAsOrdinary(error: unknown): Promise<boolean> {
+    const isTooLong = error instanceof Error && 'code' in error && error.code === 'audio.too_long'
+    if (!this.#isToldShort || !isTooLong) return false
     const { jobs, claimed, logger } = this.#options
     logger.info({ saidSeconds: claimed.job.audioSeconds }, 'released as ordinary: it is longer than its header says')
     await jobs.correctLength(claimed.lease, EXPRESS_SECONDS + 1)

@@ -12,6 +12,11 @@ import { Wakeup } from './wakeup.ts'
 const LOOK_MS = 1000
 const ANNOUNCE_MS = 5000
 const LEAST_REST_MS = 20
+/**
+ * When so many urgent jobs were taken one after the other, another one that waits comes first: somebody who keeps the synchronous API busy
+ * stops nobody's other jobs.
+ */
+const MOST_URGENT = 3
 /** One after the other: a few events are looked at at once. */
 const MOST_SHORT_RESTS = 8
 
@@ -41,6 +46,8 @@ export class Worker implements AsyncDisposable {
   #telling: Promise<void> = Promise.resolve()
   #isToTell = false
   #shortRests = 0
+  /** Urgent jobs taken one after the other. */
+  #urgent = 0
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -108,8 +115,16 @@ export class Worker implements AsyncDisposable {
     const { jobs, slots, expressSlots, asked, served, models, leaseMs, logger } = this.#options
     const isExpress = this.#runs.size >= slots
     if (this.#runs.size >= slots + expressSlots) return undefined
+    const options = { asked, served, models, leaseMs, isExpress }
     try {
-      return await jobs.claim({ asked, served, models, leaseMs, isExpress })
+      if (this.#urgent >= MOST_URGENT) {
+        this.#urgent = 0
+        const other = await jobs.claim({ ...options, passesOverUrgent: true })
+        if (other !== undefined) return other
+      }
+      const claimed = await jobs.claim(options)
+      if (claimed !== undefined) this.#urgent = claimed.job.urgent ? this.#urgent + 1 : 0
+      return claimed
     } catch (error) {
       logger.error({ err: error }, 'the jobs table does not answer the worker')
       return undefined

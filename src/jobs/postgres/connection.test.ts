@@ -202,11 +202,18 @@ describe.skipIf(!hasPostgres)(`an open PostgreSQL database${NEEDS_POSTGRES}`, ()
     ['58030', 'store.unavailable', 'input or output'],
     ['42P01', 'store.damaged', 'its schema'],
     ['XX001', 'store.damaged', 'internal error'],
-    ['54023', 'store.unavailable', 'its log'],
   ])('knows SQLSTATE %s for %s', async (state, code, words) => {
     await using database = await openPostgres(await postgres.createDatabase())
     const raise = sql.raw(`do $$ begin raise exception 'x' using errcode = '${state}'; end $$`)
     await expect(raise.execute(database)).rejects.toMatchObject({ code, message: expect.stringContaining(words) })
+  })
+
+  test('passes on what it does not know, as a bug of ours, without the values that it quotes', async () => {
+    await using database = await openPostgres(await postgres.createDatabase())
+    const raise = sql.raw(`do $$ begin raise exception 'x' using errcode = '54023', detail = 'spoken words'; end $$`)
+    const error: unknown = await raise.execute(database).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ name: 'error', code: '54023', detail: undefined })
+    expect(error).not.toHaveProperty('retryable')
   })
 
   test('knows a standby, and leaves it', async () => {

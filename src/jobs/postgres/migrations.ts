@@ -142,4 +142,63 @@ export const MIGRATIONS: readonly Migration[] = [
   create index jobs_start_by on jobs (start_by) where status = 'pending' and start_by is not null;
   `,
   },
+  {
+    version: 3,
+    compatibleFrom: 1,
+    // The triggers are for servers of the versions before as well: their submits take no recording either that is being removed.
+    sql: `
+  alter table jobs add column deferrals integer not null default 0;
+  alter table jobs add column deferred_since double precision;
+  alter table jobs add column waiting_code text;
+  alter table jobs add column waiting_message text;
+  alter table jobs add column payload_version text;
+
+  alter table garbage add column due_at double precision not null default 0;
+  alter table garbage add column failures integer not null default 0;
+  alter table garbage add column claimed_until double precision;
+  alter table garbage add column removed_at double precision;
+  create index garbage_due on garbage (due_at) where removed_at is null;
+  create index garbage_removed on garbage (removed_at) where removed_at is not null;
+
+  create function sotto_keep_recording() returns trigger language plpgsql as $$
+  begin
+    perform pg_advisory_xact_lock_shared(hashtextextended(new.payload_key, 0));
+    delete from garbage where payload_key = new.payload_key and claimed_until is null and removed_at is null;
+    if exists (select 1 from garbage where payload_key = new.payload_key) then
+      raise exception 'the recording is being removed';
+    end if;
+    return new;
+  end $$;
+  create trigger jobs_keep_their_recording before insert on jobs for each row
+  execute function sotto_keep_recording();
+
+  create table uploads (
+    payload_key text not null primary key,
+    key_id text not null,
+    bytes bigint not null,
+    updated_at double precision not null
+  );
+  create index uploads_of_key on uploads (key_id);
+  create function sotto_take_upload() returns trigger language plpgsql as $$
+  begin
+    delete from uploads where payload_key = new.payload_key;
+    return null;
+  end $$;
+  create trigger jobs_take_their_upload after insert on jobs for each row
+  execute function sotto_take_upload();
+
+  create table installation (
+    only_row integer not null primary key check (only_row = 1),
+    id text not null,
+    created_at double precision not null,
+    generation bigint not null default 0,
+    adopts integer not null default 0 check (adopts in (0, 1))
+  );
+  insert into installation (only_row, id, created_at) values (1, gen_random_uuid()::text, least(
+    extract(epoch from statement_timestamp())::float8,
+    (select min(created_at) from api_keys),
+    (select min(accepted_at) from jobs)
+  ));
+  `,
+  },
 ]

@@ -60,28 +60,34 @@ const SOCKET_MEANINGS: Readonly<Record<string, Meaning>> = {
 }
 
 /**
- * An error of the driver as a `JobStoreError`, the one place where they are told apart. A `TypeError` is a bug and stays one.
+ * An error of the driver as a `JobStoreError`, the one place where they are told apart. What is not known to be the server's or the network's
+ * doing is a bug of ours, and stays what it is, without the values that it may quote.
  *
  * @param server `host:port/database`, for the message
  */
-export function storeErrorOf(cause: unknown, server: string): JobStoreError | TypeError {
-  if (cause instanceof JobStoreError || cause instanceof TypeError) return cause
-  const [code, meaning] = meaningOf(cause)
+export function storeErrorOf(cause: unknown, server: string): Error {
+  if (cause instanceof JobStoreError) return cause
+  const known = meaningOf(cause)
+  if (known === undefined) return withoutValues(cause)
+  const [code, meaning] = known
   return new JobStoreError(code, `The jobs database at ${server} failed: ${meaning}.`, { cause: withoutValues(cause) })
 }
 
-function meaningOf(error: unknown): Meaning {
+function meaningOf(error: unknown): Meaning | undefined {
   const code = codeOf(error)
-  if (!(error instanceof DatabaseError)) return SOCKET_MEANINGS[code] ?? ['store.unavailable', driversWords(error)]
-  return (
-    SERVER_MEANINGS[code] ??
-    SERVER_MEANINGS[code.slice(0, 2)] ?? ['store.unavailable', 'the server reports an error; look into its log']
-  )
+  if (error instanceof DatabaseError) return SERVER_MEANINGS[code] ?? SERVER_MEANINGS[code.slice(0, 2)]
+  if (!(error instanceof Error)) return undefined
+  const isSockets = 'syscall' in error || code in SOCKET_MEANINGS
+  return SOCKET_MEANINGS[code] ?? (isSockets || isDrivers(error) ? connectionFailed(error) : undefined)
 }
 
-/** The driver's own errors have no codes: a timeout, a broken connection, a server without TLS, a missing password. */
-function driversWords(error: unknown): string {
-  return `the connection failed (${error instanceof Error ? error.message : 'for an unknown reason'})`
+/** The driver's own are plain and have no codes: a timeout, a broken connection, a server without TLS, a missing password. */
+function isDrivers(error: Error): boolean {
+  return Object.getPrototypeOf(error) === Error.prototype || codeOf(error).startsWith('ERR_SSL')
+}
+
+function connectionFailed({ message }: Error): Meaning {
+  return ['store.unavailable', `the connection failed (${message})`]
 }
 
 /** Whether the connection is of no more use after this error, or leads to a server that cannot be written. */
@@ -98,8 +104,8 @@ export function codeOf(error: unknown): string {
  * The server quotes the row that it refused in `detail` and `where`, and the value that it could not read in the message; they
  * may be what somebody said into a microphone.
  */
-function withoutValues(error: unknown): unknown {
-  if (!(error instanceof DatabaseError)) return error
+function withoutValues(error: unknown): Error {
+  if (!(error instanceof DatabaseError)) return error instanceof Error ? error : new Error(String(error))
   error.detail = undefined
   error.where = undefined
   error.internalQuery = undefined

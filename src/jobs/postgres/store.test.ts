@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../../test/support/postgres.ts'
 import type { Postgres } from '../../../test/support/postgres.ts'
 import type { Database } from '../dialect.ts'
+import { Garbage } from '../garbage.ts'
 import { newJob } from '../new-job.fixture.ts'
 import { EVERY_TIER, claimed } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
@@ -29,7 +30,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
   /** An empty database: a new one for each test would take a minute more. */
   const open = async (): Promise<JobStoreFixture> => {
     await sql`
-      truncate jobs, job_windows, audio_usage, workers, garbage, api_keys, secrets, write_checks restart identity
+      truncate jobs, job_windows, audio_usage, workers, garbage, uploads, api_keys, secrets, write_checks restart identity
     `.execute(database.queries)
     const connect = async (options: Partial<JobStoreOptions> = {}): Promise<JobStore> =>
       new SqlJobStore(database, { ...UNLIMITED, ...options })
@@ -52,6 +53,51 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     await insert('two').execute(newer.queries)
     const store = new SqlJobStore(newer)
     expect([(await claimed(store)).job.id, (await claimed(store)).job.id]).toEqual(['one', 'two'])
+  })
+
+  test('a recording is not taken for garbage while a submit with it is being committed', async () => {
+    await using fixture = await open()
+    const garbage = new Garbage(database)
+    const { payloadKey } = newJob()
+    const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
+    const { promise: isInserted, resolve: inserted } = Promise.withResolvers<void>()
+    const submit = database.queries.transaction().execute(async (transaction) => {
+      await new SqlJobStore({ ...database, queries: transaction }).submit(newJob({ payloadKey }))
+      inserted()
+      await mayCommit
+    })
+    await isInserted
+    // The job that had it before is removed only now, so that the submit found nothing to take away.
+    await garbage.add([payloadKey])
+    expect((await garbage.take(9)).keys).toEqual([])
+    commit()
+    await submit
+    expect((await garbage.take(9)).keys).toEqual([])
+    expect(await fixture.store.usesPayload(payloadKey)).toBe(true)
+    expect(await database.queries.selectFrom('garbage').selectAll().execute()).toEqual([])
+  })
+
+  test('what the version before had accepted, finished and thrown away is served by this one', async () => {
+    const older = await postgres.createDatabase()
+    await migratePostgres(older, MIGRATIONS.slice(0, 2))
+    {
+      await using queries = await openPostgres(older)
+      await sql`
+        insert into jobs (id, key_id, model, service_tier, input, payload_key, urgent, queue, status, attempt, completed_at, error_code, error_message)
+        values ('tried often', 'key-1', 'sotto/whisper-demo', 'cpuflex', '{}', 'uploads/1.wav', 0, 'q', 'failed', 40000, 1, 'a', 'b')
+      `.execute(queries)
+      await sql`insert into garbage (payload_key) values ('uploads/2.wav')`.execute(queries)
+    }
+    await using newer = await openPostgresDatabase(older)
+    const store = new SqlJobStore(newer, { ...UNLIMITED, retentionMs: 1000 })
+    expect(await store.expire(9)).toBe(1)
+    const { keys } = await new Garbage(newer).take(9)
+    expect(keys.toSorted()).toEqual(['results/tried often/', 'uploads/1.wav', 'uploads/2.wav'])
+    const { created_at: createdAt } = await newer.queries
+      .selectFrom('installation')
+      .selectAll()
+      .executeTakeFirstOrThrow()
+    expect(createdAt).toBeLessThan(Date.now() / 1000)
   })
 
   test('many servers that submit and claim at the same time: each job is claimed once, and none is lost', async () => {

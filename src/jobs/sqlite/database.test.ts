@@ -8,10 +8,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
-import { newJob } from '../new-job.fixture.ts'
+import { newJob, submitted } from '../new-job.fixture.ts'
 import { claimed } from '../running-job.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { SqlJobStore } from '../sql-store.ts'
+import { Garbage } from '../garbage.ts'
+import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
 
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-database-'))
 
@@ -29,6 +30,29 @@ describe('openSqlite', () => {
     }
     await using database = await openSqlite(folder.path)
     expect((await claimed(new SqlJobStore(database))).job.id).toBe('one')
+  })
+
+  test('serves what the version before had accepted, finished and thrown away', async () => {
+    await using folder = await temporaryFolder()
+    {
+      using older = new DatabaseSync(join(folder.path, 'sotto.db'))
+      for (const step of MIGRATIONS.slice(0, 3)) older.exec(step)
+      older.exec(`
+        pragma user_version = 3;
+        insert into jobs (id, key_id, model, service_tier, input, payload_key, urgent, queue, status, attempt, accepted_at, completed_at, error_code, error_message)
+        values ('tried often', 'key-1', 'sotto/whisper-demo', 'cpuflex', '{}', 'uploads/1.wav', 0, 'q', 'failed', 40000, 1000, 1001, 'a', 'b');
+        insert into garbage (payload_key) values ('uploads/2.wav');
+      `)
+    }
+    await using database = await openSqlite(folder.path)
+    const { created_at: createdAt } = await database.queries
+      .selectFrom('installation')
+      .selectAll()
+      .executeTakeFirstOrThrow()
+    expect(createdAt).toBe(1000)
+    expect(await new SqlJobStore(database, { ...UNLIMITED, retentionMs: 1000 }).expire(9)).toBe(1)
+    const { keys } = await new Garbage(database).take(9)
+    expect(keys.toSorted()).toEqual(['results/tried often/', 'uploads/1.wav', 'uploads/2.wav'])
   })
 
   test('keeps what was written, for the next one to open it', async () => {
@@ -99,6 +123,70 @@ describe('openSqlite', () => {
 })
 
 describe('an open database', () => {
+  test('that another process has locked holds nobody up: reads go on, and the write does when the lock is gone', async () => {
+    await using folder = await temporaryFolder()
+    await using database = await openSqlite(folder.path)
+    const store = new SqlJobStore(database)
+    const before = await submitted(store)
+    using other = new DatabaseSync(join(folder.path, 'sotto.db'))
+    other.exec('begin immediate')
+    let isDone = false
+    const write = store.submit(newJob()).finally(() => (isDone = true))
+    const inTransaction = store.remove(before.id)
+    // Each of these reads takes its turn between two tries of the writes.
+    for (let n = 0; n < 20; n++) expect(await store.list('key-1', { limit: 9 })).toHaveLength(1)
+    expect(isDone).toBe(false)
+    other.exec('rollback')
+    const { job } = await write
+    await inTransaction
+    expect(await store.find(job.id)).toMatchObject({ status: 'pending' })
+  })
+
+  test('that stays locked says so', async () => {
+    await using folder = await temporaryFolder()
+    await using database = await openSqlite(folder.path)
+    using other = new DatabaseSync(join(folder.path, 'sotto.db'))
+    other.exec('begin immediate')
+    const error = { code: 'store.unavailable', retryable: true, message: expect.stringContaining('another process') }
+    await expect(new SqlJobStore(database).check()).rejects.toMatchObject(error)
+    other.exec('rollback')
+    await new SqlJobStore(database).check()
+  })
+
+  test('has transactions one after the other, and no statement of another user in between', async () => {
+    await using folder = await temporaryFolder()
+    await using database = await openSqlite(folder.path)
+    const { queries } = database
+    const add = (id: string, within: typeof queries = queries) =>
+      within.insertInto('secrets').values({ name: id, value: id }).execute()
+    const transactions = ['a', 'b', 'c'].map((name) =>
+      queries.transaction().execute(async (transaction) => {
+        for (let n = 0; n < 5; n++) await add(`${name}${n}`, transaction)
+        throw new Error('rolled back')
+      }),
+    )
+    const alone = Array.from({ length: 20 }, (_, n) => add(`alone ${n}`))
+    const outcomes = await Promise.allSettled(transactions)
+    await Promise.all(alone)
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    const kept = await queries.selectFrom('secrets').select('name').execute()
+    expect(kept.map(({ name }) => name).filter((name) => !name.startsWith('alone'))).toEqual([])
+    expect(kept).toHaveLength(20)
+  })
+
+  test('passes on what it does not know: a statement that is wrong is no database that is away', async () => {
+    await using folder = await temporaryFolder()
+    await using database = await openSqlite(folder.path)
+    await expect(sql`select nothing from nowhere`.execute(database.queries)).rejects.not.toMatchObject({
+      name: 'JobStoreError',
+    })
+    const many = database.queries
+      .deleteFrom('garbage')
+      .where('payload_key', 'in', Array.from({ length: 40_000 }, String))
+    await expect(many.execute()).rejects.toThrow(/too many SQL variables/)
+    await expect(many.execute()).rejects.not.toHaveProperty('retryable')
+  })
+
   test('that is full says so, and works again when there is room', async () => {
     await using folder = await temporaryFolder()
     await using database = await openSqlite(folder.path)

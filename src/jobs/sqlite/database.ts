@@ -1,15 +1,18 @@
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { Kysely, SqliteDialect, sql } from 'kysely'
+import { Kysely, sql } from 'kysely'
 import { SQLITE } from '../dialect.ts'
 import type { Database } from '../dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import type { Schema } from '../schema.ts'
+import { sqliteDialect } from './driver.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { NodeSqlite, openPrivateFile, translated } from './node-sqlite.ts'
 
-/** How long a write waits for another process's, in practice for `sotto keys`, whose transactions take milliseconds. */
-const BUSY_TIMEOUT_MS = 5_000
+/** How long the start waits for another process's write. */
+const OPEN_TIMEOUT_MS = 5_000
+/** How long a statement may hold everybody up for that; then it waits by the side, as `driver.ts` says. */
+const BUSY_TIMEOUT_MS = 50
 
 /**
  * Opens the database of a data folder, which must exist, and brings its schema up to date. Several processes may have it
@@ -24,7 +27,8 @@ export async function openSqlite(folder: string): Promise<Database> {
   const connection = translated(() => openConnection(join(folder, 'sotto.db')))
   try {
     translated(() => migrate(connection))
-    const queries = new Kysely<Schema>({ dialect: new SqliteDialect({ database: new NodeSqlite(connection) }) })
+    connection.exec(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    const queries = new Kysely<Schema>({ dialect: sqliteDialect(new NodeSqlite(connection)) })
     // Kysely closes only what it has used.
     await sql`select 1`.execute(queries)
     const changes = connection.prepare('pragma data_version')
@@ -49,7 +53,7 @@ function oncePerTurn(look: () => number): () => number {
 }
 
 function openConnection(path: string): DatabaseSync {
-  const connection = openPrivateFile(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true })
+  const connection = openPrivateFile(path, { timeout: OPEN_TIMEOUT_MS, enableForeignKeyConstraints: true })
   try {
     connection.exec(`
       pragma journal_mode = wal;

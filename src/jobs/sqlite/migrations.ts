@@ -130,4 +130,50 @@ export const MIGRATIONS: readonly string[] = [
   drop index jobs_start_by;
   create index jobs_start_by on jobs (start_by) where status = 'pending' and start_by is not null;
   `,
+  `
+  alter table jobs add column deferrals integer not null default 0;
+  alter table jobs add column deferred_since real;
+  alter table jobs add column waiting_code text;
+  alter table jobs add column waiting_message text;
+  alter table jobs add column payload_version text;
+
+  alter table garbage add column due_at real not null default 0;
+  alter table garbage add column failures integer not null default 0;
+  alter table garbage add column claimed_until real;
+  alter table garbage add column removed_at real;
+  create index garbage_due on garbage (due_at) where removed_at is null;
+  create index garbage_removed on garbage (removed_at) where removed_at is not null;
+
+  create trigger jobs_keep_their_recording before insert on jobs
+  begin
+    delete from garbage where payload_key = new.payload_key and claimed_until is null and removed_at is null;
+    select raise(abort, 'the recording is being removed')
+    where exists (select 1 from garbage where payload_key = new.payload_key);
+  end;
+
+  create table uploads (
+    payload_key text not null primary key,
+    key_id text not null,
+    bytes integer not null,
+    updated_at real not null
+  ) strict, without rowid;
+  create index uploads_of_key on uploads (key_id);
+  create trigger jobs_take_their_upload after insert on jobs
+  begin
+    delete from uploads where payload_key = new.payload_key;
+  end;
+
+  create table installation (
+    only_row integer not null primary key check (only_row = 1),
+    id text not null,
+    created_at real not null,
+    generation integer not null default 0,
+    adopts integer not null default 0 check (adopts in (0, 1))
+  ) strict;
+  insert into installation (only_row, id, created_at) values (1, lower(hex(randomblob(16))), min(
+    unixepoch('subsec'),
+    coalesce((select min(created_at) from api_keys), unixepoch('subsec')),
+    coalesce((select min(accepted_at) from jobs), unixepoch('subsec'))
+  ));
+  `,
 ]

@@ -1,23 +1,27 @@
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import type { DatabaseSyncOptions, SQLInputValue, StatementSync } from 'node:sqlite'
-import type { SqliteDatabase, SqliteStatement } from 'kysely'
+import { LRUCache } from 'lru-cache'
 import { JobStoreError } from '../errors.ts'
 import type { JobStoreErrorCode } from '../errors.ts'
 
-/**
- * `node:sqlite` in the shape that Kysely's SQLite dialect expects. Statements are kept for the life of the connection:
- * values are always parameters, so there are as many as there are queries in the code.
- */
-export class NodeSqlite implements SqliteDatabase {
+/** As many statements as the code has, and some of those whose text depends on how many values they are given. */
+const REMEMBERED = 500
+
+/** A connection of `node:sqlite` whose statements are kept, and whose errors are `JobStoreError`s. */
+export class NodeSqlite {
   readonly #connection: DatabaseSync
-  readonly #statements = new Map<string, SqliteStatement>()
+  readonly #statements = new LRUCache<string, Statement>({ max: REMEMBERED })
 
   constructor(connection: DatabaseSync) {
     this.#connection = connection
   }
 
-  prepare(sql: string): SqliteStatement {
+  get isInTransaction(): boolean {
+    return this.#connection.isTransaction
+  }
+
+  prepare(sql: string): Statement {
     const known = this.#statements.get(sql)
     if (known !== undefined) return known
     const statement = new Statement(translated(() => this.#connection.prepare(sql)))
@@ -31,7 +35,8 @@ export class NodeSqlite implements SqliteDatabase {
   }
 }
 
-class Statement implements SqliteStatement {
+export class Statement {
+  /** Whether it answers with rows. */
   readonly reader: boolean
   readonly #statement: StatementSync
 
@@ -44,12 +49,8 @@ class Statement implements SqliteStatement {
     return translated(() => this.#statement.all(...parameters.map(inputValue)))
   }
 
-  run(parameters: readonly unknown[]): ReturnType<SqliteStatement['run']> {
+  run(parameters: readonly unknown[]): ReturnType<StatementSync['run']> {
     return translated(() => this.#statement.run(...parameters.map(inputValue)))
-  }
-
-  iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
-    return translated(() => this.#statement.iterate(...parameters.map(inputValue)))
   }
 }
 
@@ -73,11 +74,13 @@ export function openPrivateFile(path: string, options: DatabaseSyncOptions): Dat
   return new DatabaseSync(path, options)
 }
 
+const SQLITE_BUSY = 5
 const SQLITE_CANTOPEN = 14
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html) that say more than "it failed". */
 const MEANINGS: Readonly<Record<number, readonly [JobStoreErrorCode, string]>> = {
-  5: ['store.unavailable', 'another process keeps it locked'],
+  [SQLITE_BUSY]: ['store.unavailable', 'another process keeps it locked'],
+  7: ['store.unavailable', 'there is not enough memory'],
   6: ['store.unavailable', 'another process keeps it locked'],
   8: ['store.unavailable', 'it cannot be written; check the permissions of the data folder'],
   10: ['store.unavailable', 'the disk reports an input or output error'],
@@ -88,13 +91,17 @@ const MEANINGS: Readonly<Record<number, readonly [JobStoreErrorCode, string]>> =
   26: ['store.damaged', 'the file is not a database; restore it from a backup'],
 }
 
-/** Runs a call of `node:sqlite` and gives its errors as `JobStoreError`s, the one place where they are told apart. */
+/**
+ * Runs a call of `node:sqlite` and gives its errors as `JobStoreError`s, the one place where they are told apart. What says no more than that
+ * the statement is wrong is a bug of ours, and passed on as it is.
+ */
 export function translated<T>(call: () => T): T {
   try {
     return call()
   } catch (cause) {
-    if (cause instanceof JobStoreError || cause instanceof TypeError) throw cause
-    const [code, meaning] = MEANINGS[resultCode(cause) & 0xff] ?? ['store.unavailable', 'it does not answer']
+    const known = cause instanceof JobStoreError ? undefined : MEANINGS[resultCode(cause) & 0xff]
+    if (known === undefined) throw cause
+    const [code, meaning] = known
     throw new JobStoreError(code, `The jobs database failed: ${meaning}.`, { cause })
   }
 }
@@ -104,4 +111,9 @@ export function resultCode(error: unknown): number {
   if (!(error instanceof Error)) return 0
   if ('errcode' in error && typeof error.errcode === 'number') return error.errcode
   return 'syscall' in error ? SQLITE_CANTOPEN : 0
+}
+
+/** Whether another process's lock was in the way, so that the same statement may go through a moment later. */
+export function isBusy(error: unknown): boolean {
+  return resultCode(error) === SQLITE_BUSY
 }

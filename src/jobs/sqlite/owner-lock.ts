@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { JobStoreError } from '../errors.ts'
-import { openPrivateFile, resultCode, translated } from './node-sqlite.ts'
+import { isBusy, openPrivateFile, translated } from './node-sqlite.ts'
 
 /**
  * Makes this process the only server on a data folder, until it is disposed or dies: an exclusive transaction on a SQLite
@@ -16,13 +16,11 @@ export async function lockOwner(folder: string): Promise<AsyncDisposable> {
       connection.exec('begin exclusive')
     } catch (error) {
       connection.close()
-      throw resultCode(error) === SQLITE_BUSY ? inUse(folder, error) : error
+      throw isBusy(error) ? inUse(folder, error) : error
     }
     return { [Symbol.asyncDispose]: async () => connection.close() }
   })
 }
-
-const SQLITE_BUSY = 5
 
 function inUse(folder: string, cause: unknown): JobStoreError {
   return new JobStoreError(

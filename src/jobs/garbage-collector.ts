@@ -1,0 +1,96 @@
+import type { Garbage } from './garbage.ts'
+
+export interface GarbageCollectorOptions {
+  readonly garbage: Pick<Garbage, 'take' | 'removed' | 'failed' | 'untake' | 'forgetOld'>
+  readonly payloads: {
+    /** No error when there is none. */
+    remove(key: string): Promise<void>
+    list(folder: string): AsyncIterable<{ readonly key: string }>
+  }
+  /** Told of each payload that could not be removed, and of each round that failed. Both are tried again. */
+  readonly onError: (error: unknown, key: string | null) => void
+}
+
+/** What is taken in one step, so that no step takes long. */
+const STEP = 100
+/** Removed at the same time. */
+const AT_ONCE = 8
+
+/** Removes payloads that nobody needs any more. Whoever makes garbage rings and goes on; there is one round at a time. */
+export class GarbageCollector implements AsyncDisposable {
+  readonly #options: GarbageCollectorOptions
+  readonly #stop = new AbortController()
+  #isRung = false
+  #running: Promise<void> | undefined
+
+  constructor(options: GarbageCollectorOptions) {
+    this.#options = options
+  }
+
+  /** There may be garbage. */
+  ring(): void {
+    this.#isRung = true
+    this.#running ??= this.#run().finally(() => (this.#running = undefined))
+  }
+
+  /** Resolves when what there was when it was called has been tried. */
+  async clear(): Promise<void> {
+    this.ring()
+    await this.#running
+  }
+
+  /** Ends what runs; what is left is the next one's. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#isRung && !this.#stop.signal.aborted) {
+      this.#isRung = false
+      try {
+        await this.#round()
+      } catch (error) {
+        this.#options.onError(error, null)
+      }
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { garbage } = this.#options
+    for (let isLast = false; !isLast && !this.#stop.signal.aborted;) {
+      const taken = await garbage.take(STEP)
+      isLast = taken.isLast
+      await this.#removeAll(taken.keys)
+    }
+    await garbage.forgetOld()
+  }
+
+  async #removeAll(keys: readonly string[]): Promise<void> {
+    const { garbage, onError } = this.#options
+    const left = [...keys]
+    const removed: string[] = []
+    const failed: string[] = []
+    const work = async (): Promise<void> => {
+      for (let key; !this.#stop.signal.aborted && (key = left.shift()) !== undefined;) {
+        try {
+          await this.#remove(key)
+          removed.push(key)
+        } catch (error) {
+          failed.push(key)
+          onError(error, key)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    await garbage.removed(removed)
+    await garbage.failed(failed)
+    await garbage.untake(left)
+  }
+
+  async #remove(key: string): Promise<void> {
+    const { payloads } = this.#options
+    if (!key.endsWith('/')) return await payloads.remove(key)
+    for await (const below of payloads.list(key.slice(0, -1))) await payloads.remove(below.key)
+  }
+}

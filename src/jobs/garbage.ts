@@ -1,0 +1,151 @@
+import { sql } from 'kysely'
+import type { Database } from './dialect.ts'
+
+/** Removing one payload takes no longer, or whoever began it is dead. */
+const CLAIM_SECONDS = 600
+/**
+ * How long it is remembered that a recording was removed: a submit that saw it before comes no later. Whoever uploads to the same URL
+ * again is let through by `forgetRemoval`.
+ */
+const TOMBSTONE_SECONDS = 600
+const FIRST_PAUSE_SECONDS = 60
+const LONGEST_PAUSE_SECONDS = 6 * 3600
+/** 2 to this power is more than enough pauses. */
+const MOST_DOUBLINGS = 10
+/** As many as fit well into one statement. */
+const STEP = 500
+
+/**
+ * Payloads that are to be removed. The decision that no job uses one is made here, together with a mark on its row: from then on the trigger
+ * `jobs_keep_their_recording` refuses submits with it, and a submit that came first takes the row away. So no recording is removed
+ * beneath a job that was accepted, by whichever server.
+ */
+export class Garbage {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async add(keys: readonly string[]): Promise<void> {
+    for (let from = 0; from < keys.length; from += STEP) {
+      await addGarbage(this.#database.queries, keys.slice(from, from + STEP))
+    }
+  }
+
+  /**
+   * Takes some that are due, to be removed and then told to `removed` or `failed`. Those that a job uses are forgotten: they become garbage
+   * again with that job.
+   */
+  async take(limit: number): Promise<{ readonly keys: readonly string[]; readonly isLast: boolean }> {
+    const { queries, dialect } = this.#database
+    const { now } = dialect
+    return await queries.transaction().execute(async (transaction) => {
+      const { rows: due } = await sql<{ payload_key: string; is_free: unknown }>`
+        select payload_key, ${dialect.locksPayload('payload_key')} as is_free from (
+          select payload_key from garbage
+          where removed_at is null and due_at <= ${now} and (claimed_until is null or claimed_until <= ${now})
+          order by due_at limit ${limit} ${dialect.skipLockedGarbage}
+        ) as due
+      `.execute(transaction)
+      const isLast = due.length < limit
+      const free = due.filter((row) => Boolean(row.is_free)).map((row) => row.payload_key)
+      if (free.length === 0) return { keys: [], isLast: true }
+      // Statements of their own: each sees what was committed before it, so also the submits that were waited for.
+      const isUsed = sql<boolean>`exists (select 1 from jobs where jobs.payload_key = garbage.payload_key)`
+      await transaction.deleteFrom('garbage').where('payload_key', 'in', free).where(isUsed).execute()
+      const taken = await transaction
+        .updateTable('garbage')
+        .set({ claimed_until: sql<number>`${now} + ${CLAIM_SECONDS}` })
+        .where('payload_key', 'in', free)
+        .returning('payload_key')
+        .execute()
+      return { keys: taken.map((row) => row.payload_key), isLast }
+    })
+  }
+
+  /** Results are never submitted, so nothing needs to be remembered of them. */
+  async removed(keys: readonly string[]): Promise<void> {
+    const { queries, dialect } = this.#database
+    const recordings = keys.filter((key) => key.startsWith('uploads/'))
+    const others = keys.filter((key) => !key.startsWith('uploads/'))
+    if (others.length > 0) await queries.deleteFrom('garbage').where('payload_key', 'in', others).execute()
+    if (recordings.length > 0) {
+      await queries
+        .updateTable('garbage')
+        .set({ removed_at: dialect.now })
+        .where('payload_key', 'in', recordings)
+        .execute()
+      await queries.deleteFrom('uploads').where('payload_key', 'in', recordings).execute()
+    }
+  }
+
+  /** They are tried again later. Their marks stay, since a removal that failed may have happened, or happen yet. */
+  async failed(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return
+    const { queries, dialect } = this.#database
+    const doubled = sql`power(2, case when failures < ${MOST_DOUBLINGS} then failures else ${MOST_DOUBLINGS} end)`
+    const pause = sql<number>`case when ${FIRST_PAUSE_SECONDS} * ${doubled} < ${LONGEST_PAUSE_SECONDS}
+      then ${FIRST_PAUSE_SECONDS} * ${doubled} else ${LONGEST_PAUSE_SECONDS} end`
+    await queries
+      .updateTable('garbage')
+      .set({
+        failures: sql<number>`failures + 1`,
+        due_at: sql<number>`${dialect.now} + ${pause}`,
+        claimed_until: dialect.now,
+      })
+      .where('payload_key', 'in', keys)
+      .execute()
+  }
+
+  /** Gives back what was taken and not begun. */
+  async untake(keys: readonly string[]): Promise<void> {
+    if (keys.length === 0) return
+    const { queries, dialect } = this.#database
+    const before = sql<number | null>`case when failures > 0 then ${dialect.now} end`
+    await queries.updateTable('garbage').set({ claimed_until: before }).where('payload_key', 'in', keys).execute()
+  }
+
+  /** Forgets what was removed so long ago that no submit can have seen it. */
+  async forgetOld(): Promise<void> {
+    const { queries, dialect } = this.#database
+    await queries
+      .deleteFrom('garbage')
+      .where('removed_at', '<', sql<number>`${dialect.now} - ${TOMBSTONE_SECONDS}`)
+      .execute()
+  }
+}
+
+export async function addGarbage(queries: Database['queries'], keys: readonly string[]): Promise<void> {
+  if (keys.length === 0) return
+  await queries
+    .insertInto('garbage')
+    .values(keys.map((key) => ({ payload_key: key })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+/**
+ * Forgets that a recording was removed, when it is there again: somebody uploaded to the same URL anew. Says whether it is, so that it can be
+ * submitted.
+ */
+export async function forgetRemoval(
+  { queries }: Database,
+  payloadKey: string,
+  isThere: () => Promise<boolean>,
+): Promise<boolean> {
+  const row = await queries
+    .selectFrom('garbage')
+    .select('removed_at')
+    .where('payload_key', '=', payloadKey)
+    .executeTakeFirst()
+  if (row === undefined) return true
+  // Only when its removal is over does it count that something is there.
+  if (row.removed_at === null || !(await isThere())) return false
+  const { numDeletedRows } = await queries
+    .deleteFrom('garbage')
+    .where('payload_key', '=', payloadKey)
+    .where('removed_at', '=', row.removed_at)
+    .executeTakeFirst()
+  return numDeletedRows > 0n
+}
