@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import type { ApiContext, ApiSettings } from './api/context.ts'
 import type { Config } from './config.ts'
 import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
@@ -55,12 +54,12 @@ export async function openEngines(place: Place): Promise<readonly Engine[]> {
 }
 
 /** What the API tells of a server's engines. */
-export function describeEngines({ engine }: Config): Pick<ApiSettings, 'framework'> {
+export function describeEngines({ engine }: Config): { readonly framework: 'onnxruntime' | 'openai-api' } {
   return { framework: engine.kind === 'local' ? 'onnxruntime' : 'openai-api' }
 }
 
 /** Whose weights are in place. */
-export function presenceOf({ engine }: Config, models: ModelCache): ApiContext['models'] {
+export function presenceOf({ engine }: Config, models: ModelCache): Pick<ModelCache, 'isPresent'> {
   return engine.kind === 'local' ? models : { isPresent: () => Promise.resolve(true) }
 }
 

@@ -3,13 +3,16 @@ import type { Static } from 'typebox'
 import type { Job } from '../jobs/job.ts'
 import { whenThere } from '../jobs/soon.ts'
 import type { Soon } from '../jobs/soon.ts'
-import type { ApiContext } from './context.ts'
+import type { ApiContext, ApiSettings } from './context.ts'
 import type { JobSchema } from './schemas.ts'
 
 type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
 
 /** A job as the API shows it, without its result and its place in the queue. */
-export function jobSummary(job: Job, { settings }: Pick<ApiContext, 'settings'>): JobSummary {
+export function jobSummary(
+  job: Job,
+  { settings }: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
+): JobSummary {
   return {
     id: job.id,
     model: job.model,

@@ -53,7 +53,7 @@ export class UploadRoom {
       )
     }
     const upload: Upload = { key, owner, bytes: bytes ?? maxUploadBytes, isWhole }
-    // Taken before the database is asked: of those that come together, each sees the others.
+    // Taken before the database is asked: of those that come together, each sees those before it.
     this.#running.add(upload)
     const end = (): void => void this.#running.delete(upload)
     try {
@@ -75,10 +75,13 @@ export class UploadRoom {
   }
 
   async #require(upload: Upload, announced: number | undefined, limit: number): Promise<void> {
-    let used = await this.#uploads.bytesOf(upload.owner, upload.key)
+    // What runs first, then what is kept: what is kept meanwhile is counted twice rather than not at all.
+    let used = 0
     for (const other of this.#running) {
-      if (other !== upload && other.owner === upload.owner) used += other.bytes
+      if (other === upload) break
+      if (other.owner === upload.owner && other.key !== upload.key) used += other.bytes
     }
+    used += await this.#uploads.bytesOf(upload.owner, upload.key)
     if (used + upload.bytes <= limit) return
     const asked =
       announced === undefined ? 'this one has not said how many it has (Content-Length)' : `this one has ${announced}`

@@ -124,7 +124,8 @@ export function describeGarbage(name: string, open: () => Promise<JobStoreFixtur
       const { rows } = await sql<{ pause: number }>`
         select due_at - ${now} as pause from garbage order by payload_key
       `.execute(database.queries)
-      expect(rows.map(({ pause }) => Math.round(pause / 60))).toEqual([1, 360])
+      expect(rows[0]?.pause).toBeLessThanOrEqual(15)
+      expect(Math.round((rows[1]?.pause ?? 0) / 60)).toBe(360)
     })
 
     test('many takers at once take each entry once', async () => {

@@ -8,7 +8,7 @@ const CLAIM_SECONDS = 600
  * again is let through by `forgetRemoval`.
  */
 const TOMBSTONE_SECONDS = 600
-const FIRST_PAUSE_SECONDS = 60
+const FIRST_PAUSE_SECONDS = 15
 const LONGEST_PAUSE_SECONDS = 6 * 3600
 /** 2 to this power is more than enough pauses. */
 const MOST_DOUBLINGS = 10

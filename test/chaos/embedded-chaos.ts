@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
+import { MARKER_KEY } from '../../src/jobs/installation.ts'
 import { temporaryFolder } from '../support/server.ts'
 import { Campaign } from './campaign.ts'
 import { randomOf } from './disturbance.ts'
@@ -52,7 +53,7 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
   await campaign.clear()
   const objects = async (): Promise<readonly string[]> => {
     const names = await readdir(join(dataDir, 'payloads/objects'), { recursive: true, withFileTypes: true })
-    return names.filter((entry) => entry.isFile()).map(({ name }) => name)
+    return names.filter((entry) => entry.isFile() && entry.name !== basename(MARKER_KEY)).map(({ name }) => name)
   }
   const leftOver = await settled(objects)
   await server.end()

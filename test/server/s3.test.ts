@@ -149,7 +149,7 @@ describe('the four steps, with payloads in S3', () => {
     const init = { method: 'POST', body: await readFile(CLIP), headers: { 'content-type': 'audio/wav' } }
     const byBytes = await client.json<Answer>(200, path, init)
     expect(byBytes).toEqual(byUrl)
-    expect(s3.contents).toEqual(before)
+    await expect.poll(() => s3.contents, { timeout: 30_000 }).toEqual(before)
   })
 })
 

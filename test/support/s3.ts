@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
+import { MARKER_KEY } from '../../src/jobs/installation.ts'
 import { MemoryBucket, S3Error } from './s3-memory.ts'
 import { missingVerbs } from './s3-verbs.ts'
 import type { S3Context, S3Middleware } from './s3-verbs.ts'
@@ -73,10 +74,11 @@ export class S3 implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`
   }
 
-  /** The names of its objects, and of uploads in parts that are not completed. */
+  /** The names of its objects but the installation's own, and of uploads in parts that are not completed. */
   get contents(): readonly string[] {
     const unfinished = [...this.bucket.uploads.values()].map(({ key, id }) => `${key}?uploadId=${id}`)
-    return [...this.bucket.objects.keys(), ...unfinished].sort()
+    const objects = [...this.bucket.objects.keys()].filter((key) => !key.endsWith(MARKER_KEY))
+    return [...objects, ...unfinished].sort()
   }
 
   /** Nobody answers on its port any more; what lies in it stays. */

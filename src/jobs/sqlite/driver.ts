@@ -113,7 +113,7 @@ class Connection implements DatabaseConnection {
     }
   }
 
-  async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+  streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
     throw new TypeError('rows are not read one by one here')
   }
 
