@@ -5,6 +5,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { CPU } from '../whisper/device.ts'
 import type { Device, DeviceChoice } from '../whisper/device.ts'
+import { harmlessEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 
 /** Compiling the first shaders takes a software renderer half a minute. */
@@ -45,7 +46,9 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 
 async function probe(choice: DeviceChoice, signal?: AbortSignal): Promise<DeviceReport> {
   const { promise, resolve, reject } = Promise.withResolvers<DeviceReport>()
-  const options = { timeout: LIMIT_MS, killSignal: 'SIGKILL', ...(signal === undefined ? {} : { signal }) } as const
+  const limits = { timeout: LIMIT_MS, killSignal: 'SIGKILL', ...(signal === undefined ? {} : { signal }) } as const
+  // A driver needs to know no secrets.
+  const options = { ...limits, env: harmlessEnvironment() }
   execFile(process.execPath, [MAIN, 'device', '--device', choice, '--json'], options, (error, stdout) => {
     if (signal?.aborted === true) {
       reject(signal.reason)
