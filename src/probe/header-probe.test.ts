@@ -43,17 +43,25 @@ const ofFixture = (name: string): Counted => ofBytes(readFileSync(fixture(name))
 
 const GOOD = ofFixture('en-short.wav')
 /** A store that never answers. */
-const STUCK: ProbedObject = { bytes: 32_000, extension: 'mp3', readRange: () => new Promise<never>(() => undefined) }
+const SILENT: ProbedObject = { bytes: 32_000, extension: 'mp3', readRange: () => new Promise<never>(() => undefined) }
 
+const RIFF = Buffer.from('RIFF\xff\xff\xff\x7fWAVE', 'latin1')
 /** Gigabytes of empty chunks, through which FFmpeg walks for many seconds. */
-const ENDLESS = ((): ProbedObject => {
-  const head = Buffer.from('RIFF\xff\xff\xff\x7fWAVE', 'latin1')
-  return ofRanges(2 ** 32, 'wav', (start, end) => {
-    const zeros = Buffer.alloc(end - start)
-    if (start === 0) head.copy(zeros)
-    return zeros
-  })
-})()
+const ENDLESS = ofRanges(2 ** 32, 'wav', (start, end) => {
+  const zeros = Buffer.alloc(end - start)
+  if (start === 0) RIFF.copy(zeros)
+  return zeros
+})
+/** Does something instead of reading what stands in the middle. */
+const stuckAfter = (atMiddle: () => void): ProbedObject => ({
+  ...ENDLESS,
+  readRange: async (start, end) => {
+    if (start === 0 || end === ENDLESS.bytes) return await ENDLESS.readRange(start, end)
+    atMiddle()
+    return await new Promise<never>(() => undefined)
+  },
+})
+const STUCK = stuckAfter(() => undefined)
 
 describe('the length of a recording', () => {
   let probe: HeaderProbe
@@ -131,13 +139,13 @@ describe('the length of a recording', () => {
 
 describe('a probe that is hurt', () => {
   test.each([
-    ['a header that FFmpeg walks through without end', ENDLESS],
-    ['a store that never answers', STUCK],
-  ])('%s: the length is unknown, the process ends, the next file gets its length', async (_name, hostile) => {
-    await using probe = new HeaderProbe({ logger, limitMs: 300 })
+    ['a header that FFmpeg walks through without end', ENDLESS, true],
+    ['a file whose middle the store does not give', STUCK, false],
+  ])('%s: the length is unknown, the process ends, the next file gets its length', async (_name, hostile, isFinal) => {
+    await using probe = new HeaderProbe({ logger, limitMs: 1000 })
     await probe.start()
     const [pid = 0] = probe.pids
-    expect(await probe.lengthOf(hostile, 'owner')).toEqual({ seconds: undefined, isFinal: true })
+    expect(await probe.lengthOf(hostile, 'owner')).toEqual({ seconds: undefined, isFinal })
     await expect.poll(() => isAlive(pid)).toBe(false)
     await expect
       .poll(async () => (await probe.lengthOf(GOOD, 'owner')).seconds, { timeout: 20_000 })
@@ -147,14 +155,12 @@ describe('a probe that is hurt', () => {
   test('a process that dies of a file: its length is unknown, the next one gets its length', async () => {
     await using probe = new HeaderProbe({ logger, limitMs: PATIENT_MS })
     await probe.start()
-    const deadly: ProbedObject = {
-      ...GOOD,
-      readRange: async () => {
-        for (const pid of probe.pids) process.kill(pid, 'SIGSEGV')
-        return await new Promise<never>(() => undefined)
-      },
-    }
-    expect(await probe.lengthOf(deadly, 'owner')).toEqual({ seconds: undefined, isFinal: true })
+    const { pids } = probe
+    const deadly = stuckAfter(() => {
+      for (const pid of pids) process.kill(pid, 'SIGSEGV')
+    })
+    expect((await probe.lengthOf(deadly, 'owner')).seconds).toBeUndefined()
+    await expect.poll(() => probe.pids).not.toEqual(pids)
     expect((await probe.lengthOf(GOOD, 'owner')).seconds).toBeCloseTo(3.04, 2)
   })
 
@@ -166,10 +172,19 @@ describe('a probe that is hurt', () => {
     expect(probe.pids.length).toBeLessThanOrEqual(4)
   })
 
-  test('files that get no process in time have no length for now', async () => {
-    await using probe = new HeaderProbe({ logger, limitMs: 300 })
+  test('a store that never answers takes no process', async () => {
+    await using probe = new HeaderProbe({ logger, limitMs: 1000 })
     await probe.start()
-    const found = await Promise.all(Array.from({ length: 20 }, () => probe.lengthOf(STUCK, 'owner')))
+    const { pids } = probe
+    const unknown = Array.from({ length: 40 }, () => ({ seconds: undefined, isFinal: false }))
+    expect(await Promise.all(unknown.map(() => probe.lengthOf(SILENT, 'owner')))).toEqual(unknown)
+    expect(probe.pids).toEqual(pids)
+  })
+
+  test('files that get no process in time have no length for now', async () => {
+    await using probe = new HeaderProbe({ logger, limitMs: 1000 })
+    await probe.start()
+    const found = await Promise.all(Array.from({ length: 20 }, () => probe.lengthOf(ENDLESS, 'owner')))
     expect(found).toHaveLength(20)
     expect(found).toContainEqual({ seconds: undefined, isFinal: true })
     expect(found).toContainEqual({ seconds: undefined, isFinal: false })
@@ -179,6 +194,7 @@ describe('a probe that is hurt', () => {
     const probe = new HeaderProbe({ logger, limitMs: PATIENT_MS })
     await probe.start()
     const waiting = [probe.lengthOf(STUCK, 'a'), probe.lengthOf(STUCK, 'a'), probe.lengthOf(STUCK, 'a')]
+    await expect.poll(() => probe.pids.length).toBe(2)
     const { pids } = probe
     await probe[Symbol.asyncDispose]()
     expect((await Promise.all(waiting)).map(({ seconds }) => seconds)).toEqual([undefined, undefined, undefined])

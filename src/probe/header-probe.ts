@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { LengthProbe, ProbedLength, ProbedObject } from '../payloads/length-probe.ts'
+import { withEnds } from './file-ends.ts'
 import { ProbeProcess } from './probe-process.ts'
 import type { ProbeEnd } from './probe-process.ts'
 
@@ -12,6 +13,8 @@ const WAITING_SHARE = 0.5
 const PROCESSES = 4
 /** What one owner's files may hold of them, should they all hang. */
 const PROCESSES_OF_ONE = 2
+/** So many files of one owner are read ahead, each up to 192 KB, while others have the processes. */
+const AHEAD_OF_ONE = 16
 /** More submits of one owner that wait at once do not get a turn in time. */
 const MOST_WAITING_OF_ONE = 1000
 
@@ -23,7 +26,9 @@ const RESTART_MS = 10_000
 const UNKNOWN: ProbedLength = { seconds: undefined, isFinal: false }
 
 interface Waiting {
-  readonly object: ProbedObject
+  /** With its ends read, once it is `ready`. */
+  object: ProbedObject
+  state: 'new' | 'reading' | 'ready'
   readonly owner: string
   readonly since: number
   readonly resolve: (length: ProbedLength) => void
@@ -70,7 +75,7 @@ export class HeaderProbe implements LengthProbe, AsyncDisposable {
     if (this.#isClosed || waitingOfOwner >= MOST_WAITING_OF_ONE) return UNKNOWN
     const { promise, resolve } = Promise.withResolvers<ProbedLength>()
     const timer = setTimeout(() => this.#giveUp(waiting), WAITING_SHARE * this.#limitMs)
-    const waiting: Waiting = { object, owner, since: performance.now(), resolve, timer }
+    const waiting: Waiting = { object, state: 'new', owner, since: performance.now(), resolve, timer }
     this.#waiting.add(waiting)
     this.#dispatch()
     return await promise
@@ -94,23 +99,37 @@ export class HeaderProbe implements LengthProbe, AsyncDisposable {
   /** Gives free processes to those who wait, in their order, and starts as many as are wanting. */
   #dispatch(): void {
     const heldBy = new Map(this.#busyOf)
+    const aheadOf = new Map<string, number>()
     let wanting = 0
     for (const waiting of this.#waiting) {
-      if (wanting === PROCESSES) break
-      const held = heldBy.get(waiting.owner) ?? 0
-      if (held >= PROCESSES_OF_ONE) continue
-      heldBy.set(waiting.owner, held + 1)
-      const free = this.#idle.pop()
-      if (free === undefined) {
-        wanting++
-        continue
-      }
-      clearTimeout(free.timer)
-      void this.#run(free.process, waiting)
+      const { owner } = waiting
+      const ahead = (aheadOf.get(owner) ?? 0) + 1
+      aheadOf.set(owner, ahead)
+      if (ahead > AHEAD_OF_ONE) continue
+      if (waiting.state === 'new') void this.#readAhead(waiting)
+      const held = heldBy.get(owner) ?? 0
+      if (waiting.state !== 'ready' || held >= PROCESSES_OF_ONE) continue
+      heldBy.set(owner, held + 1)
+      const free = this.#takeIdle()
+      if (free === undefined) wanting++
+      else void this.#run(free, waiting)
     }
     const living = [...this.#all].filter(({ isAlive }) => isAlive).length
     const startable = performance.now() < this.#restartAt ? 0 : Math.min(wanting - this.#starting, PROCESSES - living)
     for (let left = startable; left > 0; left--) void this.#start()
+  }
+
+  /** Where the store is far away, many files are read at once, and each has a process for milliseconds. */
+  async #readAhead(waiting: Waiting): Promise<void> {
+    waiting.state = 'reading'
+    try {
+      waiting.object = await withEnds(waiting.object)
+    } catch {
+      this.#giveUp(waiting)
+      return
+    }
+    waiting.state = 'ready'
+    this.#dispatch()
   }
 
   async #run(process: ProbeProcess, waiting: Waiting): Promise<void> {
@@ -128,23 +147,37 @@ export class HeaderProbe implements LengthProbe, AsyncDisposable {
     this.#dispatch()
   }
 
+  #takeIdle(): ProbeProcess | undefined {
+    for (;;) {
+      const found = this.#idle.pop()
+      clearTimeout(found?.timer)
+      // One that was killed from outside may not be gone yet.
+      if (found === undefined || found.process.isAlive) return found?.process
+    }
+  }
+
   #rest(process: ProbeProcess): void {
     const timer = setTimeout(() => {
-      if (this.#idle.length > 1) process.kill()
+      if (this.#idle.length === 1) return
+      this.#forget(process)
+      process.kill()
     }, IDLE_MS)
     timer.unref()
     this.#idle.push({ process, timer })
   }
 
+  #forget(process: ProbeProcess): void {
+    const index = this.#idle.findIndex((idle) => idle.process === process)
+    for (const { timer } of index === -1 ? [] : this.#idle.splice(index, 1)) clearTimeout(timer)
+  }
+
   async #start(): Promise<void> {
     this.#starting++
-    const process = new ProbeProcess((why) => this.#tell(why))
-    this.#all.add(process)
-    void process.exited.then(() => this.#lose(process))
-    const isReady = await process.ready
+    const process = this.#launch()
+    const isReady = (await process?.ready) ?? false
     this.#starting--
     if (this.#isClosed) return
-    if (isReady) {
+    if (process !== undefined && isReady) {
       this.#rest(process)
     } else {
       this.#restartAt = performance.now() + RESTART_MS
@@ -153,10 +186,21 @@ export class HeaderProbe implements LengthProbe, AsyncDisposable {
     this.#dispatch()
   }
 
+  /** Undefined where the system has no process to give. */
+  #launch(): ProbeProcess | undefined {
+    try {
+      const process = new ProbeProcess((why) => this.#tell(why))
+      this.#all.add(process)
+      void process.exited.then(() => this.#lose(process))
+      return process
+    } catch {
+      return undefined
+    }
+  }
+
   #lose(process: ProbeProcess): void {
     this.#all.delete(process)
-    const index = this.#idle.findIndex((idle) => idle.process === process)
-    for (const { timer } of index === -1 ? [] : this.#idle.splice(index, 1)) clearTimeout(timer)
+    this.#forget(process)
     this.#replace()
   }
 

@@ -21,7 +21,9 @@ interface Probing {
   readonly object: ProbedObject
   readonly resolve: (length: ProbedLength) => void
   readBytes: number
-  couldRead: boolean
+  isReading: boolean
+  /** Something could not be read. */
+  hasFailed: boolean
 }
 
 /** A process that reads the headers of one file at a time. It ends by itself, by a header that it can't bear, or by `kill`; it does not begin again. */
@@ -49,16 +51,19 @@ export class ProbeProcess {
     const timer = setTimeout(() => this.kill(), START_MS)
     this.ready = promise.finally(() => clearTimeout(timer))
     child.on('message', (message) => {
-      const reply = message as ProbeReply
-      if (reply.type === 'ready') resolve(true)
-      else this.#receive(reply)
+      const reply = message as ProbeReply | null
+      if (reply?.type === 'ready') resolve(true)
+      else if (reply !== null) this.#receive(reply)
     })
     const onDead = (): void => {
       this.#isAlive = false
       resolve(false)
       this.#end('dead')
     }
-    child.on('error', onDead)
+    child.on('error', () => {
+      this.kill()
+      onDead()
+    })
     child.on('exit', onDead)
   }
 
@@ -74,7 +79,7 @@ export class ProbeProcess {
   /** Undefined seconds when it dies of it, or takes longer than the limit, by which it is killed. */
   async lengthOf(object: ProbedObject, limitMs: number): Promise<ProbedLength> {
     const { promise, resolve } = Promise.withResolvers<ProbedLength>()
-    const probing = { object, resolve, readBytes: 0, couldRead: true }
+    const probing: Probing = { object, resolve, readBytes: 0, isReading: false, hasFailed: false }
     this.#probing = probing
     // Its answer may have come while this process was busy itself, and is read before what is set here.
     const timer = setTimeout(() => setImmediate(() => this.#endIf(probing)), limitMs)
@@ -102,7 +107,7 @@ export class ProbeProcess {
     if (probing === undefined) return
     this.#probing = undefined
     this.#onEnd(why)
-    probing.resolve({ seconds: undefined, isFinal: probing.couldRead })
+    probing.resolve({ seconds: undefined, isFinal: isComplete(probing) })
   }
 
   /** What it says may be the words of a hostile file: it is checked. */
@@ -113,11 +118,12 @@ export class ProbeProcess {
       void this.#answer(probing, reply)
       return
     }
+    if (reply.type !== 'length') return
     this.#probing = undefined
     const { seconds, isWorn } = reply
     if (isWorn) this.kill()
     const isLength = typeof seconds === 'number' && Number.isFinite(seconds) && seconds > 0
-    probing.resolve({ seconds: isLength ? seconds : undefined, isFinal: probing.couldRead })
+    probing.resolve({ seconds: isLength ? seconds : undefined, isFinal: isComplete(probing) })
   }
 
   async #answer(probing: Probing, { start, end }: { readonly start: number; readonly end: number }): Promise<void> {
@@ -129,10 +135,12 @@ export class ProbeProcess {
       return
     }
     probing.readBytes += end - start
+    probing.isReading = true
     const read = await readRange(start, end).catch(() => {
-      probing.couldRead = false
+      probing.hasFailed = true
       return null
     })
+    probing.isReading = false
     if (this.#probing === probing) this.#send({ type: 'bytes', bytes: read })
   }
 
@@ -140,4 +148,9 @@ export class ProbeProcess {
   #send(request: ProbeRequest): void {
     if (this.#child.connected) this.#child.send(request, () => undefined)
   }
+}
+
+/** Whether the file is to blame for what came of it, and not the store. */
+function isComplete({ isReading, hasFailed }: Probing): boolean {
+  return !isReading && !hasFailed
 }

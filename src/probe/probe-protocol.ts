@@ -10,8 +10,10 @@ export type ProbeReply =
   /** Null: the headers do not say it. A process that is worn takes so much memory by now that another one is better. */
   | { readonly type: 'length'; readonly seconds: number | null; readonly isWorn: boolean }
 
-/** What is read at a time: more than the headers of most files. */
-export const BLOCK_BYTES = 2 ** 16
+/** What is read at a time: more than the headers of most files, and what FFmpeg needs to know an MP3 for one. */
+export const BLOCK_BYTES = 2 ** 17
+/** At the end of a file are the length of an Ogg, the tags of an MP3, the header of many an mp4. */
+export const TAIL_BYTES = 2 ** 16
 /** Headers that go on are read in ever longer stretches, since each of them is a request to the store. */
 export const LONGEST_BLOCK_BYTES = 2 ** 20
 /**

@@ -21,27 +21,35 @@ const box = (type: string, ...body: readonly Buffer[]): Buffer => {
   return Buffer.concat([size, bytes(type), content])
 }
 
-const MATROSKA = hex('1a45dfa3 8f 4282 88 6d6174726f736b61 4287 81 04')
+const element = (id: string, ...body: readonly Buffer[]): Buffer => {
+  const content = Buffer.concat(body)
+  const size = Buffer.alloc(4)
+  size.writeUInt32BE(content.length + 0x1000_0000)
+  return Buffer.concat([hex(id), size, content])
+}
+/** Seven bits a byte, as ID3 has it. */
+const synchsafe = (size: number): Buffer => Buffer.from([21, 14, 7, 0].map((shift) => (size >> shift) & 0x7f))
+const id3 = (content: Buffer): Buffer => Buffer.concat([bytes('ID3\x04\0\0'), synchsafe(content.length), content])
+
+const matroska = (...segment: readonly Buffer[]): Buffer =>
+  Buffer.concat([element('1a45dfa3', element('4282', bytes('matroska'))), element('18538067', ...segment)])
+const GENRES = Buffer.concat([bytes('\0'), Buffer.alloc(100_000, 'a\0')])
 
 /** Headers that ended a server, or stopped it for as long as one likes, when it read them by itself. */
 const HOSTILE: Readonly<Record<string, Buffer>> = {
-  // The place of the cues lies beyond what a double can count to.
-  'seek-beyond.mkv': Buffer.concat([
-    ...[MATROSKA, hex('18538067 01ffffffffffffff'), hex('114d9b74 95'), hex('4dbb 92')],
-    ...[hex('53ab 84 1c53bb6b'), hex('53ac 88 ffffffffffffff00'), Buffer.alloc(60)],
-  ]),
+  // The place of what is sought lies beyond what a double can count to.
+  'seek-beyond.mkv': matroska(
+    element('114d9b74', element('4dbb', element('53ab', hex('1c53bb6b')), element('53ac', hex('ffffffffffffff00')))),
+    element('1f43b675', element('e7', hex('00'))),
+  ),
   // Four billion samples, each of no bytes.
   'samples.m4a': Buffer.concat([
     box('ftyp', bytes('M4A '), Buffer.alloc(4)),
-    box('moof', box('traf', box('tfhd', hex('00000000 00000001')), box('trun', hex('00000000 ffffffff')))),
+    box('moof', box('traf', box('tfhd', hex('00000000 00000001')), box('trun', hex('00000000 ffffffff 00000000')))),
   ]),
-  // Texts with many zeros, and many texts in one: by regular expressions or by joining lists, quadratic.
-  'zeros.mkv': Buffer.concat([
-    MATROSKA,
-    hex('18538067 01ffffffffffffff 1549a966 40010000 7ba9 10100000'),
-    Buffer.alloc(2 ** 20),
-  ]),
-  'genres.mp3': Buffer.concat([bytes('ID3\x04\0\0\0\x06\x20\0TCON\0\x06\x10\0\0\0\0'), Buffer.alloc(100_000, 'a\0')]),
+  // Texts of zeros, and many texts in one: by regular expressions or by joining lists, quadratic.
+  'zeros.mkv': matroska(element('1549a966', element('7ba9', Buffer.alloc(100_000), bytes('\n')))),
+  'genres.mp3': id3(Buffer.concat([bytes('TCON'), synchsafe(GENRES.length), bytes('\0\0'), GENRES])),
   // Empty chunks to the end.
   'chunks.wav': Buffer.concat([bytes('RIFF\xff\xff\xff\x7fWAVE'), Buffer.alloc(2 ** 24)]),
 }
@@ -54,7 +62,7 @@ async function submitBytes(client: Client, folder: string, name: string, content
 
 /** A new upload each time: a length is remembered. */
 async function lengthOfGood(client: Client): Promise<unknown> {
-  return (await client.submit(await client.upload(SHORT))) as unknown
+  return await client.submit(await client.upload(SHORT))
 }
 
 describe('recordings with hostile headers', () => {
@@ -77,7 +85,7 @@ describe('recordings with hostile headers', () => {
       const job = await submitBytes(client, folder.path, name, content)
       expect(job).toMatchObject({ audioSeconds: Math.max(1, content.length / 16_000) })
       expect((await client.fetch('/healthz')).status).toBe(200)
-      expect(await client.finish(job.id)).toMatchObject({ status: 'failed', error: { code: 'audio.not_media' } })
+      expect(await client.finish(job.id)).toMatchObject({ status: 'failed' })
       await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
     },
   )
@@ -90,8 +98,7 @@ describe('recordings with hostile headers', () => {
   })
 
   test('the sound behind a picture of twelve megabytes has its length from the submit on', async () => {
-    const tag = Buffer.concat([bytes('ID3\x04\0\0\x06\0\0\0'), Buffer.alloc(12 * 2 ** 20, 0xff)])
-    const recording = Buffer.concat([tag, readFileSync(fixture('es-long.mp3'))])
+    const recording = Buffer.concat([id3(Buffer.alloc(12 * 2 ** 20, 0xff)), readFileSync(fixture('es-long.mp3'))])
     expect(await submitBytes(client, folder.path, 'picture.mp3', recording)).toMatchObject({
       audioSeconds: expect.closeTo(44.23, 1) as unknown,
     })

@@ -1,0 +1,25 @@
+import type { ProbedObject } from '../payloads/length-probe.ts'
+import { BLOCK_BYTES, TAIL_BYTES } from './probe-protocol.ts'
+
+/**
+ * The same object with its beginning and its end read, which are all that most headers need: a process that has it does not wait for the
+ * store, which may be far away.
+ * @throws what the store throws
+ */
+export async function withEnds(object: ProbedObject): Promise<ProbedObject> {
+  const { bytes, readRange } = object
+  const headEnd = bytes <= BLOCK_BYTES + TAIL_BYTES ? bytes : BLOCK_BYTES
+  const tailStart = Math.max(headEnd, bytes - TAIL_BYTES)
+  const [head, tail] = await Promise.all([
+    headEnd === 0 ? new Uint8Array(0) : readRange(0, headEnd),
+    tailStart === bytes ? new Uint8Array(0) : readRange(tailStart, bytes),
+  ])
+  return {
+    ...object,
+    readRange: async (start, end) => {
+      if (end <= head.length) return head.subarray(start, end)
+      if (start >= tailStart && end - tailStart <= tail.length) return tail.subarray(start - tailStart, end - tailStart)
+      return await readRange(start, end)
+    },
+  }
+}
