@@ -1,4 +1,5 @@
 import { randomOf } from '../test/support/random.ts'
+import type { WatchFigures } from './watch/watch.ts'
 
 export interface FuzzOptions {
   readonly seed: number
@@ -21,7 +22,8 @@ export interface PartReport {
   readonly part: string
   readonly cases: number
   readonly findings: readonly Finding[]
-  /** What was counted and measured, a line each. */
+  readonly watch: WatchFigures
+  /** What was counted, a line each. */
   readonly figures: readonly string[]
 }
 
@@ -35,11 +37,11 @@ export function randomOfCase(seed: number, part: string, number: number): () => 
 /**
  * Runs cases one after the other, some at the same time, until time or number is used up.
  * @param run says what is wrong, if anything is; what it throws is wrong too
- * @param signal ends it early
+ * @param given `mayGoOn`: asked before each case
  */
 export async function runCases(
   options: FuzzOptions,
-  { part, atOnce, signal }: { readonly part: string; readonly atOnce: number; readonly signal?: AbortSignal },
+  { part, atOnce, mayGoOn }: { readonly part: string; readonly atOnce: number; readonly mayGoOn: () => boolean },
   run: (random: () => number, number: number) => Promise<readonly string[]>,
 ): Promise<{ readonly cases: number; readonly findings: readonly Finding[] }> {
   const { seed, firstCase } = options
@@ -47,7 +49,7 @@ export async function runCases(
   const findings: Finding[] = []
   let cases = 0
   const one = async (): Promise<void> => {
-    while (cases < options.maxCases && performance.now() < endMs && signal?.aborted !== true) {
+    while (cases < options.maxCases && performance.now() < endMs && mayGoOn()) {
       const number = firstCase + cases
       cases += 1
       const faults = await run(randomOfCase(seed, part, number), number).catch((error: unknown) => [String(error)])

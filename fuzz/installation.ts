@@ -44,7 +44,12 @@ export async function warmUp({ client }: Installation): Promise<void> {
 
 function of(
   name: string,
-  { key, server, processes, stack }: Pick<Installation, 'key' | 'server' | 'processes'> & { readonly stack: AsyncDisposableStack },
+  {
+    key,
+    server,
+    processes,
+    stack,
+  }: Pick<Installation, 'key' | 'server' | 'processes'> & { readonly stack: AsyncDisposableStack },
 ): Installation {
   const client = new Client(server.url, key)
   return { name, key, server, processes, client, [Symbol.asyncDispose]: () => stack.disposeAsync() }

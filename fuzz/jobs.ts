@@ -6,6 +6,8 @@ import type { Client, JobBody } from '../test/support/client.ts'
 const POLL_MS = 25
 /** Beyond what any case takes on a busy machine: it only tells a job that hangs. */
 export const JOB_LIMIT_MS = 180_000
+/** To be looked for in the log. */
+const TRANSCRIPTS = 50
 const FINISHED = new Set(['success', 'failed', 'cancelled'])
 
 /** Codes that say that nobody foresaw it. */
@@ -34,8 +36,8 @@ export function faultsOfJob(id: string, job: JobBody | undefined): readonly stri
   return UNFORESEEN.has(code) ? [`job ${id} failed with ${code}: ${message}`] : []
 }
 
-/** All jobs that are in one of these states. */
-export async function jobsIn(client: Client, status: string): Promise<readonly JobBody[]> {
+/** All jobs that are in a state. */
+async function jobsIn(client: Client, status: string): Promise<readonly JobBody[]> {
   const found: JobBody[] = []
   let before: string | null = null
   do {
@@ -50,24 +52,37 @@ export async function jobsIn(client: Client, status: string): Promise<readonly J
   return found
 }
 
+export interface Settled {
+  readonly jobs: number
+  readonly faults: readonly string[]
+  /** What some of them said. */
+  readonly transcripts: readonly string[]
+}
+
 /** Cancels what waits, waits for what runs, and looks at all that has finished. */
-export async function settle(client: Client): Promise<{ readonly jobs: number; readonly faults: readonly string[] }> {
+export async function settle(client: Client): Promise<Settled> {
   for (const { id } of await jobsIn(client, 'pending')) {
     // 409: it has finished meanwhile.
     await client.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' })
   }
   const running = [...(await jobsIn(client, 'pending')), ...(await jobsIn(client, 'processing'))]
-  const hanging = await Promise.all(running.map(async ({ id }) => ((await finished(client, id)) === undefined ? [id] : [])))
-  const faults = hanging.flat().flatMap((id) => faultsOfJob(id, undefined))
-  let jobs = hanging.flat().length
+  const ended = await Promise.all(running.map(async ({ id }) => ({ id, job: await finished(client, id) })))
+  const faults = ended.filter(({ job }) => job === undefined).flatMap(({ id }) => faultsOfJob(id, undefined))
+  const transcripts: string[] = []
+  let jobs = 0
   for (const status of ['success', 'failed', 'cancelled']) {
     for (const { id } of await jobsIn(client, status)) {
       jobs += 1
       const response = await client.fetch(`/v1/async/requests/${id}`)
       const body = await response.text()
-      if (response.status === 200) faults.push(...faultsOfJob(id, JSON.parse(body) as JobBody))
-      else faults.push(`job ${id} (${status}) can't be read: ${response.status} ${body.slice(0, 300)}`)
+      if (response.status !== 200) {
+        faults.push(`job ${id} (${status}) can't be read: ${response.status} ${body.slice(0, 300)}`)
+        continue
+      }
+      const job = JSON.parse(body) as JobBody
+      faults.push(...faultsOfJob(id, job))
+      if (typeof job.result?.text === 'string' && transcripts.length < TRANSCRIPTS) transcripts.push(job.result.text)
     }
   }
-  return { jobs, faults }
+  return { jobs, faults, transcripts }
 }

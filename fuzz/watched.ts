@@ -4,7 +4,7 @@ import { warmUp } from './installation.ts'
 import type { Installation } from './installation.ts'
 import { settle } from './jobs.ts'
 import { secretsInLog } from './log.ts'
-import { Watch, describeFigures } from './watch/watch.ts'
+import { Watch } from './watch/watch.ts'
 
 export interface WatchedPart {
   readonly part: string
@@ -27,25 +27,30 @@ export async function runWatched(options: FuzzOptions, given: WatchedPart): Prom
   const { part, installation, atOnce, run } = given
   await warmUp(installation)
   await using watch = await Watch.start(installation.server, { engines: given.engines })
-  const stop = new AbortController()
-  const { cases, findings } = await runCases(options, { part, atOnce, signal: stop.signal }, async (random, number) => {
-    try {
-      return await run(random, number)
-    } catch (error) {
-      // A server that is gone would fail all cases that follow.
-      if (!(await answers(installation))) stop.abort()
-      throw error
-    }
-  })
-  const faults = await faultsAfterwards(installation)
+  let isGone = false
+  const { cases, findings } = await runCases(
+    options,
+    { part, atOnce, mayGoOn: () => !isGone },
+    async (random, number) => {
+      try {
+        return await run(random, number)
+      } catch (error) {
+        // A server that is gone would fail all cases that follow.
+        isGone ||= !(await answers(installation))
+        throw error
+      }
+    },
+  )
+  const afterwards = await lookAfterwards(installation).catch((error: unknown) => ({ jobs: 0, what: [String(error)] }))
   const figures = await watch.figures()
   const watched = await watch.faults()
-  const general = [...faults.what, ...watched].map((what): Finding => ({ part, case: undefined, what }))
+  const general = [...afterwards.what, ...watched].map((what): Finding => ({ part, case: undefined, what }))
   return {
     part: `${part} (${installation.name})`,
     cases,
     findings: [...findings, ...general],
-    figures: [describeFigures(figures), `${faults.jobs} jobs at the end`, ...(given.figures?.() ?? [])],
+    watch: figures,
+    figures: [`${afterwards.jobs} jobs at the end`, ...(given.figures?.() ?? [])],
   }
 }
 
@@ -56,13 +61,15 @@ async function answers({ server }: Installation): Promise<boolean> {
   )
 }
 
-async function faultsAfterwards(installation: Installation): Promise<{ readonly jobs: number; readonly what: readonly string[] }> {
+async function lookAfterwards(
+  installation: Installation,
+): Promise<{ readonly jobs: number; readonly what: readonly string[] }> {
   if (!(await answers(installation))) {
     const lastWords = installation.server.output.slice(-2000)
     return { jobs: 0, what: [`the server does not answer any more. The end of its log:\n${lastWords}`] }
   }
-  const { jobs, faults } = await settle(installation.client)
-  const what = [...faults, ...(await secretsInLog(installation))]
+  const { jobs, faults, transcripts } = await settle(installation.client)
+  const what = [...faults, ...secretsInLog(installation, transcripts)]
   const ready = await fetch(`${installation.server.url}/readyz`)
   if (ready.status !== 200) what.push(`/readyz: ${ready.status} ${await ready.text()}`)
   return { jobs, what }

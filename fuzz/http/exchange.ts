@@ -54,13 +54,15 @@ export function parseAnswer(bytes: Buffer): Answer | undefined {
       return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
     }),
   )
-  const body = headers.get('transfer-encoding') === 'chunked' ? joinChunks(rest) : rest
+  // What follows is the answer to whatever the server took for another request.
+  const own = rest.subarray(0, Number(headers.get('content-length') ?? rest.length))
+  const body = headers.get('transfer-encoding') === 'chunked' ? joinChunks(rest) : own
   return { kind: 'answer', status, headers, body }
 }
 
 function joinChunks(bytes: Buffer): Buffer {
   const parts: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const lineEnd = bytes.indexOf('\r\n', at)
     const length = Number.parseInt(bytes.subarray(at, lineEnd).toString('latin1'), 16)
     if (lineEnd === -1 || Number.isNaN(length) || length === 0) break

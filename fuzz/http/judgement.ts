@@ -4,7 +4,10 @@ import type { Answer } from './exchange.ts'
  * What is wrong with an answer, whatever the request was; undefined: nothing. No 5xx but 503, and an error is `{code, message}`.
  * @param request its method and its target
  */
-export function faultOf(request: { readonly method: string; readonly target: string }, answer: Answer): string | undefined {
+export function faultOf(
+  request: { readonly method: string; readonly target: string },
+  answer: Answer,
+): string | undefined {
   const { status, body } = answer
   if (status >= 500 && status !== 503) return `${status}: ${head(body)}`
   if (status < 400) return undefined
@@ -26,5 +29,5 @@ function isErrorBody(status: number, body: Buffer): boolean {
 }
 
 function head(body: Buffer): string {
-  return JSON.stringify(body.subarray(0, 300).toString('latin1'))
+  return JSON.stringify(body.subarray(0, 200).toString('latin1'))
 }

@@ -30,7 +30,10 @@ const BROKEN: readonly Framing[] = [
   (body) => ({ headers: ['transfer-encoding: chunked, identity'], bytes: chunked(body) }),
   (body) => ({ headers: ['transfer-encoding: gzip'], bytes: body }),
   (body) => ({ headers: ['transfer-encoding: chunked'], bytes: body }),
-  (body) => ({ headers: ['transfer-encoding: chunked'], bytes: Buffer.concat([Buffer.from('ffffffffffffffff1\r\n'), body]) }),
+  (body) => ({
+    headers: ['transfer-encoding: chunked'],
+    bytes: Buffer.concat([Buffer.from('ffffffffffffffff1\r\n'), body]),
+  }),
   (body) => ({ headers: ['transfer-encoding: chunked'], bytes: chunked(body).subarray(0, -5) }),
   (body) => ({ headers: [`content-length : ${body.length}`], bytes: body }),
   (body) => ({ headers: [' folded: yes', `content-length: ${body.length}`], bytes: body }),
@@ -48,9 +51,17 @@ export function frame({ method, target, headers, body }: Parts, random: () => nu
     const length = body.length > 0 || random() < 0.3 ? [`content-length: ${body.length}`] : []
     const ofBody = isChunked ? ['transfer-encoding: chunked'] : length
     const head = [`${method} ${target} HTTP/1.1`, ...lines, ...ofBody, 'connection: close', '', ''].join('\r\n')
-    return { method, target, isWellFramed, bytes: Buffer.concat([Buffer.from(head, 'latin1'), isChunked ? chunked(body) : body]) }
+    return {
+      method,
+      target,
+      isWellFramed,
+      bytes: Buffer.concat([Buffer.from(head, 'latin1'), isChunked ? chunked(body) : body]),
+    }
   }
-  const version = choose(['HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'HTTP/0.9', 'HTTQ/1.1', ''], random)
+  const version = choose(
+    ['HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/2.0', 'HTTP/0.9', 'HTTQ/1.1', ''],
+    random,
+  )
   const lineEnd = choose(['\r\n', '\r\n', '\r\n', '\n', '\r'], random)
   const broken = choose(BROKEN, random)(body, random)
   const head = [`${method} ${target} ${version}`, ...lines, ...broken.headers, '', ''].join(lineEnd)
@@ -59,7 +70,9 @@ export function frame({ method, target, headers, body }: Parts, random: () => nu
 
 /** Without what would end the line; everything else that Latin-1 has. */
 function inHeader(value: string): string {
-  return Buffer.from(value).toString('latin1').replaceAll(/[\0-\x08\x0a-\x1f\x7f]/g, '?')
+  const bytes = Buffer.from(value)
+  for (const [at, byte] of bytes.entries()) if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) bytes[at] = 0x3f
+  return bytes.toString('latin1')
 }
 
 function chunked(body: Buffer): Buffer {

@@ -23,7 +23,8 @@ export interface Known {
 /** One request to one of the operations: valid, nearly valid, or not at all; the same for the same numbers. */
 export function hostileRequest(operations: readonly Operation[], known: Known, random: () => number): RawRequest {
   const operation = choose(operations, random)
-  const method = random() < 0.97 ? operation.method.toUpperCase() : choose(['TRACE', 'PATCH', 'get', 'LOCK', 'POST', 'PUT'], random)
+  const method =
+    random() < 0.97 ? operation.method.toUpperCase() : choose(['TRACE', 'PATCH', 'get', 'LOCK', 'POST', 'PUT'], random)
   const body = bodyFor(operation, known, random)
   const headers: [string, string][] = [
     ['host', random() < 0.98 ? 'localhost' : nastyText(random)],
@@ -39,7 +40,11 @@ export function hostileRequest(operations: readonly Operation[], known: Known, r
 }
 
 function targetFor(operation: Operation, known: Known, random: () => number): string {
-  const signed = operation.path.includes('{file}') ? known.uploadUrls : operation.path.endsWith('{id}') ? known.pollUrls : []
+  const signed = operation.path.includes('{file}')
+    ? known.uploadUrls
+    : operation.path.endsWith('{id}')
+      ? known.pollUrls
+      : []
   if (signed.length > 0 && random() < 0.6) {
     const { pathname, search } = new URL(choose(signed, random))
     return pathname + (random() < 0.8 ? search : search.slice(0, Math.floor(random() * search.length)))
@@ -74,14 +79,24 @@ function queryValue(name: string, schema: Schema, known: Known, random: () => nu
 /** Percent-encoded as it should be, or as it is, less what would end the request line. */
 function encoded(text: string, random: () => number): string {
   if (random() < 0.7) return encodeURIComponent(text.toWellFormed())
-  return [...Buffer.from(text)].map((byte) => (byte <= 0x20 || byte >= 0x7f ? `%${byte.toString(16)}` : String.fromCodePoint(byte))).join('')
+  return [...Buffer.from(text)]
+    .map((byte) => (byte <= 0x20 || byte >= 0x7f ? `%${byte.toString(16)}` : String.fromCodePoint(byte)))
+    .join('')
 }
 
 function credentials({ key }: Known, random: () => number): [string, string][] {
   const roll = random()
   if (roll < 0.8) return [['authorization', `Bearer ${key}`]]
   if (roll < 0.88) return []
-  return [['authorization', choose([`Bearer ${nastyText(random)}`, `Basic ${key}`, 'Bearer', `Bearer${' '.repeat(50)}${key}`, nastyText(random)], random)]]
+  return [
+    [
+      'authorization',
+      choose(
+        [`Bearer ${nastyText(random)}`, `Basic ${key}`, 'Bearer', `Bearer${' '.repeat(50)}${key}`, nastyText(random)],
+        random,
+      ),
+    ],
+  ]
 }
 
 function headerFor(name: string, body: Buffer | undefined, random: () => number): string {
@@ -145,7 +160,8 @@ function bodyFor(operation: Operation, known: Known, random: () => number): Buff
   const isSync = path.startsWith('/v1/ent/')
   if (isUpload || (isSync && random() < 0.3)) return maybeZipped(part(known.recording, random), random)
   if (isSync) {
-    const source = random() < 0.7 ? { Bytes: part(known.recording, random).toString('base64') } : { URL: urlFor(known, random) }
+    const source =
+      random() < 0.7 ? { Bytes: part(known.recording, random).toString('base64') } : { URL: urlFor(known, random) }
     return json({ ...source, ...(random() < 0.5 ? { input: valueFor(known.input, random) } : {}) }, random)
   }
   if (operation.body === undefined) return random() < 0.7 ? undefined : json(nastyValue(random), random)

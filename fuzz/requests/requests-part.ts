@@ -4,6 +4,7 @@ import type { FuzzOptions, PartReport } from '../cases.ts'
 import { exchange } from '../http/exchange.ts'
 import { faultOf } from '../http/judgement.ts'
 import type { Installation } from '../installation.ts'
+import { Tally } from '../tally.ts'
 import { runWatched } from '../watched.ts'
 import { hostileRequest } from './hostile-request.ts'
 import type { Known } from './hostile-request.ts'
@@ -23,7 +24,7 @@ const FRESH_EVERY = 200
 export async function fuzzRequests(options: FuzzOptions, installation: Installation): Promise<PartReport> {
   const { server } = installation
   const operations = await operationsOf(server.url)
-  const statuses = new Map<string, number>()
+  const statuses = new Tally()
   let known = await prepare(installation, operations)
   const run = async (random: () => number, number: number): Promise<readonly string[]> => {
     if (number > 0 && number % FRESH_EVERY === 0) known = await prepare(installation, operations)
@@ -31,7 +32,7 @@ export async function fuzzRequests(options: FuzzOptions, installation: Installat
     const limits = isWellFramed ? { limitMs: ANSWER_LIMIT_MS } : { limitMs: BROKEN_LIMIT_MS, endsAfter: true }
     const outcome = await exchange(server.url, bytes, limits)
     const status = outcome.kind === 'answer' ? String(outcome.status) : outcome.kind
-    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    statuses.count(status)
     const fault =
       outcome.kind === 'answer'
         ? faultOf({ method, target }, outcome)
@@ -40,9 +41,7 @@ export async function fuzzRequests(options: FuzzOptions, installation: Installat
           : undefined
     return fault === undefined ? [] : [`${method} ${target.slice(0, 200)}: ${fault}\n    ${describe(bytes)}`]
   }
-  const figures = (): readonly string[] => [
-    `answers: ${[...statuses].sort().map(([status, count]) => `${count} × ${status}`).join(', ')}`,
-  ]
+  const figures = (): readonly string[] => [`answers: ${String(statuses)}`]
   return await runWatched(options, { part: 'requests', installation, atOnce: AT_ONCE, engines: 1, run, figures })
 }
 
@@ -55,11 +54,16 @@ async function prepare({ client, key }: Installation, operations: readonly Opera
     method: 'POST',
     body: JSON.stringify({ URL: uploaded[0], input: {} }),
   })
-  const { response } = (await submitted.json()) as { readonly response?: { readonly id: string; readonly urls: { readonly GET: string } } }
+  const { response } = (await submitted.json()) as {
+    readonly response?: { readonly id: string; readonly urls: { readonly GET: string } }
+  }
   // Refused while too many wait: then there is one less to ask for.
   const unknown = '018f0000-0000-7000-8000-000000000000'
   const jobIds = [unknown, ...(response === undefined ? [] : [response.id, response.id])]
-  const pollUrls = [`${client.base}/v1/async/requests/${unknown}`, ...(response === undefined ? [] : [response.urls.GET])]
+  const pollUrls = [
+    `${client.base}/v1/async/requests/${unknown}`,
+    ...(response === undefined ? [] : [response.urls.GET]),
+  ]
   return { key, uploadUrls, pollUrls, jobIds, recording: await readFile(clip), input: inputOf(operations) }
 }
 
@@ -69,6 +73,6 @@ function inputOf(operations: readonly Operation[]): Schema {
 }
 
 function describe(bytes: Buffer): string {
-  const shown = JSON.stringify(bytes.subarray(0, 600).toString('latin1'))
-  return bytes.length > 600 ? `${shown} … ${bytes.length} bytes` : shown
+  const shown = JSON.stringify(bytes.subarray(0, 400).toString('latin1'))
+  return bytes.length > 400 ? `${shown} … ${bytes.length} bytes` : shown
 }

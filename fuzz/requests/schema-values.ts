@@ -39,6 +39,7 @@ export function valueFor(schema: Schema, random: () => number): unknown {
       return random() < 0.5
     case 'null':
       return null
+    case undefined:
     default:
       return nastyValue(random)
   }
@@ -67,7 +68,17 @@ function numberFor({ type, minimum, maximum, exclusiveMinimum }: Schema, random:
   const least = minimum ?? exclusiveMinimum ?? -1000
   const most = maximum ?? 1000
   const between = least + (most - least) * random()
-  const candidates = [least, most, between, between, between, (least + most) / 2, least - 1, most + 1, least + Number.EPSILON]
+  const candidates = [
+    least,
+    most,
+    between,
+    between,
+    between,
+    (least + most) / 2,
+    least - 1,
+    most + 1,
+    least + Number.EPSILON,
+  ]
   const value = choose(candidates, random)
   return type === 'integer' && random() < 0.95 ? Math.round(value) : value
 }

@@ -26,7 +26,9 @@ export class Pinger implements AsyncDisposable {
   async figures(): Promise<PingFigures> {
     const answer = once(this.#pinger, 'message')
     this.#pinger.send('figures')
-    const [{ watched, control }] = (await answer) as [{ watched: readonly PingRecord[]; control: readonly PingRecord[] }]
+    const [{ watched, control }] = (await answer) as [
+      { watched: readonly PingRecord[]; control: readonly PingRecord[] },
+    ]
     return figuresOf(watched, control)
   }
 

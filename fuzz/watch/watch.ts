@@ -87,8 +87,21 @@ export class Watch implements AsyncDisposable {
   }
 }
 
+/** Of two servers: the worse of both, and all pings. */
+export function worseOf(one: WatchFigures, other: WatchFigures): WatchFigures {
+  const worst = (figure: keyof WatchFigures): number => Math.max(one[figure], other[figure])
+  return {
+    pings: one.pings + other.pings,
+    unanswered: one.unanswered + other.unanswered,
+    ...{ longestMs: worst('longestMs'), longestOwnMs: worst('longestOwnMs') },
+    ...{ controlLongestMs: worst('controlLongestMs'), enginesPeak: worst('enginesPeak') },
+    ...{ residentStartBytes: worst('residentStartBytes'), residentPeakBytes: worst('residentPeakBytes') },
+  }
+}
+
 export function describeFigures(figures: WatchFigures): string {
-  const { pings, longestMs, longestOwnMs, controlLongestMs, residentStartBytes, residentPeakBytes, enginesPeak } = figures
+  const { pings, longestMs, longestOwnMs, controlLongestMs, residentStartBytes, residentPeakBytes, enginesPeak } =
+    figures
   return (
     `/healthz ${pings} times, longest ${Math.round(longestMs)} ms (own ${Math.round(longestOwnMs)} ms; control ${Math.round(controlLongestMs)} ms), ` +
     `resident ${inMegabytes(residentStartBytes)} → ${inMegabytes(residentPeakBytes)} MB, engine processes ${enginesPeak}`
