@@ -66,5 +66,9 @@ export async function runModelRounds(
 /** Submits to a model and waits for the end. */
 export async function faultsOfModelJob(client: Client, model: string, url: string): Promise<readonly string[]> {
   const { id } = await client.submit(url, { model })
-  return faultsOfJob(id, await finished(client, id))
+  try {
+    return faultsOfJob(id, await finished(client, id))
+  } catch (error) {
+    return [String(error)]
+  }
 }

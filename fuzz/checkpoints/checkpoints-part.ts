@@ -27,7 +27,8 @@ export async function fuzzCheckpoints(options: FuzzOptions): Promise<PartReport>
       url: hub.url,
       run: async ({ client }, id) => {
         const url = await client.upload(fixture('en-short.wav'))
-        return (await faultsOfModelJob(client, id, url)).map((fault) => `${names.get(id)}: ${fault}`)
+        const faults = await faultsOfModelJob(client, id, url)
+        return faults.map((fault) => `${names.get(id)}: ${fault}`)
       },
       [Symbol.asyncDispose]: () => kept.disposeAsync(),
     }

@@ -14,12 +14,12 @@ test.each([
   [
     'an interim answer first',
     'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\n\r\n{"code":404,"message":"no"}',
-    undefined,
+    NOTHING,
   ],
   [
     'one more answer',
     'HTTP/1.1 404 No\r\ncontent-length: 27\r\n\r\n{"code":404,"message":"no"}HTTP/1.1 400 Bad\r\n\r\n',
-    undefined,
+    NOTHING,
   ],
   ['500', 'HTTP/1.1 500 No\r\n\r\n{"code":500,"message":"no"}', '500: '],
   ['503 in the right form', 'HTTP/1.1 503 No\r\n\r\n{"code":503,"message":"no"}', NOTHING],

@@ -13,7 +13,8 @@ export async function fuzzHub(options: FuzzOptions): Promise<PartReport> {
       url: hub.url,
       run: async ({ client }, id) => {
         const url = await client.upload(fixture('en-short.wav'))
-        return (await faultsOfModelJob(client, id, url)).map((fault) => `${hub.nameOf(id)}: ${fault}`)
+        const faults = await faultsOfModelJob(client, id, url)
+        return faults.map((fault) => `${hub.nameOf(id)}: ${fault}`)
       },
       [Symbol.asyncDispose]: () => hub[Symbol.asyncDispose](),
     }

@@ -23,7 +23,7 @@ test('a server that does not answer is noticed before it answers again, and told
   await using pinger = await Pinger.start(server.url)
   server.child.send(600_000)
   const figures = () => pinger.figures()
-  await expect.poll(async () => (await figures()).longestOwnMs, { timeout: 50_000 }).toBeGreaterThan(1000)
+  await expect.poll(async () => (await figures()).longestOwnMs).toBeGreaterThan(1000)
   expect((await figures()).unanswered).toBe(0)
 })
 
@@ -31,7 +31,7 @@ test('a server that is gone is noticed', async () => {
   await using server = await blockable()
   await using pinger = await Pinger.start(server.url)
   await server[Symbol.asyncDispose]()
-  await expect.poll(async () => (await pinger.figures()).unanswered, { timeout: 50_000 }).toBeGreaterThan(0)
+  await expect.poll(async () => (await pinger.figures()).unanswered).toBeGreaterThan(0)
 })
 
 test('what the control waits at the same time is taken off', () => {
