@@ -10,20 +10,34 @@ export interface Disturbance {
   readonly run: (random: () => number) => Promise<void>
 }
 
-/** Does one after the other, with pauses of up to `pauseMs`, until the signal is aborted. Says how often each was done. */
+/** When something went wrong, by this process's `performance.now`. */
+export interface Occurrence {
+  readonly name: string
+  readonly startedMs: number
+  readonly endedMs: number
+}
+
+/** How often each thing went wrong. */
+export function countsOf(occurrences: readonly Occurrence[]): Readonly<Record<string, number>> {
+  const groups = Map.groupBy(occurrences, ({ name }) => name)
+  return Object.fromEntries([...groups].map(([name, group]) => [name, group.length]))
+}
+
+/** Does one after the other, with pauses of up to `pauseMs`, until the signal is aborted. Says what was done when. */
 export async function disturb(
   disturbances: readonly Disturbance[],
   options: { readonly pauseMs: number; readonly random: () => number; readonly signal: AbortSignal },
-): Promise<ReadonlyMap<string, number>> {
+): Promise<readonly Occurrence[]> {
   const { pauseMs, random, signal } = options
   const lots = disturbances.flatMap((each) => Array<Disturbance>(each.weight).fill(each))
-  const counts = new Map<string, number>()
+  const occurrences: Occurrence[] = []
   while (!signal.aborted) {
     await delay(pauseMs * random(), undefined, { signal }).catch(() => undefined)
     if (signal.aborted) break
     const { name, run } = choose(lots, random)
+    const startedMs = performance.now()
     await run(random)
-    counts.set(name, (counts.get(name) ?? 0) + 1)
+    occurrences.push({ name, startedMs, endedMs: performance.now() })
   }
-  return counts
+  return occurrences
 }

@@ -11,6 +11,11 @@ export async function settled(look: () => readonly string[] | Promise<readonly s
   }
 }
 
+/** What tells which installation a payload store belongs to; it stays as long as that does. */
+export function isInstallations(path: string): boolean {
+  return path.includes('installation/')
+}
+
 /** Of processes that have ended. */
 export async function temporaryFilesIn(folders: readonly string[]): Promise<readonly string[]> {
   const found = await Promise.all(
