@@ -34,6 +34,8 @@ export async function disturb(
   while (!signal.aborted) {
     await delay(pauseMs * random(), undefined, { signal }).catch(() => undefined)
     if (signal.aborted) break
+    // Clients alone, for as long as they are given.
+    if (lots.length === 0) continue
     const { name, run } = choose(lots, random)
     const startedMs = performance.now()
     await run(random)
