@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { HOSTILE_NAMES, hostileMedia } from './hostile-media.ts'
 import { mutate } from './mutate.ts'
-import { seeded } from './seeded.fixture.ts'
+import { randomOf } from '../../test/support/random.ts'
 
 describe('hostile media', () => {
   test('come in all their shapes, none too large to be sent', () => {
-    const random = seeded(1)
+    const random = randomOf(1)
     const names = new Set<string>()
     for (let left = 1200; left > 0; left--) {
       const { name, bytes } = hostileMedia(random)
@@ -17,7 +17,7 @@ describe('hostile media', () => {
   })
 
   test('are the same again from the same seed', () => {
-    const [one, other] = [seeded(7), seeded(7)]
+    const [one, other] = [randomOf(7), randomOf(7)]
     for (let left = 100; left > 0; left--) {
       const first = hostileMedia(one)
       const again = hostileMedia(other)
@@ -28,7 +28,7 @@ describe('hostile media', () => {
   })
 
   test('a mutation leaves the original as it is', () => {
-    const random = seeded(3)
+    const random = randomOf(3)
     const original = Buffer.from('RIFF\x24\0\0\0WAVEfmt ', 'latin1')
     const copy = Buffer.from(original)
     for (let left = 500; left > 0; left--) mutate(random, original)

@@ -15,6 +15,7 @@ import { submissionRoutes } from './submissions.ts'
 import { syncRoutes } from './sync.ts'
 import { uploadUrlRoutes } from './upload-urls.ts'
 import { uploadRoutes } from './uploads.ts'
+import { answerUnknownExpectations } from './expectation.ts'
 
 /** Bodies of JSON; recordings have limits of their own. */
 const MAX_JSON_BYTES = 2 ** 20
@@ -63,5 +64,6 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   await api.register(healthRoutes(context))
   api.get('/openapi.json', { schema: { hide: true } }, () => api.swagger())
   await api.register(swaggerUi, UI)
+  answerUnknownExpectations(api.server)
   return api
 }

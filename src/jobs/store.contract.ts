@@ -62,7 +62,9 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         crashes: 0,
         deferrals: 0,
       })
-      expect(Math.abs(job.acceptedAt.getTime() - before)).toBeLessThan(10_000)
+      // The database's clock ticks in milliseconds, and may be another one.
+      expect(job.acceptedAt.getTime()).toBeGreaterThan(before - 1000)
+      expect(job.acceptedAt.getTime()).toBeLessThan(Date.now() + 1000)
       expect(await store.find(job.id)).toEqual(job)
     })
 

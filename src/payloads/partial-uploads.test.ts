@@ -41,7 +41,7 @@ async function startAppend({ store: { resumable } }: Fixture, start: number, end
   const appending = resumable.append(KEY, { offset: start, length, body })
   // Its end may come before anybody looks at it.
   appending.catch(() => undefined)
-  await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5, timeout: 20_000 }).toBe(end)
+  await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5 }).toBe(end)
   return { body, appending }
 }
 
@@ -85,7 +85,7 @@ describe('an upload in parts', () => {
     const { body, appending } = await startAppend(fixture, 0, 7999, 8000)
     body.push(patternOf(7999, 8000))
     const complete = { offset: 8000, length: 8000 }
-    await expect.poll(() => fixture.store.resumable.progress(KEY), { interval: 5, timeout: 20_000 }).toEqual(complete)
+    await expect.poll(() => fixture.store.resumable.progress(KEY), { interval: 5 }).toEqual(complete)
     await expect(appending).rejects.toMatchObject({ code: 'payload.superseded' })
     expect((await bytesOf(fixture.store)).equals(patternOf(0, 8000))).toBe(true)
   })
@@ -95,7 +95,7 @@ describe('an upload in parts', () => {
     const body = stallingBody(patternOf(0, 8000))
     const appending = fixture.store.resumable.append(KEY, { offset: 0, length: 8000, body })
     const data = join(fixture.path, 'partial/data', KEY)
-    await expect.poll(async () => (await stat(data)).size, { interval: 5, timeout: 20_000 }).toBe(8000)
+    await expect.poll(async () => (await stat(data)).size, { interval: 5 }).toBe(8000)
     body.destroy()
     await expect(appending).rejects.toMatchObject({ code: 'payload.interrupted' })
     expect(await fixture.store.resumable.progress(KEY)).toEqual({ offset: 8000, length: 8000 })
@@ -253,7 +253,7 @@ describe('of several at once', () => {
     const abort = new AbortController()
     const body = stallingBody(patternOf(0, 5000))
     const appending = resumable.append(KEY, { offset: 0, body, signal: abort.signal })
-    await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5, timeout: 20_000 }).toBe(5000)
+    await expect.poll(async () => (await resumable.progress(KEY)).offset, { interval: 5 }).toBe(5000)
     abort.abort(new Error('shutting down'))
     await expect(appending).rejects.toThrow('shutting down')
     expect((await resumable.progress(KEY)).offset).toBe(5000)

@@ -6,7 +6,7 @@ import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hostileMedia } from '../../fuzz/media/hostile-media.ts'
 import { mutate } from '../../fuzz/media/mutate.ts'
-import { seeded } from '../../fuzz/media/seeded.fixture.ts'
+import { randomOf } from '../../test/support/random.ts'
 import { fixture } from '../../test/support/clips.ts'
 import { isAlive } from '../../test/support/process-tree.ts'
 import type { ProbedObject } from '../payloads/length-probe.ts'
@@ -122,7 +122,7 @@ describe('the length of a recording', () => {
   })
 
   test('is a length or unknown, whatever the bytes: hostile headers by grammar and by mutation', async () => {
-    const random = seeded(20_261_126)
+    const random = randomOf(20_261_126)
     const known = await Promise.all(
       Array.from({ length: 150 }, async (_, index) => {
         const { bytes, extension } = hostileMedia(random)

@@ -159,7 +159,7 @@ const CASES: Readonly<Record<string, Case & { readonly least: number }>> = {
 }
 
 describe.each(Object.entries(CASES))('%s', (_, of) => {
-  test('goes on behind any window as if it had not broken off', { timeout: 120_000 }, async () => {
+  test('goes on behind any window as if it had not broken off', async () => {
     const undisturbed = await run(of)
     const { checkpoints, windows } = undisturbed
     expect(windows).toBeGreaterThanOrEqual(of.least)
@@ -212,7 +212,7 @@ test('breaks off again and again, and goes on each time from all that was kept',
   expect(all).toEqual(undisturbed.checkpoints)
 })
 
-test('any options, broken off anywhere', { timeout: 120_000 }, async () => {
+test('any options, broken off anywhere', async () => {
   const options = fc.record({
     language: fc.constantFrom('es', null),
     temperatures: fc.constantFrom([0], [0.3], [0, 0.9]),

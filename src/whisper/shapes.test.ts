@@ -103,7 +103,7 @@ describe.each([
   beforeAll(() => writeRandomCheckpoint(checkpoint(), layout, form))
   afterAll(() => rm(checkpoint(), { recursive: true }))
 
-  test('loads and transcribes, with words and beams', { timeout: 120_000 }, async () => {
+  test('loads and transcribes, with words and beams', async () => {
     await using model = await WhisperModel.load(checkpoint(), { threads: 2 })
     expect(model.melBands).toBe(layout.melBins)
     expect(model.isMultilingual).toBe(layout.isMultilingual)

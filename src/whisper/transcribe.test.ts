@@ -27,7 +27,7 @@ const open = (path: string) => openFeatures(path, { melBands: 80, temporaryFolde
 const loadPlain = () => PlainWhisper.load(join(PROJECT, 'models/whisper-demo'))
 
 describe.each(goldenClips())('$name, as the reference transcribes it', (clip) => {
-  test.each(clip.runs)('$name', { timeout: 120_000 }, async (run) => {
+  test.each(clip.runs)('$name', async (run) => {
     const options = optionsOf(run)
     await using features = await open(clip.path)
     const got = await transcribe(model, features, options)

@@ -138,7 +138,7 @@ test('a model that is larger than all memory is tried, alone', async () => {
   expect(await use(pool, models[0]!)).toBeGreaterThan(0)
 })
 
-test('models take turns where cores are for one', { timeout: 60_000 }, async () => {
+test('models take turns where cores are for one', async () => {
   await using pool = poolOf({ computing: 1 })
   const done = await Promise.all([use(pool, models[0]!), use(pool, models[1]!), use(pool, models[2]!)])
   expect(new Set(done).size).toBe(3)

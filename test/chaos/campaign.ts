@@ -3,7 +3,7 @@ import { fixture } from '../support/clips.ts'
 import { ChaosClient } from './clients.ts'
 import type { ClientOptions } from './clients.ts'
 import { disturb } from './disturbance.ts'
-import type { Disturbance } from './disturbance.ts'
+import type { Disturbance, Occurrence } from './disturbance.ts'
 import type { ChaosOptions } from './report.ts'
 import { judge } from './verdict.ts'
 import type { Verdict } from './verdict.ts'
@@ -31,19 +31,29 @@ export class Campaign {
     return new Campaign(options, watcher, await undisturbedTexts(watcher))
   }
 
-  /** Disturbs while clients work, then waits for their jobs and looks at each. */
+  /**
+   * Disturbs while clients work, then waits for their jobs and looks at each.
+   * @param settle called in between
+   */
   async run(
     disturbances: readonly Disturbance[],
     { seconds, clients, pauseMs }: ChaosOptions,
-  ): Promise<{ readonly verdict: Verdict; readonly counts: ReadonlyMap<string, number> }> {
+    settle: () => void = () => undefined,
+  ): Promise<{ readonly verdict: Verdict; readonly occurrences: readonly Occurrence[] }> {
     const { random } = this.#options
     const signal = AbortSignal.timeout(seconds * 1000)
     for (let n = 0; n < clients; n++) this.#users.push(new ChaosClient(this.#options))
-    const [counts] = await Promise.all([
+    const [occurrences] = await Promise.all([
       disturb(disturbances, { pauseMs, random, signal }),
       ...this.#users.map((user) => user.run(signal)),
     ])
-    return { verdict: await judge(this.#watcher, this.#jobs, this.#texts, SETTLE_MS), counts }
+    settle()
+    return { verdict: await this.judge(), occurrences }
+  }
+
+  /** Waits for all its jobs and looks at each. */
+  async judge(): Promise<Verdict> {
+    return await judge(this.#watcher, this.#jobs, this.#texts, SETTLE_MS)
   }
 
   /** Removes all its jobs. */

@@ -4,7 +4,7 @@ import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
-import { choose } from './disturbance.ts'
+import { choose } from '../support/random.ts'
 
 const SUBMIT = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'
 const FINISHED = new Set(['success', 'failed', 'cancelled'])

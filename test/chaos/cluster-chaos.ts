@@ -2,16 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { openPostgres } from '../../src/jobs/postgres/connection.ts'
 import { Cluster, KEY } from '../support/cluster.ts'
+import { choose, randomOf } from '../support/random.ts'
 import { temporaryFolder } from '../support/server.ts'
 import { UnreliableProxy } from '../support/unreliable-proxy.ts'
 import type { Weather } from '../support/unreliable-proxy.ts'
 import { Campaign } from './campaign.ts'
-import { choose, randomOf } from './disturbance.ts'
+import { countsOf } from './disturbance.ts'
 import type { Disturbance } from './disturbance.ts'
-import { settled, temporaryFilesIn } from './left-over.ts'
+import { isInstallations, settled, temporaryFilesIn } from './left-over.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
 import { Supervised } from './supervised.ts'
-import { unexpectedErrors } from './verdict.ts'
+import { unexpectedErrors } from './log-faults.ts'
 
 /** Two API servers and two workers on one PostgreSQL and one S3, each behind a network that gets worse now and then. */
 export async function clusterChaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -74,18 +75,18 @@ export async function clusterChaos(options: ChaosOptions): Promise<ChaosReport> 
   ]
 
   const campaign = await Campaign.start({ baseUrl, key: KEY, random })
-  const { verdict, counts } = await campaign.run(disturbances, options)
+  const { verdict, occurrences } = await campaign.run(disturbances, options)
   const surplus = await surplusJobs(cluster.databaseUrl, verdict.acknowledged)
   await campaign.clear()
-  const leftOver = await settled(() => cluster.s3.contents)
+  const leftOver = await settled(() => cluster.s3.contents.filter((name) => !isInstallations(name)))
   for (const each of all) await each.end()
   return {
     setup: 'PostgreSQL and S3',
     ...{ seed, seconds, ...verdict },
     losses: [...verdict.losses, ...surplus],
-    disturbances: Object.fromEntries(counts),
+    disturbances: countsOf(occurrences),
     leftOver: [...leftOver, ...(await temporaryFilesIn(folders))],
-    unexpectedErrors: all.flatMap(({ output }) => unexpectedErrors(output)),
+    unexpectedErrors: all.flatMap(({ log }) => unexpectedErrors(log, occurrences)),
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { choose } from '../support/random.ts'
 
 /** Something that goes wrong, and what it is called in the report. */
 export interface Disturbance {
@@ -9,37 +10,36 @@ export interface Disturbance {
   readonly run: (random: () => number) => Promise<void>
 }
 
-/** The same numbers from 0 to 1 for the same seed (mulberry32), so that a run's choices can be had again. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+/** When something went wrong, by this process's `performance.now`. */
+export interface Occurrence {
+  readonly name: string
+  readonly startedMs: number
+  readonly endedMs: number
 }
 
-export function choose<Choice>(choices: readonly Choice[], random: () => number): Choice {
-  const choice = choices[Math.floor(random() * choices.length)]
-  if (choice === undefined) throw new Error('there is nothing to choose from')
-  return choice
+/** How often each thing went wrong. */
+export function countsOf(occurrences: readonly Occurrence[]): Readonly<Record<string, number>> {
+  const groups = Map.groupBy(occurrences, ({ name }) => name)
+  return Object.fromEntries([...groups].map(([name, group]) => [name, group.length]))
 }
 
-/** Does one after the other, with pauses of up to `pauseMs`, until the signal is aborted. Says how often each was done. */
+/** Does one after the other, with pauses of up to `pauseMs`, until the signal is aborted. Says what was done when. */
 export async function disturb(
   disturbances: readonly Disturbance[],
   options: { readonly pauseMs: number; readonly random: () => number; readonly signal: AbortSignal },
-): Promise<ReadonlyMap<string, number>> {
+): Promise<readonly Occurrence[]> {
   const { pauseMs, random, signal } = options
   const lots = disturbances.flatMap((each) => Array<Disturbance>(each.weight).fill(each))
-  const counts = new Map<string, number>()
+  const occurrences: Occurrence[] = []
   while (!signal.aborted) {
     await delay(pauseMs * random(), undefined, { signal }).catch(() => undefined)
     if (signal.aborted) break
+    // Clients alone, for as long as they are given.
+    if (lots.length === 0) continue
     const { name, run } = choose(lots, random)
+    const startedMs = performance.now()
     await run(random)
-    counts.set(name, (counts.get(name) ?? 0) + 1)
+    occurrences.push({ name, startedMs, endedMs: performance.now() })
   }
-  return counts
+  return occurrences
 }

@@ -1,17 +1,19 @@
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { MARKER_KEY } from '../../src/jobs/installation.ts'
+import { randomOf } from '../support/random.ts'
 import { temporaryFolder } from '../support/server.ts'
 import { Campaign } from './campaign.ts'
-import { randomOf } from './disturbance.ts'
-import { settled, temporaryFilesIn } from './left-over.ts'
+import { JumpingClock } from './clock.ts'
+import { clockEnvironment } from './shifted-clock.ts'
+import { isInstallations, settled, temporaryFilesIn } from './left-over.ts'
+import { countsOf } from './disturbance.ts'
 import type { Disturbance } from './disturbance.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
 import { Supervised } from './supervised.ts'
-import { unexpectedErrors } from './verdict.ts'
+import { unexpectedErrors } from './log-faults.ts'
 
 const KEY = 'a-key-that-every-start-is-given'
 const DISK_MB = 64
@@ -25,7 +27,10 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
   const dataDir = join(path, 'data')
   await mkdir(dataDir)
   const isSmall = mountSmall(dataDir, stack)
-  const server = stack.use(await Supervised.start({ dataDir, environment: { SOTTO_API_KEY: KEY } }))
+  const clockFile = join(path, 'clock')
+  const clock = new JumpingClock(clockFile)
+  const environment = { SOTTO_API_KEY: KEY, ...clockEnvironment(clockFile) }
+  const server = stack.use(await Supervised.start({ dataDir, environment }))
   const baseUrl = (): string | undefined => server.server?.url
 
   const fillDisk = async (): Promise<void> => {
@@ -45,24 +50,26 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
     { name: 'kill -9 of the server', weight: 3, run: () => server.restart('SIGKILL') },
     { name: 'SIGTERM of the server', weight: 1, run: () => server.restart('SIGTERM') },
     { name: 'kill -9 of an engine process', weight: 2, run: async () => void (await server.killEngine()) },
+    { name: 'a clock that jumps', weight: 2, run: async () => clock.jump(random) },
     ...(isSmall ? [{ name: 'a full disk', weight: 2, run: fillDisk }] : []),
   ]
 
   const campaign = await Campaign.start({ baseUrl, key: KEY, random })
-  const { verdict, counts } = await campaign.run(disturbances, options)
+  const { verdict, occurrences } = await campaign.run(disturbances, options, () => clock.settle())
   await campaign.clear()
   const objects = async (): Promise<readonly string[]> => {
     const names = await readdir(join(dataDir, 'payloads/objects'), { recursive: true, withFileTypes: true })
-    return names.filter((entry) => entry.isFile() && entry.name !== basename(MARKER_KEY)).map(({ name }) => name)
+    const files = names.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+    return files.filter((file) => !isInstallations(file))
   }
   const leftOver = await settled(objects)
   await server.end()
   return {
     setup: isSmall ? 'embedded, on a small disk' : 'embedded (no small disk could be mounted, so none was full)',
     ...{ seed, seconds, ...verdict },
-    disturbances: Object.fromEntries(counts),
+    disturbances: countsOf(occurrences),
     leftOver: [...leftOver, ...(await temporaryFilesIn([dataDir]))],
-    unexpectedErrors: unexpectedErrors(server.output),
+    unexpectedErrors: unexpectedErrors(server.log, occurrences),
   }
 }
 

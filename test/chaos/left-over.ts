@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { MARKER_KEY } from '../../src/jobs/installation.ts'
 
 /** What stays for more than a minute, in which removals that failed are done again. */
 export async function settled(look: () => readonly string[] | Promise<readonly string[]>): Promise<readonly string[]> {
@@ -9,6 +10,11 @@ export async function settled(look: () => readonly string[] | Promise<readonly s
     if (found.length === 0 || performance.now() > endMs) return found
     await delay(200)
   }
+}
+
+/** What tells which installation a payload store belongs to; it stays as long as that does. */
+export function isInstallations(path: string): boolean {
+  return path.endsWith(MARKER_KEY)
 }
 
 /** Of processes that have ended. */

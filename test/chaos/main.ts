@@ -4,10 +4,11 @@ import { hasPostgres } from '../support/postgres.ts'
 import { clusterChaos } from './cluster-chaos.ts'
 import { embeddedChaos } from './embedded-chaos.ts'
 import { isClean } from './report.ts'
+import { restoredChaos } from './restored-chaos.ts'
 
 /**
  * Lets things go wrong at random while clients work, and counts what was lost: `npm run chaos -- [--seconds 600] [--seed 1]
- * [--clients 8] [--only embedded|cluster]`.
+ * [--clients 8] [--only embedded|restored|cluster]`.
  */
 const { values } = parseArgs({
   options: {
@@ -23,11 +24,13 @@ const options = {
   seed: Number(values.seed),
   pauseMs: 3000,
 }
-const setups = [
-  ...(values.only === 'cluster' ? [] : [embeddedChaos]),
-  ...(values.only === 'embedded' || !hasPostgres ? [] : [clusterChaos]),
-]
-for (const setup of setups) {
+const SETUPS = {
+  embedded: embeddedChaos,
+  restored: restoredChaos,
+  ...(hasPostgres ? { cluster: clusterChaos } : {}),
+}
+for (const [name, setup] of Object.entries(SETUPS)) {
+  if (values.only !== undefined && values.only !== name) continue
   const report = await setup(options)
   console.log(JSON.stringify(report, null, 2))
   if (!isClean(report)) process.exitCode = 1

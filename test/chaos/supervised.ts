@@ -1,12 +1,12 @@
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Server } from '../support/server.ts'
-import type { ServerOptions } from '../support/server.ts'
+import type { Arrival, ServerOptions } from '../support/server.ts'
 
 /** A process of ours as a supervisor keeps it: whenever it ends, it is started again on its data folder. */
 export class Supervised implements AsyncDisposable {
   readonly #options: ServerOptions
-  readonly #outputs: string[] = []
+  readonly #logs: Arrival[] = []
   #server: Server | undefined
   #starting: Promise<void> = Promise.resolve()
   #isOver = false
@@ -26,19 +26,23 @@ export class Supervised implements AsyncDisposable {
     return this.#server
   }
 
-  /** All that its processes have printed. */
-  get output(): string {
-    return [...this.#outputs, this.#server?.output ?? ''].join('')
+  /** What all its processes have logged. */
+  get log(): readonly Arrival[] {
+    return [...this.#logs, ...(this.#server?.log ?? [])]
   }
 
-  /** Ends it, and resolves when it is there again. */
-  async restart(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+  /**
+   * Ends it, and resolves when it is there again.
+   * @param meanwhile done while it is down
+   */
+  async restart(signal: 'SIGKILL' | 'SIGTERM', meanwhile?: () => Promise<void>): Promise<void> {
     const server = this.#server
     this.#server = undefined
     if (server !== undefined) {
       await server.end(signal)
-      this.#outputs.push(server.output)
+      this.#logs.push(...server.log)
     }
+    await meanwhile?.()
     this.#starting = this.#start()
     await this.#starting
   }
@@ -62,7 +66,7 @@ export class Supervised implements AsyncDisposable {
     const server = this.#server
     if (server === undefined) return null
     const code = await server.end('SIGTERM')
-    this.#outputs.push(server.output)
+    this.#logs.push(...server.log)
     this.#server = undefined
     return code
   }
@@ -80,7 +84,12 @@ export class Supervised implements AsyncDisposable {
         this.#server = await Server.start(this.#options)
         return
       } catch (error) {
-        this.#outputs.push(`${error instanceof Error ? error.message : String(error)}\n`)
+        const atMs = performance.now()
+        this.#logs.push(
+          ...String(error)
+            .split('\n')
+            .map((text) => ({ text, atMs })),
+        )
         await delay(200)
       }
     }

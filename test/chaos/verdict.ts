@@ -48,28 +48,3 @@ export async function judge(
   }
   return { acknowledged: jobs.length, ...counts, losses }
 }
-
-/** Codes of what bad weather does to servers that are well: they say so in their logs, and go on. */
-const EXPECTED = new Set([
-  'store.unavailable',
-  'payload.unavailable',
-  'payload.interrupted',
-  'engine.crashed',
-  'engine.disk_full',
-])
-
-interface LogLine {
-  readonly level: number
-  readonly msg?: string
-  readonly err?: { readonly code?: string; readonly type?: string; readonly message?: string; readonly stack?: string }
-  readonly code?: string
-}
-
-/** Errors in logs that no bad weather explains, and whatever is no log at all but a stack trace. */
-export function unexpectedErrors(output: string): readonly string[] {
-  return output.split('\n').filter((line) => {
-    if (!line.startsWith('{')) return /^\s+at .+:\d+:\d+/.test(line)
-    const { level, err, code } = JSON.parse(line) as LogLine
-    return level >= 50 && !EXPECTED.has(err?.code ?? code ?? '')
-  })
-}

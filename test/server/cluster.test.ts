@@ -8,6 +8,7 @@ import { DeafProxy } from '../support/deaf-proxy.ts'
 import { NEEDS_POSTGRES, hasPostgres } from '../support/postgres.ts'
 import { Server, sotto, temporaryFolder } from '../support/server.ts'
 import { UnreliableProxy } from '../support/unreliable-proxy.ts'
+import { untilWindows } from '../support/window-log.ts'
 
 const SHORT = fixture('en-short.wav')
 const MINUTE = fixture('en-one-minute.m4a')
@@ -43,16 +44,19 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     expect([answer.status, await answer.json()]).toMatchObject([200, { response: { language: 'en' } }])
   })
 
-  test('a cancellation reaches the worker of another process within 2 s', async () => {
-    const { id } = await one.submit(await one.upload(MINUTE))
-    await two.waitFor(id, (job) => job.status === 'processing')
-    const startMs = performance.now()
-    await two.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' })
-    expect((await one.finish(id)).status).toBe('cancelled')
-    expect(performance.now() - startMs).toBeLessThan(2000)
+  test('a cancellation reaches the worker of another process before its next heartbeat', async () => {
+    await using own = await Cluster.start()
+    // A heartbeat would tell it too, but for hours there is none.
+    const environment = { SOTTO_LEASE: '3600' }
+    const api = own.client(await own.process('api', { environment }))
+    const worker = await own.process('worker', { environment, arguments: ['--log-level', 'debug'] })
+    const { id } = await api.submit(await api.upload(MINUTE), { input: { sample_len: 8 } })
+    await untilWindows(worker, id, 1)
+    await api.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' })
+    expect((await api.finish(id)).status).toBe('cancelled')
   })
 
-  test('a key that is revoked by another process is refused within seconds', async () => {
+  test('a key that is revoked by another process is refused soon', async () => {
     await using folder = await temporaryFolder()
     const environment = cluster.environment
     const made = await sotto(['keys', 'create', 'guest'], { cwd: folder.path, environment })
@@ -60,7 +64,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     expect((await guest.fetch('/v1/models')).status).toBe(200)
     const [, id = ''] = /Key (\S+) /.exec(made.stderr) ?? []
     await sotto(['keys', 'revoke', id], { cwd: folder.path, environment })
-    await expect.poll(async () => (await guest.fetch('/v1/models')).status, { timeout: 5000 }).toBe(401)
+    await expect.poll(async () => (await guest.fetch('/v1/models')).status).toBe(401)
   })
 
   test('ten processes that start at once on an empty database bring its schema up to date once', async () => {
@@ -146,12 +150,12 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     expect((await fetch(`${server.url}/readyz`)).status).toBe(503)
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
     await own.postgres.restart()
-    await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status, { timeout: 20_000 }).toBe(200)
+    await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200)
     expect((await api.finish(before.id)).status).toBe('success')
     expect((await api.transcribe(SHORT)).status).toBe('success')
   })
 
-  test('behind a proxy that lets no notifications through, jobs and cancellations still arrive within seconds', async () => {
+  test('behind a proxy that lets no notifications through, jobs and cancellations still arrive', async () => {
     const { port } = new URL(cluster.databaseUrl)
     await using proxy = await DeafProxy.start(Number(port))
     const environment = { DATABASE_URL: proxy.through(cluster.databaseUrl) }
@@ -160,9 +164,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     const { id } = await deaf.submit(await deaf.upload(MINUTE))
     await deaf.waitFor(id, (job) => job.status === 'processing')
     await deaf.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' })
-    const startMs = performance.now()
     expect((await deaf.finish(id)).status).toBe('cancelled')
-    expect(performance.now() - startMs).toBeLessThan(3000)
     expect(server.output).toContain('do not come by LISTEN')
   })
 

@@ -83,7 +83,7 @@ describe('a recording over a connection that breaks at 90 %', () => {
       // The test is quicker than a phone that finds another network: what is under way to the server gets there first.
       const isThere = async (): Promise<boolean> => !proxy.hasBroken() || (await bytesOf(url)) > bytes.length * 0.85
       const offsets = await tusUpload(by(url, proxy.url), bytes, {
-        onBeforeRequest: () => expect.poll(isThere, { interval: 5, timeout: 20_000 }).toBe(true),
+        onBeforeRequest: () => expect.poll(isThere, { interval: 5 }).toBe(true),
       })
       expect(proxy.hasBroken()).toBe(true)
       expect(offsets).toEqual([0, expect.toSatisfy((offset: number) => offset > bytes.length * 0.85)])
@@ -115,7 +115,7 @@ test('kill -9 of the server amid a PATCH: the next one goes on where it was', as
   const url = await first.client.uploadUrl('wav')
   const part = bytes.subarray(0, 60_000)
   const { answer } = stallingPatch(url, 0, part, bytes.length)
-  await expect.poll(() => progressOf(url), { interval: 5, timeout: 20_000 }).toBe(`60000/${bytes.length}`)
+  await expect.poll(() => progressOf(url), { interval: 5 }).toBe(`60000/${bytes.length}`)
   await first.server.end('SIGKILL')
   await expect(answer).rejects.toThrow(/socket|ECONNRESET/)
 
@@ -265,7 +265,7 @@ test('a URL that has expired: 403', async () => {
   await using _ = brief.server
   const url = await brief.client.uploadUrl('wav')
   const status = async (): Promise<number> => (await fetch(url, { method: 'HEAD', headers: TUS })).status
-  await expect.poll(status, { timeout: 20_000 }).toBe(403)
+  await expect.poll(status).toBe(403)
   expect(await errorOf(patch(url, 0, 'hello', 5), 403)).toMatch(/expired/)
 })
 
@@ -300,7 +300,7 @@ describe('beside other requests', () => {
   test('a PATCH takes over from one whose connection stalls, which is told so', async () => {
     const url = await client.uploadUrl('wav')
     const { answer } = stallingPatch(url, 0, bytes.subarray(0, 60_000), bytes.length)
-    await expect.poll(() => progressOf(url), { interval: 5, timeout: 20_000 }).toBe(`60000/${bytes.length}`)
+    await expect.poll(() => progressOf(url), { interval: 5 }).toBe(`60000/${bytes.length}`)
     expect(await errorOf(patch(url, 0, bytes, bytes.length), 409)).toMatch(/goes on at offset 60000/)
     expect((await patch(url, 60_000, bytes.subarray(60_000))).status).toBe(204)
     expect(await answer).toMatchObject({ status: 423, headers: { connection: 'close' } })

@@ -205,7 +205,7 @@ describe('an S3 that goes away', () => {
       const { requests } = await client.json<{ requests: readonly JobBody[] }>(200, '/v1/async/requests?status=success')
       return requests.some((job) => job.id === id)
     }
-    await expect.poll(isDone, { timeout: 20_000 }).toBe(true)
+    await expect.poll(isDone).toBe(true)
     await s3.pause()
     const poll = client.fetch(`/v1/async/requests/${id}`)
     expect((await poll).headers.get('retry-after')).toBe('5')
@@ -243,7 +243,7 @@ describe('an S3 that goes away', () => {
     await s3.pause()
     gone.resolve()
     s3.intercept = undefined
-    await expect.poll(() => server.output, { timeout: 10_000 }).toContain('the job waits for the payload store')
+    await expect.poll(() => server.output).toContain('the job waits for the payload store')
     expect((await client.poll(id)).status).toBe('processing')
     await s3.resume()
     const job = await client.finish(id)

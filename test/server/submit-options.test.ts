@@ -68,9 +68,16 @@ describe('Idempotency-Key', () => {
 
   test('a request whose startBy has passed meanwhile is still answered with its job', async () => {
     const headers = { 'idempotency-key': 'order-3' }
-    const startBy = new Date(Date.now() + 1000).toISOString()
-    const { id } = await submitted(await submit({ startBy }, headers))
-    await expect.poll(() => Date.now() > Date.parse(startBy), { timeout: 5000 }).toBe(true)
+    let startBy: string
+    let answer: Response
+    // A busy machine may need longer for the request than is left to start it.
+    for (let inMs = 1000; ; inMs *= 2) {
+      startBy = new Date(Date.now() + inMs).toISOString()
+      answer = await submit({ startBy }, headers)
+      if (answer.status === 202) break
+    }
+    const { id } = await submitted(answer)
+    await expect.poll(() => Date.now() > Date.parse(startBy)).toBe(true)
     expect((await submitted(await submit({ startBy }, headers))).id).toBe(id)
     expect((await submit({ startBy })).status).toBe(400)
   })
@@ -171,7 +178,7 @@ describe('limits', () => {
     await using own = await temporaryFolder()
     await using limited = await Server.start({ dataDir: own.path, environment: { SOTTO_MAX_REQUESTS_PER_SECOND: '5' } })
     const user = new Client(limited.url, limited.newKey ?? '')
-    const answers = await Promise.all(Array.from({ length: 12 }, () => user.fetch('/v1/models')))
+    const answers = await Promise.all(Array.from({ length: 60 }, () => user.fetch('/v1/models')))
     const refused = answers.filter(({ status }) => status === 429)
     expect(refused.length).toBeGreaterThanOrEqual(2)
     expect(refused[0]?.headers.get('retry-after')).toBe('1')
@@ -179,7 +186,7 @@ describe('limits', () => {
       code: 429,
       message: expect.stringContaining('5 requests'),
     })
-    await expect.poll(async () => (await user.fetch('/v1/models')).status, { timeout: 5000 }).toBe(200)
+    await expect.poll(async () => (await user.fetch('/v1/models')).status).toBe(200)
     expect((await fetch(`${limited.url}/healthz`)).status).toBe(200)
   })
 })

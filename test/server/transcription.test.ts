@@ -41,7 +41,7 @@ describe('every clip goes through the Async API', () => {
   const all = clips(LONGEST_SECONDS)
   const errors = new Map<string, { errors: number; words: number }>()
 
-  test.each(all)('$name', { timeout: 180_000 }, async (clip) => {
+  test.each(all)('$name', async (clip) => {
     const job = await client.transcribe(clip.path, { input: { language: clip.language } })
     expect(job).toMatchObject({ status: 'success', servedTier: 'cpuflex' })
     expect(job.result?.duration).toBeCloseTo(clip.durationSeconds, 1)

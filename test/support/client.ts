@@ -35,9 +35,14 @@ export class Client {
     this.#key = key
   }
 
+  /** For requests that are made without this client. */
+  get authorization(): { readonly authorization: string } {
+    return { authorization: `Bearer ${this.#key}` }
+  }
+
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers)
-    headers.set('authorization', `Bearer ${this.#key}`)
+    headers.set('authorization', this.authorization.authorization)
     return await fetch(new URL(path, this.base), { ...init, headers })
   }
 

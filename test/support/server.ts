@@ -18,6 +18,12 @@ function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.Proce
   return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', ...extra }
 }
 
+/** A line of output, and when it came by this process's `performance.now`. */
+export interface Arrival {
+  readonly text: string
+  readonly atMs: number
+}
+
 export interface ServerOptions {
   readonly dataDir: string
   /** `sotto serve` unless it is said. */
@@ -34,9 +40,17 @@ export class Server implements AsyncDisposable {
   readonly newKey: string | undefined
   readonly #child: ChildProcess
   readonly #output: string[]
+  /** Lines of stderr, which is the log. */
+  readonly log: readonly Arrival[]
 
-  private constructor(child: ChildProcess, url: string, newKey: string | undefined, output: string[]) {
+  private constructor(
+    child: ChildProcess,
+    { url, newKey }: Pick<Server, 'url' | 'newKey'>,
+    output: string[],
+    log: readonly Arrival[],
+  ) {
     this.#child = child
+    this.log = log
     this.url = url
     this.newKey = newKey
     this.#output = output
@@ -52,6 +66,8 @@ export class Server implements AsyncDisposable {
     })
     const output: string[] = []
     child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()))
+    const log: Arrival[] = []
+    createInterface(child.stderr).on('line', (text) => log.push({ text, atMs: performance.now() }))
     const { promise, resolve: started, reject } = Promise.withResolvers<{ url: string; key: string | undefined }>()
     let key: string | undefined
     createInterface(child.stdout).on('line', (line) => {
@@ -64,7 +80,7 @@ export class Server implements AsyncDisposable {
       reject(new Error(`sotto ${role} ended with ${signal ?? code} before it listened:\n${output.join('')}`))
     })
     const { url, key: newKey } = await promise
-    return new Server(child, url, newKey, output)
+    return new Server(child, { url, newKey }, output, log)
   }
 
   get pid(): number {

@@ -88,7 +88,7 @@ describe.skipIf(!hasPostgres)(`PostgresEvents${NEEDS_POSTGRES}`, () => {
     here.events.emit('claimable')
     await until(() => spy.payloads.length === 1)
     const startedAt = performance.now()
-    for (let n = 0; performance.now() - startedAt < 200; n++) {
+    for (let n = 0; spy.payloads.length < 8; n++) {
       if (n % 2 === 0) here.events.emit('claimable')
       else here.events.emit('finished', `${n}`)
       await setTimeout(1)
@@ -96,7 +96,6 @@ describe.skipIf(!hasPostgres)(`PostgresEvents${NEEDS_POSTGRES}`, () => {
     here.events.emit('finished', 'last')
     await until(() => spy.payloads.at(-1)?.includes('last') === true)
     const intervals = (performance.now() - startedAt) / 20
-    expect(spy.payloads.length - 1).toBeGreaterThan(1)
     expect(spy.payloads.length - 1).toBeLessThanOrEqual(intervals + 1)
   })
 

@@ -49,7 +49,7 @@ describe('SQLite among processes', () => {
     for (let round = 1; round <= 3; round++) {
       await using submitter = start('submit', folder.path)
       const { said } = submitter
-      await expect.poll(() => said.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(40)
+      await expect.poll(() => said.length, { interval: 5 }).toBeGreaterThan(40)
       await submitter.kill()
       acknowledged.push(...said.slice(1))
     }
@@ -70,7 +70,7 @@ describe('SQLite among processes', () => {
     for (let n = 0; n < 300; n++) await store.submit(newJob())
     await using stack = new AsyncDisposableStack()
     const claimers = [1, 2, 3].map(() => stack.use(start('claim', folder.path)))
-    for (const { said } of claimers) await expect.poll(() => said, { timeout: 20_000 }).toEqual(['open'])
+    for (const { said } of claimers) await expect.poll(() => said).toEqual(['open'])
     for (const { child } of claimers) child.stdin.end('go')
     await Promise.all(claimers.map(({ closed }) => closed))
     const ids = claimers.flatMap(({ said }) => said.slice(1))

@@ -46,7 +46,7 @@ async function errorsOf(precision: Precision): Promise<number> {
   return errors
 }
 
-test('eight bits and four leave the words as they are, but for a few', { timeout: 120_000 }, async () => {
+test('eight bits and four leave the words as they are, but for a few', async () => {
   const exact = await errorsOf('f32')
   expect(Math.abs((await errorsOf('q8')) - exact)).toBeLessThanOrEqual(2)
   expect(Math.abs((await errorsOf('q4')) - exact)).toBeLessThanOrEqual(4)
