@@ -137,7 +137,11 @@ async function startApi(
   stack: AsyncDisposableStack,
 ): Promise<{ readonly url: string; readonly firstKey: string | null }> {
   const apiKeys = new ApiKeys(database)
-  await apiKeys.setEnvironmentKey(config.apiKey)
+  if (config.apiKey !== null) await apiKeys.setEnvironmentKey(config.apiKey)
+  else if (await apiKeys.hasEnvironmentKey()) {
+    // Not ended here: one server that was started without the variable would shut out the clients of all.
+    logger.warn('SOTTO_API_KEY is not set; the key that it gave last stays valid until sotto keys revoke environment')
+  }
   const firstKey = (await apiKeys.createFirst())?.secret ?? null
   const catalogue = createCatalogue(config.models)
   const registry = new WorkerRegistry(database)

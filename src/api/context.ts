@@ -15,6 +15,8 @@ export interface ApiSettings {
   /** What returned URLs start with; null: what the request came in by. */
   readonly publicUrl: URL | null
   readonly trustedProxies: readonly string[]
+  /** Origins whose pages may use the API; `*`: any. */
+  readonly corsOrigins: readonly string[]
   readonly maxUploadBytes: number
   readonly uploadUrlTtlSeconds: number
   readonly pollUrlTtlSeconds: number

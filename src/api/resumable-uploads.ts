@@ -32,7 +32,7 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
     api.addHook('onRequest', async (request, reply) => {
       reply.header('tus-resumable', TUS_VERSION)
       if (request.method === 'OPTIONS') return
-      requireValid(verify(request, 'PUT', context))
+      await requireValid(verify(request, 'PUT', context))
       requireVersion(request)
       if (methodOf(request) === 'PATCH') requirePatchType(request)
       // A header that is no media type at all would be refused before any parser is asked.

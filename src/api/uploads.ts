@@ -32,7 +32,7 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         },
       },
       async (request, reply) => {
-        requireValid(verify(request, 'PUT', context))
+        await requireValid(verify(request, 'PUT', context))
         const key = `uploads/${request.params.file}`
         const beforeCommit = (): Promise<void> => requireUnused(key, context)
         await beforeCommit()
