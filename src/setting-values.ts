@@ -112,7 +112,7 @@ export function origins(value: string): readonly string[] {
     const url = URL.parse(item)
     if (item === '*') return item
     // Those of other schemes than the web's, as of desktop programs, have no form of their own.
-    const isBare = url !== null && url.host !== '' && url.username === '' && /^[a-z][a-z\d+.-]*:\/\/[^/?#\s]+\/?$/i.test(item)
+    const isBare = url !== null && url.host !== '' && /^[a-z][a-z\d+.-]*:\/\/[^/?#\s*@]+\/?$/i.test(item)
     if (isBare) return url.origin === 'null' ? item.replace(/\/$/, '') : url.origin
     throw new Error('origins separated by commas, such as https://app.example.com,http://localhost:3000, or *')
   })
