@@ -116,9 +116,15 @@ describe('loadConfig', () => {
     expect(loadConfig({ SOTTO_CORS_ORIGINS: given }).corsOrigins).toEqual(origins)
   })
 
-  test.each(['app.example', 'null', 'https://', 'https://*.example', 'https://app.example/page', 'https://me@app.example'])(
-    'takes no %s for an origin',
-    (value) => expect(() => loadConfig({ SOTTO_CORS_ORIGINS: value })).toThrow('SOTTO_CORS_ORIGINS takes origins'),
+  test.each([
+    'app.example',
+    'null',
+    'https://',
+    'https://*.example',
+    'https://app.example/page',
+    'https://me@app.example',
+  ])('takes no %s for an origin', (value) =>
+    expect(() => loadConfig({ SOTTO_CORS_ORIGINS: value })).toThrow('SOTTO_CORS_ORIGINS takes origins'),
   )
 
   test('does not show a secret that is wrong', () => {

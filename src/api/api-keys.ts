@@ -54,7 +54,11 @@ export class ApiKeys {
   /** Makes this secret valid and the one that the environment gave before invalid. A secret that is a made key's stays that key's. */
   async setEnvironmentKey(secret: string): Promise<void> {
     const secretHash = hashOf(secret)
-    await this.#queries.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID).where('hash', '<>', secretHash).execute()
+    await this.#queries
+      .deleteFrom('api_keys')
+      .where('id', '=', ENVIRONMENT_ID)
+      .where('hash', '<>', secretHash)
+      .execute()
     await this.#queries
       .insertInto('api_keys')
       // Of a secret that a person chose, even the beginning is theirs to keep.
@@ -84,7 +88,8 @@ export class ApiKeys {
   /** False when there is no such key. */
   async revoke(id: string): Promise<boolean> {
     // The next first key is another one, and does not inherit this one's jobs. Before the key goes: it is not made while there is one.
-    if (id === (await this.#firstId())) await this.#queries.deleteFrom('secrets').where('name', '=', FIRST_KEY).execute()
+    if (id === (await this.#firstId()))
+      await this.#queries.deleteFrom('secrets').where('name', '=', FIRST_KEY).execute()
     const result = await this.#queries.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
     this.#forget()
     return result.numDeletedRows > 0n

@@ -33,7 +33,9 @@ export function authenticateOrVerify(request: FastifyRequest, context: ApiContex
   return whenThere(verify(request, 'GET', context), (verdict) => {
     if (verdict.outcome === 'valid') return verdict.owner
     if (verdict.outcome === 'unsigned') return authenticate(request, context)
-    return request.headers.authorization === undefined ? ownerOf(verdict) : authenticateInstead(request, verdict, context)
+    return request.headers.authorization === undefined
+      ? ownerOf(verdict)
+      : authenticateInstead(request, verdict, context)
   })
 }
 

@@ -48,7 +48,10 @@ function futureDate(name: string, text: string | undefined): Date | null {
   if (text === undefined) return null
   const date = dateOf(text)
   if (Number.isNaN(date.getTime())) {
-    throw new ApiError(400, `${name} takes a time such as 2030-01-31T12:00:00Z; got ${JSON.stringify(text.slice(0, 100))}.`)
+    throw new ApiError(
+      400,
+      `${name} takes a time such as 2030-01-31T12:00:00Z; got ${JSON.stringify(text.slice(0, 100))}.`,
+    )
   }
   if (date.getTime() > Date.now()) return date
   throw new ApiError(400, `${name} takes a time to come; got ${text}, and it is ${new Date().toISOString()}.`)

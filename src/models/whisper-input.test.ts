@@ -69,14 +69,22 @@ describe('takes the language', () => {
     expect(() => parseWhisperInput({ language: 'de-CH' }, english)).toThrow('got language "de" (from "de-CH")')
   })
 
-  test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty', 'xx-YY', 'tlh', 'english!', 'en-', 'en US', 'e'])(
-    'but not as %j, whatever a model is known to know',
-    (language) => {
-      for (const model of [large, unknown]) {
-        expect(() => parseWhisperInput({ language }, model)).toThrow(/^input\.language must be /)
-      }
-    },
-  )
+  test.each([
+    'constructor',
+    '__proto__',
+    'toString',
+    'hasOwnProperty',
+    'xx-YY',
+    'tlh',
+    'english!',
+    'en-',
+    'en US',
+    'e',
+  ])('but not as %j, whatever a model is known to know', (language) => {
+    for (const model of [large, unknown]) {
+      expect(() => parseWhisperInput({ language }, model)).toThrow(/^input\.language must be /)
+    }
+  })
 
   test('a language that the model does not know is refused by its code', () => {
     const demo = catalogue.find('sotto/whisper-demo')!

@@ -244,7 +244,9 @@ function checkedLanguage(input: WhisperInput, model: ModelDescription): string |
   }
   const got = code === language ? shown(code) : `${shown(code)} (from ${shown(language)})`
   if (!model.isMultilingual && (task === 'translate' || (code ?? 'en') !== 'en')) {
-    throw invalid(`the model ${model.id} knows English only; got ${task === 'translate' ? 'task "translate"' : `language ${got}`}`)
+    throw invalid(
+      `the model ${model.id} knows English only; got ${task === 'translate' ? 'task "translate"' : `language ${got}`}`,
+    )
   }
   if (code !== null && model.languages !== null && !model.languages.includes(code)) {
     throw invalid(`the model ${model.id} does not know the language ${got}; it knows ${model.languages.join(', ')}`)

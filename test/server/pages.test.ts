@@ -79,7 +79,10 @@ describe('a page of an origin that is listed', () => {
   })
 
   test('asks by OPTIONS what tus can do, which is no preflight', async () => {
-    const { status, headers } = await fetch(await client.uploadUrl('wav'), { method: 'OPTIONS', headers: { origin: ORIGIN } })
+    const { status, headers } = await fetch(await client.uploadUrl('wav'), {
+      method: 'OPTIONS',
+      headers: { origin: ORIGIN },
+    })
     expect(status).toBe(204)
     expect(headers.get('tus-version')).toBe('1.0.0')
     expect(headers.get('access-control-allow-origin')).toBe(ORIGIN)
@@ -87,7 +90,13 @@ describe('a page of an origin that is listed', () => {
 })
 
 test('a page of any other origin gets nothing, and no cache mixes the two up', async () => {
-  for (const origin of ['https://evil.example', `${ORIGIN}.evil.example`, 'https://app.example:8443', 'null', 'http://app.example']) {
+  for (const origin of [
+    'https://evil.example',
+    `${ORIGIN}.evil.example`,
+    'https://app.example:8443',
+    'null',
+    'http://app.example',
+  ]) {
     const answers = [
       await preflight('/v1/models', 'GET', 'authorization', origin),
       await preflight(await client.uploadUrl('wav'), 'PUT', 'content-type', origin),
