@@ -15,6 +15,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'model.disk_full': 503,
   'model.incomplete': 503,
   'model.hub_invalid': 503,
+  'model.cache_unusable': 503,
   'payload.too_large': 413,
   'payload.interrupted': 400,
   'payload.incomplete': 409,
