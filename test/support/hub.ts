@@ -149,7 +149,7 @@ export class Hub implements AsyncDisposable {
       response
         .writeHead(302, { location: `http://127.0.0.1:${(this.#cdn.address() as AddressInfo).port}${path}` })
         .end()
-    } else response.writeHead(200).end(file.content)
+    } else response.writeHead(200, { 'content-length': file.content.length }).end(file.content)
   }
 
   async #deliver(request: IncomingMessage, response: ServerResponse): Promise<void> {
