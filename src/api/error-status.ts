@@ -5,6 +5,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'engine.unreachable': 503,
   'engine.unavailable': 503,
   'engine.timeout': 503,
+  'engine.load_failed': 503,
+  'engine.cache_unusable': 503,
   'engine.forbidden': 503,
   'engine.refused': 422,
   'model.unknown': 404,

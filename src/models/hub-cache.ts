@@ -18,8 +18,8 @@ export const SHARD_INDEX = 'model.safetensors.index.json'
 const ShardIndex = Type.Object({
   weight_map: Type.Record(Type.String(), Type.String({ pattern: '^\\w[\\w.-]*\\.safetensors$' }), { minProperties: 1 }),
 })
-/** The largest that is known has a tenth of it. */
-const MAX_INDEX_BYTES = 10 * 2 ** 20
+/** A Whisper model's has a tenth of it. */
+const MAX_INDEX_BYTES = 2 ** 20
 
 const SQLITE_BUSY = 5
 /** How often another process's download is looked after. */

@@ -40,8 +40,8 @@ const ModelInfo = Type.Object({
 /** Whoever waits for a job shall learn soon that there is no network. */
 const ANSWER_TIMEOUT_MS = 15_000
 const TRIES = 3
-/** A repository of a thousand files takes half a megabyte. */
-const MAX_ANSWER_BYTES = 10 * 2 ** 20
+/** A repository of a thousand files takes half a megabyte; parsed, what was made to take memory takes fifty times as much. */
+const MAX_ANSWER_BYTES = 4 * 2 ** 20
 
 /** The Hugging Face hub's HTTP API, or that of a mirror. */
 export class HubClient {

@@ -23,8 +23,8 @@ export interface ModelCacheOptions extends HubOptions {
   readonly offline: boolean
 }
 
-/** A tokenizer takes a few megabytes. */
-const MAX_SMALL_BYTES = 100 * 2 ** 20
+/** A tokenizer takes a few megabytes; the engine takes no more. */
+const MAX_SMALL_BYTES = 16 * 2 ** 20
 
 const BUNDLED_FOLDER = resolve(import.meta.dirname, '../../models')
 

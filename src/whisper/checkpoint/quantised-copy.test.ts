@@ -113,7 +113,8 @@ test('leaves nothing when it is aborted, and says that a folder can’t be writt
   expect(await readdir(cacheFolder)).toEqual([])
   const inFile = join(source(), 'config.json', 'cache')
   await expect(openQuantisedCopy(checkpoint, Q8, { cacheFolder: inFile, signal: undefined })).rejects.toMatchObject({
-    code: 'engine.disk_full',
+    code: 'engine.cache_unusable',
+    retryable: false,
     message: expect.stringContaining('cache folder'),
   })
 })

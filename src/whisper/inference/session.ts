@@ -13,7 +13,7 @@ const SESSION_CONFIG = { force_spinning_stop: '1' }
  * Without memory patterns, which plan one block for each combination of shapes: the decoder meets a new one every few steps, and the
  * encoder takes no longer (small: 60 MB less).
  * @param provider what runs the graph, but for what it can't do, which the CPU does
- * @throws EngineError `checkpoint.unsupported`
+ * @throws EngineError `engine.load_failed`
  */
 export async function createSession(
   graph: BuiltGraph,
@@ -31,6 +31,12 @@ export async function createSession(
       extra: { session: { model_external_initializers_file_folder_path: graph.weightsFolder, ...SESSION_CONFIG } },
     })
   } catch (cause) {
-    throw new EngineError('checkpoint.unsupported', 'ONNX Runtime can’t load the checkpoint.', { cause })
+    // It says why in words alone. The graph is of our making and fits the checkpoint, which was looked at before: what is left is what the
+    // machine lacks, such as memory or file descriptors.
+    throw new EngineError(
+      'engine.load_failed',
+      'ONNX Runtime couldn’t load the model here. The server’s log says why; it may lack memory.',
+      { cause },
+    )
   }
 }
