@@ -153,10 +153,10 @@ export const HOSTILE_CHECKPOINTS: readonly HostileCheckpoint[] = [
     spoil: entry(({ data_offsets: [from, to] }) => ({ data_offsets: [to, from] })),
   },
   { name: 'tensor: of another shape', code: INVALID, spoil: entry(({ shape }) => ({ shape: shape.toReversed() })) },
-  { name: 'index: of the folder above', code: INVALID, spoil: index('..') },
-  { name: 'index: of a file elsewhere', code: INVALID, spoil: index('../../etc/passwd') },
-  { name: 'index: of a shard that is not there', code: MISSING, spoil: index('model-00001-of-00002.safetensors') },
-  { name: 'index: of nothing', code: INVALID, spoil: index() },
+  { name: 'index: of the folder above', code: INVALID, spoil: shardIndex('..') },
+  { name: 'index: of a file elsewhere', code: INVALID, spoil: shardIndex('../../etc/passwd') },
+  { name: 'index: of a shard that is not there', code: MISSING, spoil: shardIndex('model-00001-of-00002.safetensors') },
+  { name: 'index: of nothing', code: INVALID, spoil: shardIndex() },
   { name: 'tokenizer: none', code: MISSING, spoil: replaced('tokenizer.json', () => Promise.resolve()) },
   { name: 'tokenizer: of 1 GB', code: INVALID, spoil: (folder) => truncate(join(folder, 'tokenizer.json'), 2 ** 30) },
   {
@@ -203,7 +203,7 @@ async function sparseHeader(folder: string, bytes: number): Promise<void> {
   await file.truncate(8 + bytes)
 }
 
-function index(...shards: readonly string[]): HostileCheckpoint['spoil'] {
+function shardIndex(...shards: readonly string[]): HostileCheckpoint['spoil'] {
   return async (folder) => {
     await rm(join(folder, WEIGHTS))
     const map = Object.fromEntries(shards.map((shard, number) => [`tensor${number}`, shard]))
