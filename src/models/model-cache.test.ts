@@ -178,11 +178,24 @@ describe('a hub that is out of sorts', () => {
 
   test.each(HOSTILE_ANSWERS)('gets nowhere with $name: $code', async ({ code, answer }) => {
     await using home = await temporaryFolder()
-    await using hub = await Hub.start({ [ID]: DEMO }, { faults: { answer } })
+    let sentBytes = 0
+    function* counted(body: Iterable<Buffer>): Generator<Buffer> {
+      for (const chunk of body) {
+        sentBytes += chunk.length
+        yield chunk
+      }
+    }
+    const counting = (truth: HubTruth): HubAnswer => {
+      const { body, ...rest } = answer(truth)
+      return { ...rest, body: typeof body === 'string' ? body : counted(body) }
+    }
+    await using hub = await Hub.start({ [ID]: DEMO }, { faults: { answer: counting } })
     const cache = cacheAt(home.path, hub.url)
     await expect(cache.open(ID, { signal: never })).rejects.toMatchObject({ name: 'ModelError', code })
     expect(await cache.isPresent(ID)).toBe(false)
     expect(await readdir(home.path)).toEqual(['hub'])
+    // The limit, and what the system holds between the two.
+    expect(sentBytes).toBeLessThan(30 * 2 ** 20)
   })
 
   test.each(HOSTILE_INDEXES)('gets nowhere with the index %j', async (index) => {
