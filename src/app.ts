@@ -134,7 +134,11 @@ async function startApi(
   const probe = stack.use(new HeaderProbe({ logger }))
   const probing = probe.start()
   const apiKeys = new ApiKeys(database)
-  await apiKeys.setEnvironmentKey(config.apiKey)
+  if (config.apiKey !== null) await apiKeys.setEnvironmentKey(config.apiKey)
+  else if (await apiKeys.hasEnvironmentKey()) {
+    // Not ended here: one server that was started without the variable would shut out the clients of all.
+    logger.warn('SOTTO_API_KEY is not set; the key that it gave last stays valid until sotto keys revoke environment')
+  }
   const firstKey = (await apiKeys.createFirst())?.secret ?? null
   const catalogue = createCatalogue(config.models)
   const registry = new WorkerRegistry(database)

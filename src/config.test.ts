@@ -108,6 +108,25 @@ describe('loadConfig', () => {
     expect(() => loadConfig({ SOTTO_PAYLOADS: value })).toThrow('SOTTO_PAYLOADS takes folder, or s3://<bucket>')
   })
 
+  test('reads origins as browsers write them', () => {
+    expect(loadConfig({}).corsOrigins).toEqual([])
+    expect(loadConfig({ SOTTO_CORS_ORIGINS: '*' }).corsOrigins).toEqual(['*'])
+    const given = 'https://App.example:443/, http://localhost:3000, app://obsidian.md, http://[::1]:8080'
+    const origins = ['https://app.example', 'http://localhost:3000', 'app://obsidian.md', 'http://[::1]:8080']
+    expect(loadConfig({ SOTTO_CORS_ORIGINS: given }).corsOrigins).toEqual(origins)
+  })
+
+  test.each([
+    'app.example',
+    'null',
+    'https://',
+    'https://*.example',
+    'https://app.example/page',
+    'https://me@app.example',
+  ])('takes no %s for an origin', (value) =>
+    expect(() => loadConfig({ SOTTO_CORS_ORIGINS: value })).toThrow('SOTTO_CORS_ORIGINS takes origins'),
+  )
+
   test('does not show a secret that is wrong', () => {
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).toThrow(/SOTTO_API_KEY takes 16 to 256.*hidden/)
     expect(() => loadConfig({ SOTTO_API_KEY: 'short secret' })).not.toThrow(/short secret/)

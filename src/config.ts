@@ -55,6 +55,8 @@ export interface Config {
   readonly publicUrl: URL | null
   /** Addresses and CIDR ranges whose `X-Forwarded-*` headers count. */
   readonly trustedProxies: readonly string[]
+  /** Origins whose pages may use the API; `*`: any. */
+  readonly corsOrigins: readonly string[]
   /** Replaces the key that the first start makes. */
   readonly apiKey: string | null
   readonly maxUploadBytes: number

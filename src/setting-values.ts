@@ -116,6 +116,18 @@ export function addresses(value: string): readonly string[] {
   return items
 }
 
+/** Origins as browsers write them, of whatever scheme; or `*`: any. */
+export function origins(value: string): readonly string[] {
+  return list(value).map((item) => {
+    const url = URL.parse(item)
+    if (item === '*') return item
+    // Those of other schemes than the web's, as of desktop programs, have no form of their own.
+    const isBare = url !== null && url.host !== '' && /^[a-z][a-z\d+.-]*:\/\/[^/?#\s*@]+\/?$/i.test(item)
+    if (isBare) return url.origin === 'null' ? item.replace(/\/$/, '') : url.origin
+    throw new Error('origins separated by commas, such as https://app.example.com,http://localhost:3000, or *')
+  })
+}
+
 export function apiKey(value: string): string {
   if (!/^[\w.~+/=-]{16,256}$/.test(value)) {
     throw new Error('16 to 256 characters from letters, digits and - . _ ~ + / =')

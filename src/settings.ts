@@ -17,6 +17,7 @@ import {
   list,
   onOff,
   oneOf,
+  origins,
   payloads,
   someOf,
   text,
@@ -283,6 +284,14 @@ export const SETTINGS = {
     takes: 'list',
     help: 'addresses or CIDR ranges, separated by commas, whose X-Forwarded-* headers count',
     parse: addresses,
+    fallback: (): readonly string[] => [],
+  },
+  corsOrigins: {
+    env: 'SOTTO_CORS_ORIGINS',
+    flag: 'cors-origins',
+    takes: 'list',
+    help: 'origins whose pages may use the API from a browser, separated by commas, or * for any; by default none',
+    parse: origins,
     fallback: (): readonly string[] => [],
   },
   apiKey: {

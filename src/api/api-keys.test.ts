@@ -65,6 +65,27 @@ describe('ApiKeys', () => {
   })
 })
 
+describe('the first key', () => {
+  test('is made once, however many servers start at the same time', async () => {
+    await using fixture = await open()
+    const others = await Promise.all([fixture.connect(), fixture.connect()])
+    const made = await Promise.all([fixture.keys, ...others].map((keys) => keys.createFirst()))
+    expect(made.filter((key) => key !== undefined)).toHaveLength(1)
+    expect(await fixture.keys.list()).toHaveLength(1)
+  })
+
+  test('after it was revoked is another one, which owns nothing of it', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    const first = await keys.createFirst()
+    expect(await keys.revoke(first?.id ?? '')).toBe(true)
+    const next = await keys.createFirst()
+    expect(next?.id).toEqual(expect.any(String))
+    expect(next?.id).not.toBe(first?.id)
+    expect(await keys.verify(first?.secret ?? '')).toBeUndefined()
+  })
+})
+
 describe("the environment's key", () => {
   test('is valid, and there once however often it is set', async () => {
     await using fixture = await open()
@@ -89,12 +110,31 @@ describe("the environment's key", () => {
     expect(await keys.verify(made.secret)).toBe(made.id)
   })
 
-  test('is gone when the variable is', async () => {
+  test('stays while a server starts without the variable, until it is revoked', async () => {
     await using fixture = await open()
     const { keys } = fixture
+    expect(await keys.hasEnvironmentKey()).toBe(false)
     await keys.setEnvironmentKey(SECRET)
-    await keys.setEnvironmentKey(null)
+    expect(await keys.hasEnvironmentKey()).toBe(true)
+    expect(await keys.createFirst()).toBeUndefined()
+    expect(await keys.revoke('environment')).toBe(true)
+    expect(await keys.hasEnvironmentKey()).toBe(false)
     expect(await keys.verify(SECRET)).toBeUndefined()
+  })
+
+  test('is another generation with another secret, as no other key is', async () => {
+    await using fixture = await open()
+    const { keys } = fixture
+    const made = await keys.create('laptop')
+    expect(await keys.generation(made.id)).toBe('')
+    await keys.setEnvironmentKey(SECRET)
+    const before = await keys.generation('environment')
+    await keys.setEnvironmentKey(SECRET)
+    expect(await keys.generation('environment')).toBe(before)
+    await keys.setEnvironmentKey(`${SECRET}-2`)
+    expect(await keys.generation('environment')).not.toBe(before)
+    await keys.revoke(made.id)
+    expect(await keys.generation(made.id)).toBeUndefined()
   })
 
   test('may be the secret of a key that was made', async () => {

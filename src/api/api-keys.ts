@@ -1,8 +1,10 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { v4 as uuidv4 } from 'uuid'
 import type { Database } from '../jobs/dialect.ts'
 import { dateOf } from '../jobs/job-row.ts'
 import type { ApiKeysTable } from '../jobs/schema.ts'
+import { openSharedSecret } from '../jobs/shared-secret.ts'
 import type { Soon } from '../jobs/soon.ts'
 
 export interface ApiKey {
@@ -20,11 +22,11 @@ export interface NewApiKey extends ApiKey {
 /** `sotto_` and 24 of the 256 bits. */
 const PREFIX_LENGTH = 10
 
-/** One id, so that of servers that start at once one makes it. */
-const FIRST_ID = 'first'
+/** The secret that gives the first key its id: the same for servers that start at once, so that one of them makes it. */
+const FIRST_KEY = 'first-key'
 
 /** Also an owner: jobs stay reachable when the variable's secret changes. */
-const ENVIRONMENT_ID = 'environment'
+export const ENVIRONMENT_ID = 'environment'
 
 /**
  * The keys that requests are authorised by, in the database, so that what another process changes holds from the next
@@ -34,6 +36,8 @@ export class ApiKeys {
   readonly #database: Database
   /** Ids of valid secrets, as far as they were asked for since `#version`: clients poll, and a hash takes as long as all else of a poll. */
   readonly #known = new Map<string, string>()
+  /** As `generation` says, as far as it was asked for since `#version`. */
+  readonly #generations = new Map<string, string | undefined>()
   #version = Number.NaN
 
   constructor(database: Database) {
@@ -47,31 +51,32 @@ export class ApiKeys {
     return key
   }
 
-  /**
-   * Makes this secret valid and the one that the environment gave before invalid; null: only the latter. A secret that is a
-   * made key's already stays that key's.
-   */
-  async setEnvironmentKey(secret: string | null): Promise<void> {
-    this.#forget()
-    const former = this.#queries.deleteFrom('api_keys').where('id', '=', ENVIRONMENT_ID)
-    if (secret === null) {
-      await former.execute()
-      return
-    }
+  /** Makes this secret valid and the one that the environment gave before invalid. A secret that is a made key's stays that key's. */
+  async setEnvironmentKey(secret: string): Promise<void> {
     const secretHash = hashOf(secret)
-    await former.where('hash', '<>', secretHash).execute()
+    await this.#queries
+      .deleteFrom('api_keys')
+      .where('id', '=', ENVIRONMENT_ID)
+      .where('hash', '<>', secretHash)
+      .execute()
     await this.#queries
       .insertInto('api_keys')
       // Of a secret that a person chose, even the beginning is theirs to keep.
       .values({ id: ENVIRONMENT_ID, name: 'SOTTO_API_KEY', prefix: '', hash: secretHash })
       .onConflict((conflict) => conflict.doNothing())
       .execute()
+    this.#forget()
+  }
+
+  /** Whether a start set one, this or an earlier one. */
+  async hasEnvironmentKey(): Promise<boolean> {
+    return (await this.generation(ENVIRONMENT_ID)) !== undefined
   }
 
   /** Makes the first key when there is none at all, as at the first start; undefined when another server was faster. */
   async createFirst(): Promise<NewApiKey | undefined> {
     const any = await this.#queries.selectFrom('api_keys').select('id').limit(1).executeTakeFirst()
-    return any === undefined ? await this.#insert(FIRST_ID, 'first') : undefined
+    return any === undefined ? await this.#insert(await this.#firstId(), 'first') : undefined
   }
 
   /** The oldest first. */
@@ -82,6 +87,9 @@ export class ApiKeys {
 
   /** False when there is no such key. */
   async revoke(id: string): Promise<boolean> {
+    // The next first key is another one, and does not inherit this one's jobs. Before the key goes: it is not made while there is one.
+    if (id === (await this.#firstId()))
+      await this.#queries.deleteFrom('secrets').where('name', '=', FIRST_KEY).execute()
     const result = await this.#queries.deleteFrom('api_keys').where('id', '=', id).executeTakeFirst()
     this.#forget()
     return result.numDeletedRows > 0n
@@ -93,12 +101,17 @@ export class ApiKeys {
    * bits cannot be found; one that a person chose has to be long for other reasons already.
    */
   verify(secret: string): Soon<string | undefined> {
-    const version = this.#database.version()
-    if (version !== this.#version) {
-      this.#known.clear()
-      this.#version = version
-    }
+    const version = this.#look()
     return this.#known.get(secret) ?? this.#lookUp(secret, hashOf(secret), version)
+  }
+
+  /**
+   * Tells the keys apart that have had an id one after the other, as the environment's have: empty for those whose secret never
+   * changes, else the secret's hash; undefined when there is no such key. Each id is remembered, so ask for such as a key had once.
+   */
+  generation(id: string): Soon<string | undefined> {
+    const version = this.#look()
+    return this.#generations.has(id) ? this.#generations.get(id) : this.#lookUpGeneration(id, version)
   }
 
   async #lookUp(secret: string, secretHash: string, version: number): Promise<string | undefined> {
@@ -111,9 +124,30 @@ export class ApiKeys {
     return row?.id
   }
 
+  async #lookUpGeneration(id: string, version: number): Promise<string | undefined> {
+    const row = await this.#queries.selectFrom('api_keys').select('hash').where('id', '=', id).executeTakeFirst()
+    const generation = id === ENVIRONMENT_ID ? row?.hash : row && ''
+    if (this.#version === version) this.#generations.set(id, generation)
+    return generation
+  }
+
+  async #firstId(): Promise<string> {
+    const secret = await openSharedSecret(this.#database, FIRST_KEY)
+    return uuidv4({ random: secret.subarray(0, 16) })
+  }
+
+  /** The database's version; what was remembered of an earlier one is forgotten. */
+  #look(): number {
+    const version = this.#database.version()
+    if (version !== this.#version) this.#forget()
+    this.#version = version
+    return version
+  }
+
   /** Also of what is being looked up at this moment. */
   #forget(): void {
     this.#known.clear()
+    this.#generations.clear()
     this.#version = Number.NaN
   }
 

@@ -1,10 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import { whenThere } from '../jobs/soon.ts'
 import type { Soon } from '../jobs/soon.ts'
-import { verifyPath } from '../payloads/presigned-url.ts'
-import type { Verdict } from '../payloads/presigned-url.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
+import { verify } from './signatures.ts'
+import type { SignatureVerdict } from './signatures.ts'
+
+export { verify }
 
 const BEARER = /^Bearer +([^\s]{1,512})$/i
 
@@ -23,28 +25,50 @@ export function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): 
 }
 
 /**
- * As `authenticate`, but a request without the header may carry the signature of a presigned URL instead.
- * @throws ApiError 401; 403 for a signature that was tampered with or has expired
+ * As `authenticate`, but a presigned URL's signature counts before any `Authorization`, which may be a proxy's or another
+ * program's. Where the signature does not count, the key still may.
+ * @throws ApiError 401; 403 for a signature that was tampered with, has expired, or whose key is gone
  */
 export function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Soon<string> {
-  if (request.headers.authorization !== undefined) return authenticate(request, context)
-  const verdict = verify(request, 'GET', context)
-  if (verdict.outcome === 'unsigned') return authenticate(request, context)
-  return requireValid(verdict)
+  return whenThere(verify(request, 'GET', context), (verdict) => {
+    if (verdict.outcome === 'valid') return verdict.owner
+    if (verdict.outcome === 'unsigned') return authenticate(request, context)
+    return request.headers.authorization === undefined
+      ? ownerOf(verdict)
+      : authenticateInstead(request, verdict, context)
+  })
 }
 
-export function verify(request: FastifyRequest, method: 'GET' | 'PUT', { signingSecret }: ApiContext): Verdict {
-  const [path = '', query = ''] = request.url.split('?', 2)
-  return verifyPath(signingSecret, { method, path, query: new URLSearchParams(query) }, new Date())
+/** The key where it is a valid one; else what is wrong with the signature says more. */
+async function authenticateInstead(
+  request: FastifyRequest,
+  verdict: SignatureVerdict,
+  context: ApiContext,
+): Promise<string> {
+  try {
+    return await authenticate(request, context)
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return ownerOf(verdict)
+    throw error
+  }
 }
 
-/** @throws ApiError 403, which says what is wrong with the URL */
-export function requireValid(verdict: Verdict): string {
+/**
+ * The id of the key that a URL was signed for.
+ * @throws ApiError 403, which says what is wrong with the URL
+ */
+export function requireValid(verdict: Soon<SignatureVerdict>): Soon<string> {
+  return whenThere(verdict, ownerOf)
+}
+
+function ownerOf(verdict: SignatureVerdict): string {
   switch (verdict.outcome) {
     case 'valid':
       return verdict.owner
     case 'expired':
       throw new ApiError(403, 'This URL has expired. Ask for a new one.')
+    case 'revoked':
+      throw new ApiError(403, 'The API key that this URL was made for was revoked or replaced. Ask for a new one.')
     case 'tampered':
     case 'unsigned':
       throw new ApiError(

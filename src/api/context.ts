@@ -16,6 +16,8 @@ export interface ApiSettings {
   /** What returned URLs start with; null: what the request came in by. */
   readonly publicUrl: URL | null
   readonly trustedProxies: readonly string[]
+  /** Origins whose pages may use the API; `*`: any. */
+  readonly corsOrigins: readonly string[]
   readonly maxUploadBytes: number
   /** Of an asynchronous job; null: any length. */
   readonly maxAudioSeconds: number | null

@@ -41,11 +41,28 @@ export function jobOptions(given: Type.Static<typeof JobOptionsSchema>): JobOpti
   }
 }
 
+/** RFC 3339's forms, and those that validators of `date-time` take beside them. */
+const DATE_TIME = /^(\d{4}-\d\d-\d\d)[t\s](\d\d:\d\d):(\d\d)(\.\d+)?(?:(z)|([+-]\d\d)(?::?(\d\d))?)$/i
+
 function futureDate(name: string, text: string | undefined): Date | null {
   if (text === undefined) return null
-  const date = new Date(text)
+  const date = dateOf(text)
+  if (Number.isNaN(date.getTime())) {
+    throw new ApiError(
+      400,
+      `${name} takes a time such as 2030-01-31T12:00:00Z; got ${JSON.stringify(text.slice(0, 100))}.`,
+    )
+  }
   if (date.getTime() > Date.now()) return date
   throw new ApiError(400, `${name} takes a time to come; got ${text}, and it is ${new Date().toISOString()}.`)
+}
+
+/** A leap second is the second after it, as the machine's own clock has it. */
+function dateOf(text: string): Date {
+  const [, day, minute, second, fraction = '', utc, hours, minutes = '00'] = DATE_TIME.exec(text) ?? []
+  const zone = utc === undefined ? `${hours}:${minutes}` : 'Z'
+  if (second !== '60') return new Date(`${day}T${minute}:${second}${fraction}${zone}`)
+  return new Date(Date.parse(`${day}T${minute}:59${fraction}${zone}`) + 1000)
 }
 
 /**

@@ -32,7 +32,7 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
     api.addHook('onRequest', async (request, reply) => {
       reply.header('tus-resumable', TUS_VERSION)
       if (request.method === 'OPTIONS') return
-      requireValid(verify(request, 'PUT', context))
+      await requireValid(verify(request, 'PUT', context))
       requireVersion(request)
       if (methodOf(request) === 'PATCH') requirePatchType(request)
       // A header that is no media type at all would be refused before any parser is asked.
@@ -100,7 +100,7 @@ async function appendTo(
   const [offset, length, bodyBytes] = [uploadOffsetOf(request), uploadLengthOf(request), bodyBytesOf(request)]
   if (length === 0 || !(body instanceof Readable)) throw emptyUpload()
   const { maxUploadBytes: maxBytes } = context.settings
-  const owner = requireValid(verify(request, 'PUT', context))
+  const owner = await requireValid(verify(request, 'PUT', context))
   try {
     using hold = await context.uploads.begin(key, owner, length ?? (bodyBytes && offset + bodyBytes), false)
     try {

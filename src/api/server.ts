@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import fastify, { LogController } from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from './context.ts'
+import { addCors } from './cors.ts'
 import { handleError, handleNotFound } from './error-handler.ts'
 import { healthRoutes } from './health.ts'
 import { addMetrics } from './metrics.ts'
@@ -51,6 +52,7 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   })
 
   addMetrics(api, context)
+  addCors(api, settings.corsOrigins)
   if (settings.maxRequestsPerSecond !== null) await addRateLimit(api, settings.maxRequestsPerSecond)
   await api.register(swagger, OPENAPI)
   await api.register(uploadUrlRoutes(context))

@@ -80,7 +80,7 @@ export async function submittedJson(
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<string> {
-  const urls = { GET: pollUrl(request, job.id, job.keyId, context) }
+  const urls = { GET: await pollUrl(request, job.id, job.keyId, context) }
   if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
   const body: Static<typeof SubmittedSchema> = {
     response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls },

@@ -57,7 +57,7 @@ export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypeb
           ...(parts === undefined ? {} : { parts }),
         })
         if (presigned === null) {
-          const PUT = uploadUrl(request, `${uuidv7()}.${extension}`, owner, context)
+          const PUT = await uploadUrl(request, `${uuidv7()}.${extension}`, owner, context)
           return await reply.status(201).send({ uploadUrl: { PUT } })
         }
         const { url: PUT, parts: urls } = presigned

@@ -33,7 +33,7 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         },
       },
       async (request, reply) => {
-        const owner = requireValid(verify(request, 'PUT', context))
+        const owner = await requireValid(verify(request, 'PUT', context))
         const key = `uploads/${request.params.file}`
         const beforeCommit = (): Promise<void> => requireUnused(key, context)
         await beforeCommit()

@@ -1,8 +1,12 @@
 import type { FastifyRequest } from 'fastify'
-import { signPath, verifyPath } from '../payloads/presigned-url.ts'
+import { whenThere } from '../jobs/soon.ts'
+import type { Soon } from '../jobs/soon.ts'
+import { verifyPath } from '../payloads/presigned-url.ts'
+import type { SignedRequest } from '../payloads/presigned-url.ts'
 import { isUploadKey, ownerMatches } from '../payloads/upload-key.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
+import { keyIdOf, signRequest } from './signatures.ts'
 
 const UPLOADS = '/v1/input/uploads'
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i
@@ -16,27 +20,20 @@ export function baseUrl(request: FastifyRequest, { settings }: ApiContext): stri
 }
 
 /** A presigned URL to PUT a recording to. */
-export function uploadUrl(request: FastifyRequest, file: string, owner: string, context: ApiContext): string {
-  const path = `${UPLOADS}/${file}`
-  const query = signPath(context.signingSecret, {
-    method: 'PUT',
-    path,
-    owner,
-    expiresAt: inSeconds(context.settings.uploadUrlTtlSeconds),
-  })
-  return `${baseUrl(request, context)}${path}?${query}`
+export function uploadUrl(request: FastifyRequest, file: string, owner: string, context: ApiContext): Soon<string> {
+  const expiresAt = inSeconds(context.settings.uploadUrlTtlSeconds)
+  return presignedUrl(request, { method: 'PUT', path: `${UPLOADS}/${file}`, owner, expiresAt }, context)
 }
 
 /** A URL to poll a job by, also without an API key. */
-export function pollUrl(request: FastifyRequest, jobId: string, owner: string, context: ApiContext): string {
-  const path = `/v1/async/requests/${jobId}`
-  const query = signPath(context.signingSecret, {
-    method: 'GET',
-    path,
-    owner,
-    expiresAt: inSeconds(context.settings.pollUrlTtlSeconds),
-  })
-  return `${baseUrl(request, context)}${path}?${query}`
+export function pollUrl(request: FastifyRequest, jobId: string, owner: string, context: ApiContext): Soon<string> {
+  const expiresAt = inSeconds(context.settings.pollUrlTtlSeconds)
+  return presignedUrl(request, { method: 'GET', path: `/v1/async/requests/${jobId}`, owner, expiresAt }, context)
+}
+
+function presignedUrl(request: FastifyRequest, signed: SignedRequest, context: ApiContext): Soon<string> {
+  const url = `${baseUrl(request, context)}${signed.path}`
+  return whenThere(signRequest(signed, context), (query) => `${url}?${query}`)
 }
 
 /**
@@ -65,7 +62,8 @@ function keyOfOwnUrl(url: URL, owner: string, { signingSecret }: ApiContext): st
   const path = `${UPLOADS}/${file}`
   const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
   if (!('owner' in verdict)) throw notOurs()
-  if (verdict.owner !== owner) throw foreign()
+  // Whoever has the key by now has what was uploaded under it, by whichever of its secrets.
+  if (keyIdOf(verdict.owner) !== owner) throw foreign()
   return `uploads/${file}`
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { ApiKeys } from '../api/api-keys.ts'
+import { ApiKeys, ENVIRONMENT_ID } from '../api/api-keys.ts'
 import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config.ts'
 import type { CommandContext } from './context.ts'
@@ -44,7 +44,8 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
   ]).action(async (id: string, options: Record<string, unknown>) => {
     await withKeys(options, async (apiKeys) => {
       if (await apiKeys.revoke(id)) {
-        console.error(`Key ${id} is revoked.`)
+        const note = id === ENVIRONMENT_ID ? ' A server that starts with SOTTO_API_KEY makes it valid again.' : ''
+        console.error(`Key ${id} is revoked, and the URLs that were signed for it with it.${note}`)
       } else {
         console.error(`sotto: there is no key ${id}; sotto keys list shows those there are.`)
         context.exitWith(1)

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, extname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import process from 'node:process'
 import { Option } from 'commander'
 import type { Command } from 'commander'
@@ -18,7 +18,10 @@ import type { EngineTask } from '../worker/engine-protocol.ts'
 import { findDevice } from '../worker/find-device.ts'
 import { transcribeOptions } from '../worker/transcribe-options.ts'
 import type { CommandContext } from './context.ts'
+import { findInputs, openInput } from './inputs.ts'
+import type { Input } from './inputs.ts'
 import { addSettings, camelCase, givenFlags } from './options.ts'
+import { outputNames } from './output-names.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
 const DEMO_MODEL = 'sotto/whisper-demo'
@@ -39,14 +42,14 @@ export function addTranscribeCommand(program: Command, context: CommandContext):
   const command = program
     .command('transcribe')
     .description('Transcribe files, without a server.')
-    .argument('<file...>', 'audio or video, in any format that FFmpeg reads')
+    .argument('<file...>', 'audio or video, in any format that FFmpeg reads; a folder of such, a pipe, or - for stdin')
     .option(
       '--model <model>',
       `as sotto models list shows it (default: ${DEMO_MODEL}, which knows a few hundred words)`,
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
-  addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir'])
+  addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir', 'maxUploadBytes'])
   for (const parameter of describeParameters()) {
     const values = parameter.values?.join('|') ?? parameter.type
     const note = `(default: ${JSON.stringify(parameter.default)})`
@@ -58,7 +61,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext):
 }
 
 async function transcribeFiles(
-  files: readonly string[],
+  names: readonly string[],
   flags: TranscribeFlags,
   config: Config,
   { signal, exitWith }: CommandContext,
@@ -74,6 +77,11 @@ async function transcribeFiles(
   using bar = downloadBar(id)
   const { folder: modelFolder } = await cache.open(id, { signal, onProgress: bar.update })
   bar[Symbol.dispose]()
+  const inputs = await knownInputs(names, exitWith)
+  const outputs = outputNames(
+    inputs.map(({ outputName }) => outputName),
+    EXTENSIONS[flags.outputFormat],
+  )
   if (flags.outputDir !== undefined) await mkdir(flags.outputDir, { recursive: true })
 
   await using stack = new AsyncDisposableStack()
@@ -87,58 +95,88 @@ async function transcribeFiles(
       ...{ batch: 1, temporaryFolder, cacheFolder },
     }),
   )
-  for (const file of files) {
+  let transcripts = 0
+  for (const [index, input] of inputs.entries()) {
     try {
-      const task = { audioPath: resolve(file), options, maxAudioSeconds: null }
-      const transcript = await transcribeFile(file, task, engine, signal)
-      await write(transcript, file, files.length > 1, flags)
+      const limits = { temporaryFolder, maxBytes: config.maxUploadBytes, signal }
+      const transcript = await transcribeInput(input, { options, maxAudioSeconds: null }, engine, limits)
+      await write(
+        transcript,
+        { input, output: outputs[index] ?? input.outputName, isOneOfMany: inputs.length > 1 },
+        flags,
+      )
+      transcripts += 1
     } catch (error) {
       signal.throwIfAborted()
-      console.error(`sotto: ${file}: ${error instanceof Error ? error.message : String(error)}`)
+      if (input.isFound && isNoRecording(error)) {
+        console.error(`sotto: ${input.name}: skipped, since it is no recording`)
+        continue
+      }
+      console.error(`sotto: ${input.name}: ${error instanceof Error ? error.message : String(error)}`)
       exitWith(1)
     }
   }
+  if (transcripts === 0) exitWith(1)
 }
 
-async function transcribeFile(
-  file: string,
-  task: EngineTask,
+/** What the arguments stand for; those that stand for nothing are reported, and do not keep the others. */
+async function knownInputs(names: readonly string[], exitWith: CommandContext['exitWith']): Promise<readonly Input[]> {
+  const found = await findInputs(names)
+  return found.flatMap((each) => {
+    if (!('error' in each)) return [each]
+    console.error(`sotto: ${each.name}: ${each.error.message}`)
+    exitWith(1)
+    return []
+  })
+}
+
+/** Among the files of a folder there may be others, such as pictures and texts. */
+function isNoRecording(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'audio.not_media' || code === 'audio.no_audio_stream'
+}
+
+async function transcribeInput(
+  input: Input,
+  task: Omit<EngineTask, 'audioPath'>,
   engine: EngineProcess,
-  signal: AbortSignal,
+  limits: Parameters<typeof openInput>[1],
 ): Promise<Transcript> {
-  const found = await stat(task.audioPath).catch(() => undefined)
-  if (found?.isFile() !== true) throw new Error('there is no such file')
+  await using recording = await openInput(input, limits)
   using bar = showProgress(
     process.stderr,
-    `${basename(file)}  {bar} {percentage} %  {done} of {total} s  {eta_formatted} left`,
+    `${basename(input.name)}  {bar} {percentage} %  {done} of {total} s  {eta_formatted} left`,
   )
-  return await engine.transcribe(task, {
-    signal,
-    onProgress: ({ phase, seconds, totalSeconds }) => {
-      if (phase === 'transcribing' && totalSeconds !== null) bar.update(seconds, totalSeconds)
+  const { signal } = limits
+  return await engine.transcribe(
+    { ...task, audioPath: recording.path },
+    {
+      signal,
+      onProgress: ({ phase, seconds, totalSeconds }) => {
+        if (phase === 'transcribing' && totalSeconds !== null) bar.update(seconds, totalSeconds)
+      },
     },
-  })
+  )
 }
 
 async function write(
   transcript: Transcript,
-  file: string,
-  isOneOfMany: boolean,
-  flags: TranscribeFlags,
+  { input, output, isOneOfMany }: { readonly input: Input; readonly output: string; readonly isOneOfMany: boolean },
+  { outputFormat, outputDir }: TranscribeFlags,
 ): Promise<void> {
-  const { outputFormat, outputDir } = flags
   const content = formatTranscript(transcript, outputFormat)
   if (outputDir !== undefined) {
-    const path = join(outputDir, `${basename(file, extname(file))}${EXTENSIONS[outputFormat]}`)
+    const path = join(outputDir, output)
+    await mkdir(dirname(path), { recursive: true })
     await writeFile(path, content)
-    console.error(path)
+    console.error(isOneOfMany ? `${input.name} → ${path}` : path)
   } else if (!isOneOfMany) {
     process.stdout.write(content)
   } else if (outputFormat === 'json') {
     // One line each, for programs that read them as they come.
-    console.log(JSON.stringify({ file, ...transcript }))
+    console.log(JSON.stringify({ file: input.name, ...transcript }))
   } else {
-    process.stdout.write(`==> ${file} <==\n${content}\n`)
+    process.stdout.write(`==> ${input.name} <==\n${content}\n`)
   }
 }
 

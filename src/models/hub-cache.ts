@@ -4,6 +4,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
+import { ModelError } from './errors.ts'
+import type { HubFile } from './hub-client.ts'
 
 const CONFIG = 'config.json'
 const OPTIONAL = ['generation_config.json', 'preprocessor_config.json'] as const
@@ -13,8 +15,13 @@ const PLAIN_TOKENIZER = ['vocab.json', 'merges.txt'] as const
 export const WEIGHTS = 'model.safetensors'
 export const SHARD_INDEX = 'model.safetensors.index.json'
 
-const ShardIndex = Type.Object({ weight_map: Type.Record(Type.String(), Type.String({ pattern: '^[\\w.-]+$' })) })
+const ShardIndex = Type.Object({
+  weight_map: Type.Record(Type.String(), Type.String({ pattern: '^\\w[\\w.-]*\\.safetensors$' }), { minProperties: 1 }),
+})
+/** A Whisper model's has a tenth of it. */
+const MAX_INDEX_BYTES = 2 ** 20
 
+const SQLITE_BUSY = 5
 /** How often another process's download is looked after. */
 const LOCK_POLL_MS = 250
 
@@ -27,7 +34,9 @@ export function engineFiles(names: ReadonlySet<string>): {
   readonly missing?: string
 } {
   const tokenizer = names.has(TOKENIZER) ? [TOKENIZER] : [...PLAIN_TOKENIZER, 'added_tokens.json']
-  const files = [CONFIG, ...tokenizer, ...OPTIONAL, SHARD_INDEX].filter((name) => names.has(name))
+  // Some repositories have both; then the shards are of no use.
+  const index = names.has(WEIGHTS) ? [] : [SHARD_INDEX]
+  const files = [CONFIG, ...tokenizer, ...OPTIONAL, ...index].filter((name) => names.has(name))
   const hasTokenizer = names.has(TOKENIZER) || PLAIN_TOKENIZER.every((name) => names.has(name))
   const hasWeights = names.has(WEIGHTS) || names.has(SHARD_INDEX)
   const missing = !names.has(CONFIG) ? CONFIG : !hasTokenizer ? TOKENIZER : hasWeights ? undefined : WEIGHTS
@@ -61,18 +70,45 @@ export class CachedRepository {
     const folder = this.#snapshotFolder(commit)
     const { files, missing } = engineFiles(new Set(await readdir(folder).catch(() => [])))
     if (missing !== undefined) return undefined
-    const needed = [...files, ...((await this.shards(folder)) ?? [WEIGHTS])]
+    const shards = files.includes(SHARD_INDEX) ? await this.#shardsOf(folder) : [WEIGHTS]
+    if (shards === undefined) return undefined
     // A link may lead to a blob that is not there yet.
-    const found = await Promise.all(needed.map((file) => stat(join(folder, file)).catch(() => undefined)))
+    const found = await Promise.all(
+      [...files, ...shards].map((file) => stat(join(folder, file)).catch(() => undefined)),
+    )
     return found.every((entry) => entry?.isFile() === true) ? folder : undefined
   }
 
-  /** Names of the shards; undefined when the weights are in one file. */
-  async shards(snapshot: string): Promise<readonly string[] | undefined> {
-    const text = await readFile(join(snapshot, SHARD_INDEX), 'utf8').catch(() => undefined)
-    if (text === undefined) return undefined
-    const index: unknown = JSON.parse(text)
-    return Check(ShardIndex, index) ? [...new Set(Object.values(index.weight_map))] : undefined
+  /**
+   * Names of the shards that the weights of a snapshot lie in.
+   * @throws ModelError `model.corrupt` when its index is none
+   */
+  async shards(snapshot: string): Promise<readonly string[]> {
+    const shards = await this.#shardsOf(snapshot)
+    if (shards !== undefined) return shards
+    throw new ModelError(
+      'model.corrupt',
+      `${SHARD_INDEX} of the repository can't be used: it has to name the .safetensors files, beside it, of at least one tensor, in at ` +
+        `most ${MAX_INDEX_BYTES} bytes.`,
+    )
+  }
+
+  /** Undefined when the index is none. */
+  async #shardsOf(snapshot: string): Promise<readonly string[] | undefined> {
+    try {
+      const path = join(snapshot, SHARD_INDEX)
+      if ((await stat(path)).size > MAX_INDEX_BYTES) return undefined
+      const index: unknown = JSON.parse(await readFile(path, 'utf8'))
+      return Check(ShardIndex, index) ? [...new Set(Object.values(index.weight_map))] : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Whether a file's content is here already, as of another revision or of a download that broke off behind it. */
+  async hasBlob({ hash, bytes }: HubFile): Promise<boolean> {
+    const found = await stat(this.blob(hash.hex)).catch(() => undefined)
+    return found?.isFile() === true && found.size === bytes
   }
 
   async prepare(): Promise<void> {
@@ -94,7 +130,9 @@ export class CachedRepository {
   async setRef(revision: string, commit: string): Promise<void> {
     const path = join(this.#folder, 'refs', revision)
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(`${path}.new`, commit)
+    await rm(`${path}.new`, { force: true })
+    // Where others may write too, a link could lead elsewhere.
+    await writeFile(`${path}.new`, commit, { flag: 'wx' })
     await rename(`${path}.new`, path)
   }
 
@@ -109,8 +147,9 @@ export class CachedRepository {
       try {
         lock.exec('BEGIN EXCLUSIVE')
         return { [Symbol.dispose]: () => lock.close() }
-      } catch {
+      } catch (error) {
         lock.close()
+        if (!(error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY)) throw error
         await delay(LOCK_POLL_MS, undefined, { signal })
       }
     }

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import { ModelError } from './errors.ts'
+import { isTransient, pauseBefore, retryAfterMs } from './hub-retry.ts'
 
 export interface HubOptions {
   /** Without a slash at the end. */
@@ -38,6 +39,9 @@ const ModelInfo = Type.Object({
 
 /** Whoever waits for a job shall learn soon that there is no network. */
 const ANSWER_TIMEOUT_MS = 15_000
+const TRIES = 3
+/** A repository of a thousand files takes half a megabyte; parsed, what was made to take memory takes fifty times as much. */
+const MAX_ANSWER_BYTES = 4 * 2 ** 20
 
 /** The Hugging Face hub's HTTP API, or that of a mirror. */
 export class HubClient {
@@ -55,9 +59,7 @@ export class HubClient {
    */
   async revision(repository: string, revision: string, signal: AbortSignal): Promise<HubRevision> {
     const url = `${this.endpoint}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`
-    const response = await this.#get(url, {}, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]), signal)
-    requireOk(response, repository)
-    const info: unknown = await response.json().catch(() => undefined)
+    const info = await this.#json(url, repository, signal)
     if (!Check(ModelInfo, info)) {
       throw new ModelError('model.hub_invalid', `The hub's answer about ${repository} can’t be understood.`)
     }
@@ -84,6 +86,38 @@ export class HubClient {
     return await this.#get(`${this.endpoint}/${repository}/resolve/${commit}/${path}`, range, signal, signal)
   }
 
+  /** Undefined for what is no JSON. */
+  async #json(url: string, repository: string, signal: AbortSignal): Promise<unknown> {
+    for (let retry = 1; ; retry++) {
+      const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+      try {
+        const response = await this.#get(url, {}, AbortSignal.any([signal, timeout]), signal)
+        await requireOk(response, repository)
+        return parsed(await this.#textOf(response, repository, signal))
+      } catch (error) {
+        // One that keeps silent has had its time.
+        if (!isTransient(error) || retry === TRIES || timeout.aborted) throw error
+        await pauseBefore(retry, error, signal)
+      }
+    }
+  }
+
+  async #textOf(response: Response, repository: string, signal: AbortSignal): Promise<string> {
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for await (const chunk of bodyOf(response, signal)) {
+      bytes += chunk.length
+      if (bytes > MAX_ANSWER_BYTES) {
+        throw new ModelError(
+          'model.hub_invalid',
+          `The hub's answer about ${repository} has more than ${MAX_ANSWER_BYTES} bytes, which no list of files takes.`,
+        )
+      }
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks).toString('utf8')
+  }
+
   async #get(url: string, headers: Record<string, string>, limit: AbortSignal, signal: AbortSignal): Promise<Response> {
     const authorization: Record<string, string> = this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }
     try {
@@ -98,20 +132,58 @@ export class HubClient {
   }
 }
 
-/** @throws ModelError for what another try does not change */
-export function requireOk(response: Response, repository: string): void {
+/**
+ * The body of an answer; what is not read of it is not sent.
+ * @throws ModelError `model.unreachable` when the connection breaks
+ */
+export async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader()
+  if (reader === undefined) return
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        signal.throwIfAborted()
+        throw new ModelError('model.unreachable', 'The connection to the hub broke off.', { cause })
+      })
+      if (done) return
+      yield value
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Statuses that say nothing of the request. */
+const TRANSIENT = new Set([408, 425, 429])
+
+/** @throws ModelError, `model.unreachable` for what may be otherwise in a moment */
+export async function requireOk(response: Response, repository: string): Promise<void> {
   if (response.ok) return
-  switch (response.status) {
+  const { status, headers } = response
+  await response.body?.cancel().catch(() => undefined)
+  switch (status) {
     case 401:
     case 403:
       throw new ModelError(
         'model.forbidden',
-        `The hub does not give out ${repository} (${response.status}): set HF_TOKEN to a token that may read it, and accept ` +
+        `The hub does not give out ${repository} (${status}): set HF_TOKEN to a token that may read it, and accept ` +
           'its licence on the hub if it is gated.',
       )
     case 404:
       throw new ModelError('model.not_found', `The hub has no model ${repository}, or not in this revision.`)
-    default:
-      throw new ModelError('model.unreachable', `The hub answered ${response.status} to a request for ${repository}.`)
+    default: {
+      const code = status >= 500 || TRANSIENT.has(status) ? 'model.unreachable' : 'model.hub_invalid'
+      throw new ModelError(code, `The hub answered ${status} to a request for ${repository}.`, {
+        retryAfterMs: retryAfterMs(headers.get('retry-after')),
+      })
+    }
   }
 }

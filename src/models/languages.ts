@@ -123,8 +123,31 @@ const CODES_BY_NAME: ReadonlyMap<string, string> = new Map([
   ...Object.entries(ALIASES),
 ])
 
-/** The code of a language given by its code or its English name, in any case; undefined when it is none. */
-export function languageCode(name: string): string | undefined {
-  const lower = name.toLowerCase()
-  return lower in LANGUAGES ? lower : CODES_BY_NAME.get(lower)
+/** What ICU calls languages that Whisper has under another code; also part of another language here, as Bokmål is. */
+const BY_CANONICAL_CODE: ReadonlyMap<string, string> = new Map([
+  ['jv', 'jw'],
+  ['nb', 'no'],
+  ['fil', 'tl'],
+])
+
+/** A language's code of two or three letters, and what BCP 47 lets follow, such as a script and a country. */
+const TAG = /^([a-z]{2,3})(?:[-_][a-z\d]{1,8})*$/
+
+/**
+ * The code of a language that is given by its code, a BCP 47 tag or a locale of it (`en-US`, `es_419`), or its English name, in
+ * any case; null when it is to be detected (`auto`, or nothing); undefined when it is no language of Whisper's.
+ */
+export function languageCode(text: string): string | null | undefined {
+  const name = text.trim().toLowerCase()
+  if (name === '' || name === 'auto') return null
+  const code = TAG.exec(name)?.[1]
+  if (code === undefined) return CODES_BY_NAME.get(name)
+  return Object.hasOwn(LANGUAGES, code) ? code : (CODES_BY_NAME.get(name) ?? canonicalCode(code))
+}
+
+/** Of codes that were replaced, as `iw` by `he`, or have a shorter form, as `deu` has `de`. */
+function canonicalCode(code: string): string | undefined {
+  const { language } = new Intl.Locale(code)
+  const known = BY_CANONICAL_CODE.get(language) ?? language
+  return Object.hasOwn(LANGUAGES, known) ? known : undefined
 }

@@ -1,11 +1,12 @@
 import { statfs } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Catalogue, ModelDescription } from './catalogue.ts'
-import { downloadFile } from './download.ts'
+import { downloadFile, partialPath } from './download.ts'
 import { ModelError } from './errors.ts'
 import { CachedRepository, WEIGHTS, engineFiles } from './hub-cache.ts'
 import { HubClient } from './hub-client.ts'
 import type { HubFile, HubOptions } from './hub-client.ts'
+import { partialBytes } from './partial-file.ts'
 import { SharedTask } from './shared-task.ts'
 
 export interface DownloadProgress {
@@ -21,6 +22,9 @@ export interface ModelCacheOptions extends HubOptions {
   /** Never ask the hub. */
   readonly offline: boolean
 }
+
+/** A tokenizer takes a few megabytes; the engine takes no more. */
+const MAX_SMALL_BYTES = 16 * 2 ** 20
 
 /** Of the models that come with the program. */
 export const BUNDLED_FOLDER = resolve(import.meta.dirname, '../../models')
@@ -62,7 +66,7 @@ export class ModelCache {
     if (model.source === 'bundled') return { folder: resolve(BUNDLED_FOLDER, model.name) }
     const present = await this.#repository(model).snapshot(model.revision)
     if (present !== undefined) return { folder: present }
-    if (this.#options.offline) throw this.#unreachable(model, new Error('HF_HUB_OFFLINE is set'))
+    if (this.#options.offline) throw this.#unreachable(model, new Error('HF_HUB_OFFLINE is set'), false)
 
     let download = this.#downloads.get(id)
     if (download === undefined || download.isAbandoned) {
@@ -84,7 +88,9 @@ export class ModelCache {
       const present = await repository.snapshot(model.revision)
       return present ?? (await this.#fetchLocked(model, repository, signal, report))
     } catch (error) {
-      if (error instanceof ModelError && error.code === 'model.unreachable') throw this.#unreachable(model, error)
+      signal.throwIfAborted()
+      if (!(error instanceof ModelError)) throw cacheError(error, model)
+      if (error.code === 'model.unreachable') throw this.#unreachable(model, error)
       throw error
     }
   }
@@ -105,13 +111,14 @@ export class ModelCache {
     const fetchAll = async (wanted: readonly HubFile[], totalBytes: number): Promise<string> => {
       let folder = ''
       for (const file of wanted) {
-        await downloadFile(file, repository.blob(file.hash.hex), {
-          hub: this.#hub,
-          repository: model.id,
-          commit,
-          signal,
-          onProgress: (bytes) => report({ model: model.id, receivedBytes: doneBytes + bytes, totalBytes }),
-        })
+        const onProgress = (bytes: number): void =>
+          report({ model: model.id, receivedBytes: doneBytes + bytes, totalBytes })
+        if (await repository.hasBlob(file)) {
+          onProgress(file.bytes)
+        } else {
+          const options = { hub: this.#hub, repository: model.id, commit, signal, onProgress }
+          await downloadFile(file, repository.blob(file.hash.hex), options)
+        }
         doneBytes += file.bytes
         folder = await repository.link(commit, file.name, file.hash.hex)
       }
@@ -119,43 +126,83 @@ export class ModelCache {
     }
 
     const small = names.flatMap((name) => byName.get(name) ?? [])
+    requireSmall(small, model)
+    await this.#requireSpace(repository, model, small)
     const folder = await fetchAll(small, sum(small))
-    const shardNames = byName.has(WEIGHTS) ? [WEIGHTS] : ((await repository.shards(folder)) ?? [])
+    const shardNames = byName.has(WEIGHTS) ? [WEIGHTS] : await repository.shards(folder)
     const weights = shardNames.map((name) => byName.get(name) ?? incomplete(model, name))
-    await requireSpace(this.#options.home, model, sum(weights))
+    await this.#requireSpace(repository, model, weights)
     await fetchAll(weights, doneBytes + sum(weights))
     await repository.setRef(model.revision, commit)
     return folder
+  }
+
+  /** For what is not here yet. */
+  async #requireSpace(repository: CachedRepository, model: ModelDescription, files: readonly HubFile[]): Promise<void> {
+    let bytes = 0
+    for (const file of files) {
+      if (await repository.hasBlob(file)) continue
+      bytes += Math.max(0, file.bytes - (await partialBytes(partialPath(repository.blob(file.hash.hex)))))
+    }
+    const { bavail, bsize } = await statfs(this.#options.home)
+    if (bavail * bsize > bytes) return
+    const free = Math.floor((bavail * bsize) / 1e6)
+    throw new ModelError(
+      'model.disk_full',
+      `What is still to be fetched of ${model.id} takes ${Math.ceil(bytes / 1e6)} MB, and the disk of HF_HOME has ${free} MB left.`,
+    )
   }
 
   #repository(model: ModelDescription): CachedRepository {
     return new CachedRepository(this.#options.home, model.id)
   }
 
-  #unreachable(model: ModelDescription, cause: unknown): ModelError {
+  #unreachable(model: ModelDescription, cause: Error, retryable = true): ModelError {
     return new ModelError(
       'model.unreachable',
-      `The weights of ${model.id} are not here, and the hub ${this.#hub.endpoint} can’t be reached to fetch them. Put them in ` +
-        `place by hand: on a machine with a network, run "hf download ${model.id}" and copy its folder ` +
+      `The weights of ${model.id} are not here, and the hub ${this.#hub.endpoint} can’t be asked for them: ${sentence(cause.message)} ` +
+        `Put them in place by hand: on a machine with a network, run "hf download ${model.id}" and copy its folder ` +
         `hub/models--${model.id.replace('/', '--')} from that machine's HF_HOME (~/.cache/huggingface) to this server's; or set ` +
         'HF_ENDPOINT to a mirror that can be reached.',
-      { cause },
+      { cause, retryable },
     )
   }
 }
 
-function incomplete(model: ModelDescription, file: string): never {
-  throw new ModelError('model.incomplete', `The repository ${model.id} has no ${file}, which is needed to run it.`)
+function sentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`
 }
 
-async function requireSpace(folder: string, model: ModelDescription, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize > bytes) return
-  const free = Math.floor((bavail * bsize) / 1e6)
+/** What the file system says; the log has its path. */
+function cacheError(cause: unknown, model: ModelDescription): unknown {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new ModelError('model.disk_full', `The disk of HF_HOME is full; ${model.id} is not all there.`, { cause })
+    default: {
+      const shown = typeof code === 'string' ? ` (${code})` : ''
+      return new ModelError(
+        'model.cache_unusable',
+        `The weights of ${model.id} can't be kept in HF_HOME${shown}: see to it that the server may write there.`,
+        { cause },
+      )
+    }
+  }
+}
+
+/** All but the weights are read whole. */
+function requireSmall(files: readonly HubFile[], model: ModelDescription): void {
+  const large = files.find(({ bytes }) => bytes > MAX_SMALL_BYTES)
+  if (large === undefined) return
   throw new ModelError(
-    'model.disk_full',
-    `The weights of ${model.id} take ${Math.ceil(bytes / 1e6)} MB, and the disk of HF_HOME has ${free} MB left.`,
+    'model.hub_invalid',
+    `${large.name} of ${model.id} is said to have ${large.bytes} bytes; such a file has up to ${MAX_SMALL_BYTES}.`,
   )
+}
+
+function incomplete(model: ModelDescription, file: string): never {
+  throw new ModelError('model.incomplete', `The repository ${model.id} has no ${file}, which is needed to run it.`)
 }
 
 function sum(files: readonly HubFile[]): number {

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { createCatalogue } from './catalogue.ts'
 import { describeParameters, parseWhisperInput, readWhisperInput } from './whisper-input.ts'
 
-const catalogue = createCatalogue(['acme/whisper-base.en'])
+const catalogue = createCatalogue(['acme/whisper-base.en', 'acme/speech'])
 const large = catalogue.find('openai/whisper-large')!
+const unknown = catalogue.find('acme/speech')!
 const english = catalogue.find('acme/whisper-base.en')!
 
 const DEFAULTS = {
@@ -44,8 +45,53 @@ test('the retired service’s sample client is understood', () => {
   expect(parseWhisperInput(sample, large)).toEqual(sample)
 })
 
-test.each([['en'], ['EN'], ['English']])('takes the language as %s', (language) => {
-  expect(parseWhisperInput({ language }, large).language).toBe('en')
+describe('takes the language', () => {
+  test.each([
+    [null, ['auto', 'AUTO', '', '  ', ' auto ']],
+    ['en', ['en', 'EN', 'English', ' en ', 'en-US', 'EN_gb', 'en-Latn-US', 'eng', 'ENGLISH\n']],
+    ['es', ['es-419', 'Castilian', 'spa', 'spanish']],
+    ['zh', ['zh-CN', 'zh_Hant_TW', 'mandarin', 'cmn-Hans-CN', 'chinese']],
+    ['lo', ['lao', 'lo-LA']],
+    ['he', ['iw', 'he-IL', 'hebrew']],
+    ['jw', ['jv', 'jv-ID', 'javanese']],
+    ['no', ['nb', 'nb-NO', 'no']],
+    ['tl', ['fil', 'fil-PH', 'Tagalog']],
+    ['ht', ['Haitian Creole', 'haitian']],
+    ['haw', ['haw-US']],
+  ])('%s as %j', (code, forms) => {
+    for (const language of forms) expect(parseWhisperInput({ language }, large).language).toBe(code)
+  })
+
+  test('for an English-only model too', () => {
+    for (const language of ['auto', '', 'en-GB', 'English']) {
+      expect([null, 'en']).toContain(parseWhisperInput({ language }, english).language)
+    }
+    expect(() => parseWhisperInput({ language: 'de-CH' }, english)).toThrow('got language "de" (from "de-CH")')
+  })
+
+  test.each([
+    'constructor',
+    '__proto__',
+    'toString',
+    'hasOwnProperty',
+    'xx-YY',
+    'tlh',
+    'english!',
+    'en-',
+    'en US',
+    'e',
+  ])('but not as %j, whatever a model is known to know', (language) => {
+    for (const model of [large, unknown]) {
+      expect(() => parseWhisperInput({ language }, model)).toThrow(/^input\.language must be /)
+    }
+  })
+
+  test('a language that the model does not know is refused by its code', () => {
+    const demo = catalogue.find('sotto/whisper-demo')!
+    expect(() => parseWhisperInput({ language: 'zh-CN' }, demo)).toThrow(
+      'does not know the language "zh" (from "zh-CN"); it knows en, es, de',
+    )
+  })
 })
 
 test.each([

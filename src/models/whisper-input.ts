@@ -28,7 +28,8 @@ export const WhisperInputSchema = Type.Object(
     }),
     language: nullable(Type.String(), {
       default: null,
-      description: 'Code or English name of the spoken language; null: detected over the first 30 s.',
+      description:
+        'The spoken language: its code, a tag such as en-US, or its English name; null, auto or nothing: detected over the first 30 s.',
     }),
     temperature: Type.Union([Temperature, Type.Array(Temperature, { minItems: 1, maxItems: 20 })], {
       default: 0,
@@ -271,14 +272,19 @@ function checkedLanguage(input: WhisperInput, model: ModelDescription): string |
   const { language, task } = input
   const code = language === null ? null : languageCode(language)
   if (code === undefined) {
-    throw invalid(`input.language must be the code or English name of a language, such as "en"; got ${shown(language)}`)
+    throw invalid(
+      `input.language must be the code or English name of a language, such as "en", "en-US" or "english", or "auto"; got ` +
+        shown(language),
+    )
   }
+  const got = code === language ? shown(code) : `${shown(code)} (from ${shown(language)})`
   if (!model.isMultilingual && (task === 'translate' || (code ?? 'en') !== 'en')) {
-    const got = task === 'translate' ? 'task "translate"' : `language ${shown(language)}`
-    throw invalid(`the model ${model.id} knows English only; got ${got}`)
+    throw invalid(
+      `the model ${model.id} knows English only; got ${task === 'translate' ? 'task "translate"' : `language ${got}`}`,
+    )
   }
   if (code !== null && model.languages !== null && !model.languages.includes(code)) {
-    throw invalid(`the model ${model.id} does not know the language ${shown(language)}`)
+    throw invalid(`the model ${model.id} does not know the language ${got}; it knows ${model.languages.join(', ')}`)
   }
   return code
 }

@@ -1,5 +1,6 @@
-import { readCheckpoint } from './checkpoint/checkpoint.ts'
-import type { Checkpoint } from './checkpoint/checkpoint.ts'
+import { readDimensions } from './checkpoint/checkpoint.ts'
+import type { Dimensions } from './checkpoint/checkpoint.ts'
+import { countWeights } from './checkpoint/weight-count.ts'
 import type { Device } from './device.ts'
 import type { FloatType } from './graph/graph-builder.ts'
 import { CELLS_PER_BLOCK } from './inference/device-cells.ts'
@@ -42,20 +43,16 @@ export function floatsOn(device: Device, precision: Precision): FloatType {
 
 /** @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid` */
 export async function planDevice(folder: string, share: DeviceShare): Promise<DevicePlan> {
-  return planFor(await readCheckpoint(folder), share)
+  return planFor(await readDimensions(folder), share)
 }
 
 /** As many windows as the memory has room for; one at least, which then may fail. */
-export function planFor(
-  { dimensions, tensors }: Checkpoint,
-  { device, precision, memoryBytes }: DeviceShare,
-): DevicePlan {
+export function planFor(dimensions: Dimensions, { device, precision, memoryBytes }: DeviceShare): DevicePlan {
   const { nAudioCtx, nAudioHead, nState, nTextCtx, nTextLayer, nVocab } = dimensions
   const perFloat = FLOAT_BYTES[floatsOn(device, precision)]
-  const valuesOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1)
-  const weights = [...tensors.values()].reduce((sum, { shape }) => sum + valuesOf(shape), 0)
+  const weights = countWeights(dimensions)
   const encoder = SCORE_TABLES * nAudioHead * nAudioCtx ** 2 + ACTIVATIONS * nAudioCtx * nState
-  const fixed = perFloat * (weights + encoder)
+  const fixed = perFloat * (weights.encoder + weights.decoder + encoder)
 
   const tokens = ((1 + BEAMS) * nTextCtx) / 2
   const cells = Math.ceil(tokens / CELLS_PER_BLOCK) * CELLS_PER_BLOCK

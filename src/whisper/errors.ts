@@ -17,17 +17,21 @@ export type EngineErrorCode =
   | 'checkpoint.damaged'
   | 'device.unavailable'
   | 'engine.disk_full'
+  | 'engine.cache_unusable'
+  | 'engine.load_failed'
+
+const RETRYABLE: ReadonlySet<EngineErrorCode> = new Set(['engine.disk_full', 'engine.load_failed'])
 
 export class EngineError extends Error {
   override readonly name = 'EngineError'
   readonly code: EngineErrorCode
-  /** Only a disk may have room again. */
+  /** A disk may have room again, and a machine memory; files stay as they are. */
   readonly retryable: boolean
 
   constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    this.retryable = code === 'engine.disk_full'
+    this.retryable = RETRYABLE.has(code)
   }
 }
 

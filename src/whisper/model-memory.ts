@@ -1,4 +1,5 @@
-import { readCheckpoint } from './checkpoint/checkpoint.ts'
+import { readDimensions } from './checkpoint/checkpoint.ts'
+import { countWeights } from './checkpoint/weight-count.ts'
 import type { Precision } from './options.ts'
 
 /** The process itself, the libraries, FFmpeg. */
@@ -18,13 +19,10 @@ export async function estimateMemory(
   folder: string,
   { precision, slots }: { readonly precision: Precision; readonly slots: number },
 ): Promise<number> {
-  const { tensors, dimensions } = await readCheckpoint(folder)
+  const dimensions = await readDimensions(folder)
   const { nAudioCtx, nState, nTextLayer } = dimensions
-  let weights = 0
-  for (const [name, { shape }] of tensors) {
-    const perWeight = (name.startsWith('encoder.') ? ENCODER_BYTES : DECODER_BYTES)[precision]
-    weights += shape.reduce((product, extent) => product * extent, perWeight)
-  }
+  const { encoder, decoder } = countWeights(dimensions)
+  const weights = encoder * ENCODER_BYTES[precision] + decoder * DECODER_BYTES[precision]
   const caches = slots * 2 * nTextLayer * nState * (nAudioCtx + CELLS) * FLOAT_BYTES
   // The encoder's widest layer has four times the state, and there are a few copies of each.
   const activations = 12 * nAudioCtx * nState * FLOAT_BYTES

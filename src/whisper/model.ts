@@ -81,11 +81,13 @@ export class WhisperModel implements AsyncDisposable {
     const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
     const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
     const tokenizer = await Tokenizer.load(folder, checkpoint)
+    tokenizer.requireWithin(checkpoint.dimensions.nVocab)
     const floats = floatsOn(device, precision)
     const identity = JSON.stringify([await identify(stored), plan, floats])
     signal?.throwIfAborted()
     const memoryBytes = options.deviceMemoryBytes ?? DEFAULT_DEVICE_MEMORY
-    const room = device.name === 'cpu' ? Infinity : planFor(checkpoint, { device, precision, memoryBytes }).slots
+    const room =
+      device.name === 'cpu' ? Infinity : planFor(checkpoint.dimensions, { device, precision, memoryBytes }).slots
     const slots = options.slots ?? (device.name === 'cpu' ? 1 : room)
     const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
     const inference = await load(checkpoint, tokenizer, {

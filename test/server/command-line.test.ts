@@ -1,11 +1,14 @@
-import { copyFile, readFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../support/clips.ts'
 import { Hub } from '../support/hub.ts'
 import { PROJECT, sotto, temporaryFolder } from '../support/server.ts'
 
 const CLIP = fixture('en-two-voices.mp3')
+const SHORT = fixture('en-short.wav')
 
 describe('sotto transcribe', () => {
   test('prints the text of a file, and nothing else', async () => {
@@ -20,16 +23,7 @@ describe('sotto transcribe', () => {
 
   test('as JSON with parameters', async () => {
     await using folder = await temporaryFolder()
-    const args = [
-      'transcribe',
-      CLIP,
-      '--output-format',
-      'json',
-      '--language',
-      'English',
-      '--no-speech-threshold',
-      'null',
-    ]
+    const args = ['transcribe', CLIP, '--output-format', 'json', '--language', 'EN_us', '--no-speech-threshold', 'null']
     const { code, stdout, stderr } = await sotto(args, { cwd: folder.path })
     expect(code).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ language: 'en', duration: expect.closeTo(10.66, 1) })
@@ -66,6 +60,99 @@ describe('sotto transcribe', () => {
     expect(stderr).toMatch(/silent\.mp4: .*no audio stream/)
     expect(stderr).toMatch(/missing\.mp3: there is no such file/)
     expect(await readFile(join(folder.path, 'out/one.txt'), 'utf8')).toContain('The hospital is near the park.')
+  })
+
+  test('recordings of one name get outputs of their own', async () => {
+    await using folder = await temporaryFolder()
+    const recordings = ['a/talk.mp3', 'a/talk.wav', 'b/talk.wav']
+    for (const name of recordings) {
+      await mkdir(join(folder.path, dirname(name)), { recursive: true })
+      await copyFile(name.startsWith('a') ? CLIP : SHORT, join(folder.path, name))
+    }
+    const { code, stderr } = await sotto(['transcribe', ...recordings, '--output-dir', 'out'], { cwd: folder.path })
+    expect(code).toBe(0)
+    expect((await readdir(join(folder.path, 'out'))).toSorted()).toEqual([
+      'talk.mp3.txt',
+      'talk.wav.2.txt',
+      'talk.wav.txt',
+    ])
+    expect(stderr).toContain('b/talk.wav → out/talk.wav.2.txt')
+    const [one, two] = await Promise.all(
+      ['talk.wav.txt', 'talk.wav.2.txt'].map((name) => readFile(join(folder.path, 'out', name), 'utf8')),
+    )
+    expect(one).toContain('The hospital is near the park.')
+    expect(two).not.toEqual(one)
+  })
+
+  test.each(['-', '/dev/stdin'])('%s is standard input', async (name) => {
+    await using folder = await temporaryFolder()
+    const { code, stdout } = await sotto(['transcribe', name], { cwd: folder.path, stdin: await readFile(CLIP) })
+    expect(code).toBe(0)
+    expect(stdout).toContain('The hospital is near the park.')
+  })
+
+  test('a pipe is read to its end', async () => {
+    await using folder = await temporaryFolder()
+    const pipe = join(folder.path, 'pipe.mp3')
+    await promisify(execFile)('mkfifo', [pipe])
+    const [{ code, stdout }] = await Promise.all([
+      sotto(['transcribe', pipe], { cwd: folder.path }),
+      readFile(CLIP).then((bytes) => writeFile(pipe, bytes)),
+    ])
+    expect(code).toBe(0)
+    expect(stdout).toContain('The hospital is near the park.')
+  })
+
+  test('a stream without an end is refused, and leaves nothing', async () => {
+    await using folder = await temporaryFolder()
+    const environment = { SOTTO_MAX_UPLOAD_BYTES: '10k', TMPDIR: folder.path }
+    const { code, stderr } = await sotto(['transcribe', '-'], {
+      cwd: folder.path,
+      environment,
+      stdin: await readFile(CLIP),
+    })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/stdin: it has more than 10240 bytes \(SOTTO_MAX_UPLOAD_BYTES\)/)
+    expect(await readdir(folder.path)).toEqual([])
+  })
+
+  test('a folder: what is in it and below, without what is no recording', async () => {
+    await using folder = await temporaryFolder()
+    const at = (name: string): string => join(folder.path, 'talks', name)
+    await mkdir(at('2025/.cache'), { recursive: true })
+    await copyFile(CLIP, at('one.mp3'))
+    await copyFile(SHORT, at('2025/one.wav'))
+    await copyFile(SHORT, at('2025/.cache/hidden.wav'))
+    await writeFile(at('notes.md'), 'a letter to a friend')
+    await copyFile(fixture('video-without-sound.mp4'), at('silent.mp4'))
+    const args = ['transcribe', 'talks', 'talks/one.mp3', '--output-dir', 'out']
+    const { code, stderr } = await sotto(args, { cwd: folder.path })
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/talks\/notes\.md: skipped, since it is no recording/),
+    })
+    expect((await readdir(join(folder.path, 'out'), { recursive: true })).toSorted()).toEqual([
+      '2025',
+      '2025/one.txt',
+      'one.txt',
+    ])
+
+    const partly = await sotto(['transcribe', 'talks', 'empty', '--output-format', 'json'], { cwd: folder.path })
+    expect(partly.code).toBe(1)
+    expect(partly.stderr).toMatch(/empty: there is no such file/)
+    const files = partly.stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { file: string }).file)
+    expect(files).toEqual(['talks/2025/one.wav', 'talks/one.mp3'])
+  })
+
+  test('a folder without a recording fails', async () => {
+    await using folder = await temporaryFolder()
+    await mkdir(join(folder.path, 'empty'))
+    const { code, stderr } = await sotto(['transcribe', 'empty'], { cwd: folder.path })
+    expect(code).toBe(1)
+    expect(stderr).toContain('empty: there is no file in this folder')
   })
 
   test('refuses a parameter that is wrong, with its name', async () => {

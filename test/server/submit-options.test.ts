@@ -95,6 +95,18 @@ describe('what a submit may say of a job', () => {
   })
 
   test.each([
+    ['2090-12-31T23:59:60Z', '2091-01-01T00:00:00.000Z'],
+    ['2091-01-01T00:59:60.5+01:00', '2091-01-01T00:00:00.500Z'],
+    ['2091-02-03 04:05:06z', '2091-02-03T04:05:06.000Z'],
+    ['2091-02-03t04:05:06.5+0130', '2091-02-03T02:35:06.500Z'],
+    ['2091-02-03T04:05:06-02', '2091-02-03T06:05:06.000Z'],
+  ])('a time may be written as %s', async (given, expiresAt) => {
+    expect(await submitted(await submit({ expiresAt: given, startBy: given }))).toMatchObject({ expiresAt })
+  })
+
+  test.each([
+    [{ expiresAt: '2016-12-31T23:59:60Z' }, 'a time to come'],
+    [{ expiresAt: '2090-02-30T00:00:00Z' }, 'expiresAt'],
     [{ startBy: '2020-01-01T00:00:00Z' }, 'startBy'],
     [{ expiresAt: '2020-01-01T00:00:00Z' }, 'expiresAt'],
     [{ startBy: 'tomorrow' }, 'startBy'],

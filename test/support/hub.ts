@@ -5,6 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { Readable, pipeline } from 'node:stream'
 
 /** What goes wrong, each so many times. */
 export interface HubFaults {
@@ -18,6 +19,28 @@ export interface HubFaults {
   ignoresRanges?: boolean
   /** The CDN waits with large files until this resolves. */
   hold?: Promise<void>
+  /** What the hub says of a repository, in place of the truth; undefined: the truth. */
+  answer?: (truth: HubTruth) => HubAnswer | undefined
+}
+
+/** What the hub's API says of a repository. */
+export interface HubTruth {
+  readonly id: string
+  readonly sha: string
+  readonly siblings: readonly HubSibling[]
+}
+
+export interface HubSibling {
+  readonly rfilename: string
+  readonly size: number
+  readonly blobId: string
+  readonly lfs?: { readonly sha256: string; readonly size: number }
+}
+
+export interface HubAnswer {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: string | Iterable<Buffer>
 }
 
 export interface HubRequest {
@@ -114,9 +137,10 @@ export class Hub implements AsyncDisposable {
         blobId: file.gitSha1,
         ...(file.content.length > LARGE_BYTES ? { lfs: { sha256: file.sha256, size: file.content.length } } : {}),
       }))
-      response
-        .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ id, sha: this.commit, siblings }))
+      const truth = { id: id ?? '', sha: this.commit, siblings }
+      const { status = 200, headers = {}, body } = this.#faults.answer?.(truth) ?? { body: JSON.stringify(truth) }
+      response.writeHead(status, { 'content-type': 'application/json', ...headers })
+      pipeline(Readable.from(typeof body === 'string' ? [body] : body), response, () => undefined)
       return
     }
     const file = this.#find(path)
@@ -125,7 +149,7 @@ export class Hub implements AsyncDisposable {
       response
         .writeHead(302, { location: `http://127.0.0.1:${(this.#cdn.address() as AddressInfo).port}${path}` })
         .end()
-    } else response.writeHead(200).end(file.content)
+    } else response.writeHead(200, { 'content-length': file.content.length }).end(file.content)
   }
 
   async #deliver(request: IncomingMessage, response: ServerResponse): Promise<void> {

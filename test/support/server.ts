@@ -146,13 +146,20 @@ export interface Finished {
 /** Runs `sotto` with these arguments to its end. */
 export async function sotto(
   args: readonly string[],
-  options: { readonly cwd: string; readonly environment?: Readonly<Record<string, string>> },
+  options: {
+    readonly cwd: string
+    readonly environment?: Readonly<Record<string, string>>
+    /** What it reads from stdin; nothing unless it is said. */
+    readonly stdin?: Uint8Array
+  },
 ): Promise<Finished> {
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd: options.cwd,
     env: cleanEnvironment(options.environment ?? {}),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   })
+  // It need not read all of it.
+  child.stdin.on('error', () => undefined).end(options.stdin)
   const collect = async (stream: NodeJS.ReadableStream): Promise<string> => {
     let text = ''
     for await (const chunk of stream) text += String(chunk)

@@ -1,35 +1,41 @@
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import Type from 'typebox'
 import { EngineError } from '../errors.ts'
-import { missingFile, readJsonFile } from '../json-file.ts'
+import { isMissing, missingFile, readJsonFile } from '../json-file.ts'
 import { readSafetensors } from './safetensors.ts'
 import type { TensorLocation, Tensors } from './safetensors.ts'
 
-const Size = Type.Integer({ minimum: 1, maximum: 1_000_000 })
+/** Ten times and more what published ones have: what is larger was made to take memory. */
+const size = (maximum: number) => Type.Integer({ minimum: 1, maximum })
 const TokenId = Type.Integer({ minimum: 0 })
 
 const Config = Type.Object({
   model_type: Type.Literal('whisper'),
-  d_model: Size,
-  encoder_layers: Size,
-  encoder_attention_heads: Size,
-  decoder_layers: Size,
-  decoder_attention_heads: Size,
-  num_mel_bins: Size,
-  max_source_positions: Size,
-  max_target_positions: Size,
-  vocab_size: Size,
+  d_model: size(16_384),
+  encoder_layers: size(256),
+  encoder_attention_heads: size(256),
+  decoder_layers: size(256),
+  decoder_attention_heads: size(256),
+  num_mel_bins: size(1024),
+  max_source_positions: size(100_000),
+  max_target_positions: size(100_000),
+  vocab_size: size(1_000_000),
   activation_function: Type.Literal('gelu'),
 })
 
 const GenerationConfig = Type.Object({
   is_multilingual: Type.Optional(Type.Boolean()),
   lang_to_id: Type.Optional(Type.Record(Type.String(), TokenId)),
-  alignment_heads: Type.Optional(Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })]))),
+  alignment_heads: Type.Optional(
+    Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })]), { maxItems: 4096 }),
+  ),
 })
 
-const ShardIndex = Type.Object({ weight_map: Type.Record(Type.String(), Type.String({ pattern: '^[\\w.-]+$' })) })
+const WEIGHTS = 'model.safetensors'
+const ShardIndex = Type.Object({
+  weight_map: Type.Record(Type.String(), Type.String({ pattern: '^\\w[\\w.-]*\\.safetensors$' }), { minProperties: 1 }),
+})
 
 /** Sizes of the network, under the reference's names (`ModelDimensions`). */
 export interface Dimensions {
@@ -62,38 +68,52 @@ export interface Checkpoint {
  * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`
  */
 export async function readCheckpoint(folder: string): Promise<Checkpoint> {
-  const config = await readJsonFile(folder, 'config.json', Config)
-  if (config === undefined) throw missingFile('config.json')
+  const dimensions = await readDimensions(folder)
   const generation = await readJsonFile(folder, 'generation_config.json', GenerationConfig)
-  const { decoder_layers: layers, decoder_attention_heads: heads } = config
   return Object.freeze({
     folder,
-    dimensions: {
-      nMels: config.num_mel_bins,
-      nAudioCtx: config.max_source_positions,
-      nState: config.d_model,
-      nAudioHead: config.encoder_attention_heads,
-      nAudioLayer: config.encoder_layers,
-      nVocab: config.vocab_size,
-      nTextCtx: config.max_target_positions,
-      nTextHead: config.decoder_attention_heads,
-      nTextLayer: config.decoder_layers,
-    },
+    dimensions,
     // Old fine-tunes lack the generation config; the vocabulary of English-only checkpoints is one token shorter.
     isMultilingual:
-      generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || config.vocab_size >= 51_865),
-    alignmentHeads: alignmentHeads(generation?.alignment_heads, layers, heads),
+      generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || dimensions.nVocab >= 51_865),
+    alignmentHeads: alignmentHeads(generation?.alignment_heads, dimensions),
     tensors: await readTensors(folder),
   })
 }
 
+/**
+ * The sizes alone, of `config.json`.
+ * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`
+ */
+export async function readDimensions(folder: string): Promise<Dimensions> {
+  const config = await readJsonFile(folder, 'config.json', Config)
+  if (config === undefined) throw missingFile('config.json')
+  const { d_model: width, encoder_attention_heads: audioHeads, decoder_attention_heads: textHeads } = config
+  if (width % audioHeads !== 0 || width % textHeads !== 0) {
+    throw new EngineError(
+      'checkpoint.invalid',
+      `config.json: a d_model of ${width} can’t be shared by ${audioHeads} and ${textHeads} heads.`,
+    )
+  }
+  return {
+    nMels: config.num_mel_bins,
+    nAudioCtx: config.max_source_positions,
+    nState: width,
+    nAudioHead: audioHeads,
+    nAudioLayer: config.encoder_layers,
+    nVocab: config.vocab_size,
+    nTextCtx: config.max_target_positions,
+    nTextHead: textHeads,
+    nTextLayer: config.decoder_layers,
+  }
+}
+
 /** Those that the generation config names, else all of the upper half of the layers, as in the reference. */
 function alignmentHeads(
-  named: readonly (readonly [layer: number, head: number])[] | undefined,
-  layers: number,
-  heads: number,
+  named: readonly (readonly [layer: number, head: number])[] = [],
+  { nTextLayer: layers, nTextHead: heads }: Dimensions,
 ): readonly (readonly number[])[] {
-  const strange = named?.find(([layer, head]) => layer >= layers || head >= heads)
+  const strange = named.find(([layer, head]) => layer >= layers || head >= heads)
   if (strange !== undefined) {
     throw new EngineError(
       'checkpoint.invalid',
@@ -102,21 +122,30 @@ function alignmentHeads(
   }
   const all = Array.from({ length: heads }, (_, head) => head)
   return Array.from({ length: layers }, (_, layer) => {
-    if (named === undefined || named.length === 0) return layer < Math.floor(layers / 2) ? [] : all
+    if (named.length === 0) return layer < Math.floor(layers / 2) ? [] : all
     return named.filter(([of]) => of === layer).map(([, head]) => head)
   })
 }
 
 async function readTensors(folder: string): Promise<Tensors> {
-  const index = await readJsonFile(folder, 'model.safetensors.index.json', ShardIndex)
-  const files = index === undefined ? ['model.safetensors'] : [...new Set(Object.values(index.weight_map))].toSorted()
   const tensors = new Map<string, TensorLocation>()
-  for (const file of files) {
+  for (const file of await weightFiles(folder)) {
     // A hub's cache holds links; ONNX Runtime takes no file that a link leads out of its folder.
     const path = await realpath(join(folder, file)).catch((cause: unknown) => {
-      throw missingFile(file, cause)
+      throw isMissing(cause) ? missingFile(file, cause) : cause
     })
     for (const [name, location] of await readSafetensors(path)) tensors.set(name.replace(/^model\./, ''), location)
   }
   return tensors
+}
+
+/** Some repositories have the weights whole and in shards as well; then the shards may not be here. */
+async function weightFiles(folder: string): Promise<readonly string[]> {
+  const isWhole = await stat(join(folder, WEIGHTS)).catch((cause: unknown) => {
+    if (isMissing(cause)) return undefined
+    throw cause
+  })
+  if (isWhole !== undefined) return [WEIGHTS]
+  const index = await readJsonFile(folder, 'model.safetensors.index.json', ShardIndex)
+  return index === undefined ? [WEIGHTS] : [...new Set(Object.values(index.weight_map))].toSorted()
 }

@@ -115,7 +115,9 @@ test('leaves nothing when it is aborted, and passes on why a folder can’t be w
   expect(await readdir(cacheFolder)).toEqual([])
   const inFile = join(source(), 'config.json', 'cache')
   await expect(openQuantisedCopy(checkpoint, Q8, { cacheFolder: inFile, signal: undefined })).rejects.toMatchObject({
-    code: 'ENOTDIR',
+    code: 'engine.cache_unusable',
+    retryable: false,
+    message: expect.stringContaining('cache folder'),
   })
 })
 

@@ -35,7 +35,7 @@ export interface QuantisationPlan {
  * A copy of the checkpoint whose linear layers are quantised, in a file of its own, which is made at the first use and made anew
  * when the checkpoint has changed.
  * @param options.cacheFolder is made where it is not there; may be left out where nothing is quantised
- * @throws EngineError `engine.disk_full`; the file system’s own error where the folder can’t be written
+ * @throws EngineError `engine.disk_full`, `engine.cache_unusable`
  */
 export async function openQuantisedCopy(
   checkpoint: Checkpoint,
@@ -57,13 +57,33 @@ export async function openQuantisedCopy(
     } catch (cause) {
       await rm(temporary, { force: true }).catch(() => undefined)
       signal?.throwIfAborted()
-      if (!isDiskFull(cause)) throw cause
-      const message = 'The server can’t keep the quantised weights: the disk of its cache folder is full.'
-      throw new EngineError('engine.disk_full', message, { cause })
+      throw translated(cause)
     }
     await removeOthers(cacheFolder, place, name)
   }
   return { ...checkpoint, tensors: await readSafetensors(path) }
+}
+
+/** What somebody has to repair before another try makes sense. */
+const UNUSABLE = new Set<unknown>(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT', 'EISDIR'])
+
+function translated(cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (isDiskFull(cause)) {
+    return new EngineError(
+      'engine.disk_full',
+      'The server can’t keep the quantised weights: its cache folder is full.',
+      {
+        cause,
+      },
+    )
+  }
+  if (!UNUSABLE.has(code)) return cause
+  return new EngineError(
+    'engine.cache_unusable',
+    `The server can’t keep the quantised weights: its cache folder (SOTTO_CACHE_DIR) can’t be written (${String(code)}).`,
+    { cause },
+  )
 }
 
 function digest(text: string): string {

@@ -14,7 +14,7 @@ const THREADS = 1
 
 /**
  * Encoder and decoder on a device that keeps tensors between runs: WebGPU, the only one for which onnxruntime-node can.
- * @throws EngineError `checkpoint.unsupported`
+ * @throws EngineError `checkpoint.invalid`, `engine.load_failed`
  */
 export async function loadOnDevice(
   checkpoint: Checkpoint,

@@ -13,7 +13,7 @@ import type { Slot } from './slot.ts'
 /**
  * Encoder and decoder with the caches in JavaScript: on the CPU, and on devices whose tensors onnxruntime-node brings back after
  * each run. CoreML wants shapes that are known beforehand, which the decoder does not have: it stays on the CPU.
- * @throws EngineError `checkpoint.unsupported`
+ * @throws EngineError `checkpoint.invalid`, `engine.load_failed`
  */
 export async function loadOnHost(
   checkpoint: Checkpoint,

@@ -1,3 +1,5 @@
+import { EngineError } from '../errors.ts'
+
 /**
  * Byte-level BPE writes each byte as one printable character: printable ones of Latin-1 as themselves, the others from
  * U+0100 on (GPT-2, 2019). This is the way back.
@@ -13,11 +15,18 @@ function byteOfCharacter(): ReadonlyMap<string, number> {
 
 const BYTES = byteOfCharacter()
 
-/** The bytes of a vocabulary entry. */
+/**
+ * The bytes of a vocabulary entry.
+ * @throws EngineError `checkpoint.invalid`
+ */
 export function tokenBytes(entry: string): Uint8Array {
   return Uint8Array.from(entry, (character) => {
     const byte = BYTES.get(character)
-    if (byte === undefined) throw new RangeError(`${JSON.stringify(character)} stands for no byte`)
+    if (byte === undefined)
+      throw new EngineError(
+        'checkpoint.invalid',
+        `The tokenizer has ${JSON.stringify(character)}, which stands for no byte.`,
+      )
     return byte
   })
 }

@@ -61,6 +61,20 @@ export class Tokenizer {
     return new Tokenizer(await readVocabulary(folder), options.isMultilingual)
   }
 
+  /**
+   * The tokens that every transcript is prompted by have to be among those that the model knows.
+   * @throws EngineError `checkpoint.invalid`
+   */
+  requireWithin(nVocab: number): void {
+    const used = [this.eot, this.sot, this.sotPrev, this.transcribe, this.translate, this.noSpeech, this.timestampBegin]
+    const largest = Math.max(...used, ...this.languages.values())
+    if (largest < nVocab) return
+    throw new EngineError(
+      'checkpoint.invalid',
+      `The tokenizer has a token ${largest}; the model knows ${nVocab}, from 0 on.`,
+    )
+  }
+
   /** Special tokens that the text spells out are taken as text. */
   encode(text: string): readonly number[] {
     if (text === '') return []
@@ -117,6 +131,7 @@ function byteLevelEncoder({ text, merges }: Vocabulary): BytePairEncoder {
   return new BytePairEncoder(file, {})
 }
 
+/** @throws EngineError `checkpoint.invalid` */
 function bytesById({ text, special }: Vocabulary): ReadonlyMap<number, Uint8Array> {
   const pieces = [...text].map(([entry, id]) => [id, tokenBytes(entry)] as const)
   const others = [...special].filter(([content]) => !TIMESTAMP_TOKEN.test(content))

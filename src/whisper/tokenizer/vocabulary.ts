@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import Type from 'typebox'
-import { missingFile, readJsonFile } from '../json-file.ts'
+import { missingFile, readJsonFile, readTextFile } from '../json-file.ts'
 
 const TokenId = Type.Integer({ minimum: 0 })
 const TokenIds = Type.Record(Type.String(), TokenId)
@@ -37,9 +35,8 @@ export async function readVocabulary(folder: string): Promise<Vocabulary> {
   const vocab = await readJsonFile(folder, 'vocab.json', TokenIds)
   if (vocab === undefined) throw missingFile('tokenizer.json')
   const added = await readJsonFile(folder, 'added_tokens.json', TokenIds)
-  const merges = await readFile(join(folder, 'merges.txt'), 'utf8').catch((cause: unknown) => {
-    throw missingFile('merges.txt', cause)
-  })
+  const merges = await readTextFile(folder, 'merges.txt')
+  if (merges === undefined) throw missingFile('merges.txt')
   const pairs = merges.split('\n').filter((line) => line !== '' && !line.startsWith('#version'))
   return vocabularyOf(vocab, pairs, Object.entries(added ?? {}))
 }

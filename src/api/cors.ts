@@ -1,0 +1,55 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+
+/** Any origin, as a server whose keys never lie in a browser may be asked to say. */
+const ANY = '*'
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
+/** What a page may read of an answer, beside what all pages may. */
+const EXPOSED = [
+  'Location, Retry-After, WWW-Authenticate, Idempotent-Replayed',
+  'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
+  'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
+  'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
+].join(', ')
+/** Names of headers, as they come from a browser. */
+const HEADER_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:, ?[\w!#$%&'*+.^`|~-]+)*$/
+/** As long as Chromium remembers a preflight at most. */
+const MAX_AGE_SECONDS = '7200'
+
+/**
+ * Lets pages of these origins use the API: answers the browsers' preflights, and marks all answers, errors included. Never with
+ * credentials: a page sends its API key in a header of its own, and there are no cookies that a stranger's page could use.
+ *
+ * Not @fastify/cors: it answers every OPTIONS, or refuses those that are no preflight, and tus asks by OPTIONS what a server can do.
+ */
+export function addCors(api: FastifyInstance, origins: readonly string[]): void {
+  if (origins.length === 0) return
+  const allowed = new Set(origins)
+  const isAny = allowed.has(ANY)
+  api.addHook('onRequest', (request, reply, done) => {
+    const { origin } = request.headers
+    // Also for those who are not let in: a cache must not give their answer to others.
+    if (!isAny) reply.header('vary', 'Origin')
+    if (origin === undefined || !(isAny || allowed.has(origin))) {
+      done()
+      return
+    }
+    reply.header('access-control-allow-origin', isAny ? ANY : origin)
+    const isPreflight = request.method === 'OPTIONS' && 'access-control-request-method' in request.headers
+    if (isPreflight) {
+      void answerPreflight(reply, request.headers['access-control-request-headers'])
+      return
+    }
+    reply.header('access-control-expose-headers', EXPOSED)
+    done()
+  })
+}
+
+/** Before anything else is looked at: a browser sends neither a key nor a signature's answer with it. */
+function answerPreflight(reply: FastifyReply, asked: string | readonly string[] | undefined): FastifyReply {
+  // Whatever the page wants to send, such as headers of its tracing: the API takes no notice of what it does not know.
+  if (typeof asked === 'string' && HEADER_NAMES.test(asked)) reply.header('access-control-allow-headers', asked)
+  return reply
+    .status(204)
+    .headers({ 'access-control-allow-methods': METHODS, 'access-control-max-age': MAX_AGE_SECONDS })
+    .send()
+}
