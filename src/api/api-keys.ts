@@ -93,12 +93,24 @@ export class ApiKeys {
    * bits cannot be found; one that a person chose has to be long for other reasons already.
    */
   verify(secret: string): Soon<string | undefined> {
+    const version = this.#refreshed()
+    return this.#known.get(secret) ?? this.#lookUp(secret, hashOf(secret), version)
+  }
+
+  /** Whether the secret is one that was found valid since keys were last changed. */
+  isKnown(secret: string): boolean {
+    this.#refreshed()
+    return this.#known.has(secret)
+  }
+
+  /** Forgets what may have changed; says the version that is known now. */
+  #refreshed(): number {
     const version = this.#database.version()
     if (version !== this.#version) {
       this.#known.clear()
       this.#version = version
     }
-    return this.#known.get(secret) ?? this.#lookUp(secret, hashOf(secret), version)
+    return version
   }
 
   async #lookUp(secret: string, secretHash: string, version: number): Promise<string | undefined> {

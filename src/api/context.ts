@@ -5,7 +5,9 @@ import type { PayloadStore } from '../payloads/store.ts'
 import type { QueueView } from '../jobs/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import type { ApiKeys } from './api-keys.ts'
+import type { Background } from './background.ts'
 import type { Recordings } from './recordings.ts'
+import type { RequestLimits } from './request-limits.ts'
 import type { Results } from './results.ts'
 
 /** This server's engine, or another server that is called by OpenAI's API. */
@@ -27,8 +29,8 @@ export interface ApiSettings {
   readonly maxRequestsPerSecond: number | null
 }
 
-/** What the routes work with. */
-export interface ApiContext {
+/** What the API is made of. */
+export interface ApiParts {
   readonly jobs: JobStore
   readonly queue: QueueView
   readonly workers: WorkerRegistry
@@ -43,10 +45,16 @@ export interface ApiContext {
   readonly checkWorker: ((signal: AbortSignal) => Promise<void>) | null
   /** Whether `gpuflex` jobs can be served at all. */
   readonly servesGpuTier: () => Promise<boolean>
-  /** Removes the payloads of removed jobs; what can't be removed now is removed later. */
+  /** Removes the payloads of removed jobs; what can't be removed now is removed later. No answer waits for it. */
   readonly clearGarbage: () => Promise<void>
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
   readonly settings: ApiSettings
   readonly logger: FastifyBaseLogger
+}
+
+/** What the routes work with. */
+export interface ApiContext extends ApiParts {
+  readonly limits: RequestLimits
+  readonly background: Background
 }

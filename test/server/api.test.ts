@@ -169,7 +169,7 @@ describe('keys', () => {
     await fetch(url.replace('signature=', 'signature=x'), { method: 'PUT', body: 'x' })
     const text = job.result?.text.trim() ?? '-'
     for (const secret of [/signature=/, /Bearer/, new RegExp(text)]) expect(server.output).not.toMatch(secret)
-    expect(server.output.split(server.newKey ?? '-')).toHaveLength(2)
+    expect(server.output).not.toContain(server.newKey ?? '')
   })
 })
 
@@ -420,10 +420,10 @@ describe('the synchronous API', () => {
     expect(body.response.text.trim()).not.toBe('')
     const Bytes = (await bytes('en-short.wav')).toString('base64')
     expect(await (await post(JSON.stringify({ Bytes }), 'application/json')).json()).toEqual(body)
-    expect(await uploads()).toEqual(before)
+    await expect.poll(uploads, { timeout: 10_000 }).toEqual(before)
     const URL = await client.upload(CLIP)
     expect(await (await post(JSON.stringify({ URL, input: {} }), 'application/json')).json()).toEqual(body)
-    expect(await uploads()).toEqual(before)
+    await expect.poll(uploads, { timeout: 10_000 }).toEqual(before)
   })
 
   test('longer than 60 s: 413, and points at the Async API', async () => {
