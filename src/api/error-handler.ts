@@ -18,11 +18,7 @@ interface Answer {
  */
 export async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { status, message, headers } = answerTo(error)
-  if (status >= 500) {
-    // The path alone: signatures are in the query.
-    const { id: requestId, method } = request
-    request.log.error({ err: error, requestId, method, path: pathOf(request) }, 'a request failed')
-  }
+  if (status >= 500) logFailure(error, request)
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
   if (typeof retryAfterSeconds === 'number') reply.header('retry-after', String(retryAfterSeconds))
@@ -30,6 +26,18 @@ export async function handleError(error: unknown, request: FastifyRequest, reply
     .status(status)
     .headers(headers ?? {})
     .send({ code: status, message })
+}
+
+function logFailure(error: unknown, request: FastifyRequest): void {
+  const { id: requestId, method } = request
+  // Without the query, where signatures are.
+  const where = { requestId, method, path: pathOf(request) }
+  try {
+    request.log.error({ err: error, ...where }, 'a request failed')
+  } catch {
+    // One that can't be taken apart, such as a frozen one.
+    request.log.error({ err: String(error), ...where }, 'a request failed')
+  }
 }
 
 /** What Fastify refuses before any route is found, and before any hook has run. */

@@ -1,24 +1,28 @@
 /**
- * One answer for all that ask while it is being made and for `freshMs` after it was begun. A failure is told to those that waited for it, and
- * not remembered.
+ * One answer for all that ask while it is being made and for `freshMs` after that was begun. A failure is told to those that waited for it,
+ * and not remembered.
  */
 export function sharedAnswer<Answer>(freshMs: number, make: () => Promise<Answer>): () => Promise<Answer> {
-  let shared: { readonly answer: Promise<Answer>; readonly sinceMs: number; isSettled: boolean } | undefined
-  const begin = async (own: { isSettled: boolean }): Promise<Answer> => {
+  let shared: Promise<Answer> | undefined
+  let isBeingMade = false
+  let freshUntilMs = 0
+  const begin = async (): Promise<Answer> => {
     try {
       return await make()
     } catch (error) {
-      shared = undefined
+      freshUntilMs = 0
       throw error
     } finally {
-      own.isSettled = true
+      isBeingMade = false
     }
   }
   return async () => {
-    if (shared === undefined || (shared.isSettled && performance.now() - shared.sinceMs >= freshMs)) {
-      const own = { isSettled: false }
-      shared = Object.assign(own, { answer: begin(own), sinceMs: performance.now() })
+    const now = performance.now()
+    if (shared === undefined || (!isBeingMade && now >= freshUntilMs)) {
+      isBeingMade = true
+      freshUntilMs = now + freshMs
+      shared = begin()
     }
-    return await shared.answer
+    return await shared
   }
 }

@@ -1,5 +1,5 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { v7 as uuidv7 } from 'uuid'
 import { isFinished } from '../jobs/job.ts'
@@ -46,7 +46,7 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const gone = goneOf(request)
+        const gone = goneOf(reply)
         const model = findModel(request.params, context)
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const { input, recording } = await receiveSync(request, { model, parseJson, ...context })
@@ -70,10 +70,10 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
 }
 
 /** Aborted when the client leaves, from the request's beginning on. */
-function goneOf({ raw: { socket } }: FastifyRequest): AbortSignal {
+function goneOf({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
-  if (socket.destroyed) gone.abort()
-  else socket.once('close', () => gone.abort())
+  if (raw.destroyed) gone.abort()
+  else raw.once('close', () => gone.abort())
   return gone.signal
 }
 

@@ -67,7 +67,6 @@ export function paceOf({ raw }: FastifyRequest, { paceMs, paceBytes }: RequestLi
   const end = (): void => clearInterval(timer)
   raw.once('end', end)
   raw.once('close', end)
-  socket.once('close', end)
   return slow.signal
 }
 
