@@ -16,7 +16,16 @@ function read(body: string | Buffer, cuts: readonly number[] = [], maxRestBytes 
   return { bytes: Buffer.concat(decoded), rest: field.rest }
 }
 
-const cuts = fc.array(fc.nat({ max: 1000 }), { maxLength: 20 })
+function outcomeOf(body: string, cuts: readonly number[]): Read | 'refused' {
+  try {
+    return read(body, cuts)
+  } catch (error) {
+    if (error instanceof ApiError) return 'refused'
+    throw error
+  }
+}
+
+const someCuts = fc.array(fc.nat({ max: 1000 }), { maxLength: 20 })
 /** Fields that are made to be mistaken for the one. */
 const others = fc.dictionary(
   fc.oneof(fc.string(), fc.constantFrom('bytes', 'Bytes2', 'URL', 'input', '"Bytes"', '\\')),
@@ -33,7 +42,7 @@ describe('BytesField', () => {
         others,
         others,
         fc.nat({ max: 2 }),
-        cuts,
+        someCuts,
         (bytes, before, behind, space, at) => {
           const Bytes = Buffer.from(bytes).toString('base64')
           const given = { ...without(before), Bytes, ...without(behind) }
@@ -49,17 +58,13 @@ describe('BytesField', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.json(), fc.string({ unit: fc.constantFrom(...'{}[]":, \\aBytes') })),
-        cuts,
+        someCuts,
         (text, at) => {
-          let result: Read
-          try {
-            result = read(text, at)
-          } catch (error) {
-            expect(error).toBeInstanceOf(ApiError)
-            return
-          }
-          if (result.bytes.length === 0) expect(result.rest.length).toBeLessThanOrEqual(Buffer.byteLength(text))
-          else expect(result.rest).toContain('""')
+          const result = outcomeOf(text, at)
+          expect(result === 'refused' || result.bytes.length > 0 || result.rest.length <= Buffer.byteLength(text)).toBe(
+            true,
+          )
+          expect(result === 'refused' || result.bytes.length === 0 || result.rest.includes('""')).toBe(true)
         },
       ),
     )
