@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onReques
 import type { Soon } from '../jobs/soon.ts'
 import { authenticate, authenticateOrVerify, isGuess, requireValid, verify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
+import { noRoute } from './error-handler.ts'
 import { RequestRate } from './request-rate.ts'
 
 /**
@@ -39,7 +40,11 @@ export function addAuthorisation(api: FastifyInstance, context: ApiContext): voi
     route.onRequest = [hook, ...[route.onRequest ?? []].flat()]
   })
   api.addHook('onRequest', (request, _reply, done) => {
-    if (request.is404) rate?.take(addressOf(request))
+    // Nothing of its body is read either.
+    if (request.is404) {
+      rate?.take(addressOf(request))
+      throw noRoute(request)
+    }
     done()
   })
 }

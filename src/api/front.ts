@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BytesInFlight } from './bodies/bytes-in-flight.ts'
 import type { Hold } from './bodies/bytes-in-flight.ts'
 import { hasBody } from './connection.ts'
-import { noRoute } from './error-handler.ts'
 import { ApiError } from './errors.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -24,7 +23,6 @@ export function addFront(api: FastifyInstance, limits: RequestLimits): void {
   api.addHook('onRequest', (request, reply, done) => {
     reply.header('x-content-type-options', 'nosniff')
     if (hasSeveralHosts(request)) throw new ApiError(400, 'The request has more than one Host header.')
-    if (request.is404) throw noRoute(request)
     const { headers } = request
     const type = headers['content-type']
     if (type !== undefined) {

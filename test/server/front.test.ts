@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { QueueView } from '../../src/jobs/queue-view.ts'
@@ -136,12 +137,19 @@ describe('the limit of requests', () => {
   })
 
   test('holds for guesses by their address, each with another key; keys that are known go on', async () => {
-    await untilAnswered(limited.client)
+    await using own = await startApi({ environment: { SOTTO_MAX_REQUESTS_PER_SECOND: String(LIMIT) } })
+    await untilAnswered(own.client)
     const counts = await countUntilRefused((attempt) =>
-      fetch(`${limited.url}/v1/models`, { headers: { authorization: `Bearer guess-${attempt}` } }),
+      fetch(`${own.url}/v1/models`, { headers: { authorization: `Bearer guess-${attempt}` } }),
     )
     expect(counts).toEqual({ 401: expect.any(Number), 429: expect.any(Number) })
-    await untilAnswered(limited.client)
+    await untilAnswered(own.client)
+  })
+
+  test('holds for what there is not as well', async () => {
+    await using own = await startApi({ environment: { SOTTO_MAX_REQUESTS_PER_SECOND: String(LIMIT) } })
+    const counts = await countUntilRefused(() => fetch(`${own.url}/v1/nothing`, { method: 'POST' }))
+    expect(counts).toEqual({ 404: expect.any(Number), 429: expect.any(Number) })
   })
 
   test('is not used up by whoever names an owner without a signature', async () => {
@@ -224,6 +232,18 @@ describe('JSON', () => {
         expect.stringContaining('not an upload URL'),
       ])
     }
+    const gzipped = { method: 'POST', headers: { 'content-encoding': 'gzip' } }
+    const packed = (text: string): Promise<Response> =>
+      running.client.fetch('/v1/async/ent/tiyarofs/1/sotto/whisper-demo', {
+        ...gzipped,
+        body: new Uint8Array(gzipSync(text)),
+      })
+    expect(await messageOf(packed('{"URL":"x","input":{}}'))).toEqual([
+      400,
+      expect.stringContaining('not an upload URL'),
+    ])
+    expect(await messageOf(packed(' '.repeat(2 ** 20 + 1)))).toEqual([413, expect.stringContaining('1048576 bytes')])
+    expect(await messageOf(ask('x', { 'content-encoding': 'zstd' }))).toEqual([415, expect.stringContaining('zstd')])
     const { id } = await submitted(running)
     for (const type of ['nonsense', 'json']) {
       const init = { method: 'DELETE', headers: { 'content-type': type } }
