@@ -105,6 +105,12 @@ export class ApiKeys {
     return this.#known.get(secret) ?? this.#lookUp(secret, hashOf(secret), version)
   }
 
+  /** Whether the secret is one that was found valid since keys were last changed. */
+  isKnown(secret: string): boolean {
+    this.#look()
+    return this.#known.has(secret)
+  }
+
   /**
    * Tells the keys apart that have had an id one after the other, as the environment's have: empty for those whose secret never
    * changes, else the secret's hash; undefined when there is no such key. Each id is remembered, so ask for such as a key had once.

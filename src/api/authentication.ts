@@ -15,13 +15,23 @@ const BEARER = /^Bearer +([^\s]{1,512})$/i
  * @throws ApiError 401
  */
 export function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): Soon<string> {
-  const secret = BEARER.exec(request.headers.authorization ?? '')?.[1]
+  const secret = secretOf(request)
   if (secret === undefined)
     throw unauthorized('This needs an API key: send the header Authorization: Bearer <API key>.')
   return whenThere(apiKeys.verify(secret), (keyId) => {
     if (keyId === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
     return keyId
   })
+}
+
+/** Whether the request carries a key that was not found valid before, so that it may be a guess. */
+export function isGuess(request: FastifyRequest, { apiKeys }: ApiContext): boolean {
+  const secret = secretOf(request)
+  return secret !== undefined && !apiKeys.isKnown(secret)
+}
+
+function secretOf(request: FastifyRequest): string | undefined {
+  return BEARER.exec(request.headers.authorization ?? '')?.[1]
 }
 
 /**

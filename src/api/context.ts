@@ -5,7 +5,9 @@ import type { PayloadStore } from '../payloads/store.ts'
 import type { QueueView } from '../jobs/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/worker-registry.ts'
 import type { ApiKeys } from './api-keys.ts'
+import type { Background } from './background.ts'
 import type { Recordings } from './recordings.ts'
+import type { RequestLimits } from './request-limits.ts'
 import type { Results } from './results.ts'
 import type { UploadRoom } from './upload-room.ts'
 
@@ -32,8 +34,8 @@ export interface ApiSettings {
   readonly maxRequestsPerSecond: number | null
 }
 
-/** What the routes work with. */
-export interface ApiContext {
+/** What the API is made of. */
+export interface ApiParts {
   readonly jobs: JobStore
   readonly queue: QueueView
   readonly workers: WorkerRegistry
@@ -56,4 +58,10 @@ export interface ApiContext {
   readonly draining: AbortSignal
   readonly settings: ApiSettings
   readonly logger: FastifyBaseLogger
+}
+
+/** What the routes work with. */
+export interface ApiContext extends ApiParts {
+  readonly limits: RequestLimits
+  readonly background: Background
 }

@@ -46,7 +46,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'checkpoint.damaged': 503,
 }
 
-/** Undefined for codes that no user is meant to see. */
-export function statusOf(code: string): number | undefined {
-  return STATUS[code]
+/** Undefined for codes that no user is meant to see, and for what is no code of ours at all. */
+export function statusOf(code: unknown): number | undefined {
+  return typeof code === 'string' && Object.hasOwn(STATUS, code) ? STATUS[code] : undefined
 }

@@ -1,9 +1,12 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { ApiContext } from './context.ts'
+import { sharedAnswer } from './shared-answer.ts'
 
 /** A part that takes longer is not ready. */
 const LIMIT_MS = 5000
+/** Each look writes to database and payload store, and anybody may ask. */
+const FRESH_MS = 1000
 
 const Parts = Type.Object({
   database: Type.String(),
@@ -24,6 +27,7 @@ export function healthRoutes({
     api.get(
       '/healthz',
       {
+        config: { access: 'open', unlimited: true },
         schema: {
           tags: ['Health'],
           summary: 'Whether the server runs',
@@ -39,9 +43,11 @@ export function healthRoutes({
       payloads: payloads.check.bind(payloads),
       ...(checkWorker === null ? {} : { worker: checkWorker }),
     }
+    const look = sharedAnswer(FRESH_MS, () => checkParts(parts, logger))
     api.get(
       '/readyz',
       {
+        config: { access: 'open', unlimited: true },
         schema: {
           tags: ['Health'],
           summary: 'Whether database, payload store and a worker answer',
@@ -50,20 +56,8 @@ export function healthRoutes({
         },
       },
       async (_request, reply) => {
-        const answers = await Promise.all(
-          Object.entries(parts).map(async ([name, check]) => {
-            try {
-              const signal = AbortSignal.timeout(LIMIT_MS)
-              await Promise.race([check(signal), rejectOn(signal)])
-              return [name, 'ok'] as const
-            } catch (error) {
-              logger.warn({ err: error, part: name }, 'not ready')
-              return [name, 'does not answer'] as const
-            }
-          }),
-        )
-        const isReady = !draining.aborted && answers.every(([, answer]) => answer === 'ok')
-        const checks = Object.fromEntries(answers) as Type.Static<typeof Parts>
+        const checks = await look()
+        const isReady = !draining.aborted && Object.values(checks).every((answer) => answer === 'ok')
         return await reply
           .status(isReady ? 200 : 503)
           .send({ status: isReady ? 'ready' : draining.aborted ? 'stopping' : 'not ready', checks })
@@ -71,6 +65,25 @@ export function healthRoutes({
     )
     done()
   }
+}
+
+async function checkParts(
+  parts: Readonly<Record<string, (signal: AbortSignal) => Promise<void>>>,
+  logger: ApiContext['logger'],
+): Promise<Type.Static<typeof Parts>> {
+  const answers = await Promise.all(
+    Object.entries(parts).map(async ([name, check]) => {
+      try {
+        const signal = AbortSignal.timeout(LIMIT_MS)
+        await Promise.race([check(signal), rejectOn(signal)])
+        return [name, 'ok'] as const
+      } catch (error) {
+        logger.warn({ err: error, part: name }, 'not ready')
+        return [name, 'does not answer'] as const
+      }
+    }),
+  )
+  return Object.fromEntries(answers) as Type.Static<typeof Parts>
 }
 
 async function rejectOn(signal: AbortSignal): Promise<never> {

@@ -4,18 +4,23 @@ import { SERVICE_TIERS } from '../jobs/job.ts'
 import type { QueueTotal } from '../jobs/queue-view.ts'
 import type { ApiContext } from './context.ts'
 import { Observations } from './observations.ts'
+import { sharedAnswer } from './shared-answer.ts'
 
-/** Scrapes within this time share one count of the queue. */
-const FRESH_MS = 5000
+/** Counts of the queue within this time are one. */
+const COUNTED_MS = 5000
+/** Anybody may ask, as often as he likes. */
+const FRESH_MS = 1000
 
 /** What Prometheus scrapes: requests of this server, and the queue and workers of all servers on the database. */
-export function addMetrics(api: FastifyInstance, context: Pick<ApiContext, 'queue' | 'workers'>): void {
+export function addMetrics(api: FastifyInstance, context: Pick<ApiContext, 'queue' | 'workers' | 'logger'>): void {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   addRequests(api, registry)
   addQueue(registry, context)
-  api.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
-    return await reply.type(registry.contentType).send(await registry.metrics())
+  const text = sharedAnswer(FRESH_MS, () => registry.metrics())
+  const config = { access: 'open', unlimited: true } as const
+  api.get('/metrics', { schema: { hide: true }, config }, async (_request, reply) => {
+    return await reply.type(registry.contentType).send(await text())
   })
 }
 
@@ -53,14 +58,20 @@ function addRequests(api: FastifyInstance, registry: Registry): void {
   })
 }
 
-function addQueue(registry: Registry, { queue, workers }: Pick<ApiContext, 'queue' | 'workers'>): void {
+/** While the database is away these have no values, and all else is there: it is wanted most then. */
+function addQueue(
+  registry: Registry,
+  { queue, workers, logger }: Pick<ApiContext, 'queue' | 'workers' | 'logger'>,
+): void {
   const labelNames = ['model', 'tier', 'status'] as const
-  let counted: { readonly atMs: number; readonly totals: Promise<readonly QueueTotal[]> } | undefined
-  const totals = async (): Promise<readonly QueueTotal[]> => {
-    if (counted === undefined || performance.now() - counted.atMs > FRESH_MS) {
-      counted = { atMs: performance.now(), totals: queue.totals() }
+  const totals = sharedAnswer(COUNTED_MS, () => queue.totals())
+  const orNone = async <Found>(found: Promise<readonly Found[]>): Promise<readonly Found[]> => {
+    try {
+      return await found
+    } catch (error) {
+      logger.warn({ err: error }, 'the queue could not be counted for /metrics')
+      return []
     }
-    return await counted.totals
   }
   const gauge = (name: string, help: string, valueOf: (total: QueueTotal) => number): Gauge =>
     new Gauge({
@@ -70,7 +81,7 @@ function addQueue(registry: Registry, { queue, workers }: Pick<ApiContext, 'queu
       registers: [registry],
       async collect() {
         this.reset()
-        for (const total of await totals()) {
+        for (const total of await orNone(totals())) {
           const { model, serviceTier: tier, status } = total
           this.set({ model, tier, status }, valueOf(total))
         }
@@ -87,7 +98,9 @@ function addQueue(registry: Registry, { queue, workers }: Pick<ApiContext, 'queu
     help: 'Workers that take jobs of a tier.',
     labelNames: ['tier'] as const,
     async collect() {
-      const there = await workers.list()
+      this.reset()
+      const there = await workers.list().catch(() => undefined)
+      if (there === undefined) return
       for (const tier of SERVICE_TIERS) this.set({ tier }, there.filter(({ asked }) => asked.includes(tier)).length)
     },
     registers: [],

@@ -4,7 +4,6 @@ import Type from 'typebox'
 import { SERVICE_TIERS } from '../jobs/job.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { describeParameters } from '../models/whisper-input.ts'
-import { authenticate } from './authentication.ts'
 import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -83,7 +82,6 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   }
 
   const show = async (id: string, request: FastifyRequest): Promise<Type.Static<typeof ModelSchema>> => {
-    await authenticate(request, context)
     const model = catalogue.find(id)
     if (model === undefined)
       throw new ApiError(404, `There is no model ${id.slice(0, 200)}. GET /v1/models lists them.`)
@@ -104,7 +102,6 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request) => {
-        await authenticate(request, context)
         return {
           object: 'list' as const,
           data: await Promise.all(catalogue.list().map((model) => describe(model, request))),

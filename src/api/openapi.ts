@@ -29,7 +29,18 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
 /** The reference page; everything on it is served from here. */
 export const UI: FastifySwaggerUiOptions = {
   routePrefix: '/docs',
-  staticCSP: true,
+  // The plugin's own has `upgrade-insecure-requests`, by which a page that came by plain HTTP asks for its scripts by HTTPS.
+  staticCSP: {
+    'default-src': "'self'",
+    'base-uri': "'self'",
+    'font-src': "'self' data:",
+    'frame-ancestors': "'self'",
+    'img-src': "'self' data:",
+    'object-src': "'none'",
+    'script-src': "'self'",
+    'script-src-attr': "'none'",
+    'style-src': "'self'",
+  },
   uiConfig: {
     layout: 'BaseLayout',
     docExpansion: 'list',

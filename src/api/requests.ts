@@ -5,7 +5,6 @@ import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import { whenThere } from '../jobs/soon.ts'
 import type { Soon } from '../jobs/soon.ts'
-import { authenticate, authenticateOrVerify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
@@ -14,22 +13,27 @@ import { submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
 const PAGE = 50
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
 /** Step 4: what became of a job; and cancelling, removing and listing them. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, recordings } = context
 
   /** Another key's job is not told from one that does not exist. */
-  const findOwn = (id: string, keyId: string): Soon<Job> =>
-    whenThere(jobs.find(id), (job) => {
+  const findOwn = (id: string, keyId: string): Soon<Job> => {
+    // Not every text may be asked of every database, and what others ask for may be in the same statement.
+    if (!UUID.test(id)) throw notFound(id)
+    return whenThere(jobs.find(id), (job) => {
       if (job === undefined || job.keyId !== keyId) throw notFound(id)
       return job
     })
+  }
 
   return (api, _options, done) => {
     api.get(
       '/v1/async/requests/:id',
       {
+        config: { access: 'poll' },
         schema: {
           tags: ['Async API'],
           summary: '4. Poll',
@@ -39,8 +43,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       (request, reply) => {
-        const job = whenThere(authenticateOrVerify(request, context), (keyId) => findOwn(request.params.id, keyId))
-        const json = whenThere(job, (found) => jobJson(found, context))
+        const json = whenThere(findOwn(request.params.id, request.owner), (found) => jobJson(found, context))
         if (json instanceof Promise) return json.then(async (text) => void (await sendJson(reply, text)))
         return void sendJson(reply, json)
       },
@@ -59,8 +62,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const keyId = await authenticate(request, context)
-        const { id } = await findOwn(request.params.id, keyId)
+        const { id } = await findOwn(request.params.id, request.owner)
         const job = await jobs.cancel(id)
         if (job === undefined) throw notFound(id)
         if (job.status === 'success' || job.status === 'failed') {
@@ -82,12 +84,11 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const keyId = await authenticate(request, context)
-        const job = await findOwn(request.params.id, keyId)
+        const job = await findOwn(request.params.id, request.owner)
         if (job.status !== 'failed' && job.status !== 'cancelled') {
           throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
         }
-        const recording = await recordings.find(job.payloadKey, keyId)
+        const recording = await recordings.find(job.payloadKey, request.owner)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
         if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
@@ -116,13 +117,12 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const keyId = await authenticate(request, context)
-        const job = await findOwn(request.params.id, keyId)
+        const job = await findOwn(request.params.id, request.owner)
         if (!isFinished(job.status)) {
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }
         await jobs.remove(job.id)
-        await context.clearGarbage()
+        context.background.start('clearing garbage', context.clearGarbage)
         return await reply.status(204).send(null)
       },
     )
@@ -136,14 +136,18 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           description: 'With status=failed, those that can be submitted again.',
           querystring: Type.Object({
             status: Type.Optional(Type.Enum(JOB_STATUSES)),
-            before: Type.Optional(Type.String({ maxLength: 100, description: 'The `next` of the page before.' })),
+            before: Type.Optional(
+              Type.String({
+                pattern: UUID.source,
+                description: 'The `next` of the page before, be that job removed or not.',
+              }),
+            ),
           }),
           response: { 200: JobListSchema, ...errors(400, 401, 503) },
         },
       },
       async (request) => {
-        const keyId = await authenticate(request, context)
-        const found = await jobs.list(keyId, { ...request.query, limit: PAGE })
+        const found = await jobs.list(request.owner, { ...request.query, limit: PAGE })
         return {
           requests: found.map((job) => jobSummary(job, context)),
           next: found.length < PAGE ? null : (found.at(-1)?.id ?? null),

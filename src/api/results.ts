@@ -1,18 +1,21 @@
 import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
-import { Check } from 'typebox/value'
+import { Compile } from 'typebox/compile'
 import type { Soon } from '../jobs/soon.ts'
 import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
 import { TranscriptSchema } from '../transcript/result.ts'
-import type { Transcript } from '../transcript/result.ts'
 
 /** Characters. */
 const REMEMBERED = 2 ** 25
+
+const transcript = Compile(TranscriptSchema)
 
 /** Stored results. They are never written twice, so what was read and checked once can be kept: clients poll again and again. */
 export class Results {
   readonly #payloads: PayloadStore
   readonly #read = new LRUCache<PayloadKey, string>({ maxSize: REMEMBERED, sizeCalculation: (json) => json.length })
+  /** Those that are being read, for all that ask meanwhile. */
+  readonly #reading = new Map<PayloadKey, Promise<string>>()
 
   constructor(payloads: PayloadStore) {
     this.#payloads = payloads
@@ -20,23 +23,20 @@ export class Results {
 
   /** JSON of a transcript, as it is stored: an hour of speech has hundreds of kilobytes of it, which no poll is to take apart again. */
   json(key: PayloadKey): Soon<string> {
-    return this.#read.get(key) ?? this.#fetch(key)
-  }
-
-  async read(key: PayloadKey): Promise<Transcript> {
-    return parse(key, await this.json(key))
+    const known = this.#read.get(key)
+    if (known !== undefined) return known
+    let reading = this.#reading.get(key)
+    if (reading === undefined) {
+      reading = this.#fetch(key).finally(() => this.#reading.delete(key))
+      this.#reading.set(key, reading)
+    }
+    return reading
   }
 
   async #fetch(key: PayloadKey): Promise<string> {
     const json = await text(await this.#payloads.read(key))
-    parse(key, json)
+    if (!transcript.Check(JSON.parse(json))) throw new Error(`the stored result ${key} is no transcript`)
     this.#read.set(key, json)
     return json
   }
-}
-
-function parse(key: PayloadKey, json: string): Transcript {
-  const result: unknown = JSON.parse(json)
-  if (!Check(TranscriptSchema, result)) throw new Error(`the stored result ${key} is no transcript`)
-  return result
 }

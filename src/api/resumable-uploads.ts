@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { ResumableUploads, UploadProgress } from '../payloads/resumable-uploads.ts'
 import type { PayloadKey } from '../payloads/store.ts'
-import { requireValid, verify } from './authentication.ts'
+import { paceOf, requireUnencoded } from './bodies/arriving.ts'
 import type { ApiContext } from './context.ts'
 import { TUS_SCHEMAS } from './tus-schemas.ts'
 import {
@@ -23,23 +23,24 @@ const PATH = '/v1/input/uploads/:file'
 
 /** Step 2 for connections that break: tus 1.0 on the upload URL, which stands for an upload that was created. */
 export function resumableUploadRoutes(context: ApiContext, resumable: ResumableUploads): FastifyPluginCallbackTypebox {
-  const append = async (request: FastifyRequest, reply: Pick<FastifyReply, 'header'>, file: string) =>
-    progressHeaders(request, await appendTo(`uploads/${file}`, request, reply, context, resumable))
+  const append = async (request: FastifyRequest, file: string) =>
+    progressHeaders(request, await appendTo(`uploads/${file}`, request, context, resumable))
   const remove = (file: string) => removeUpload(`uploads/${file}`, context, resumable)
   return (api, _options, done) => {
     api.removeAllContentTypeParsers()
     api.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
-    api.addHook('onRequest', async (request, reply) => {
+    api.addHook('onRequest', (_request, reply, next) => {
       reply.header('tus-resumable', TUS_VERSION)
-      if (request.method === 'OPTIONS') return
-      await requireValid(verify(request, 'PUT', context))
-      requireVersion(request)
+      next()
+    })
+    // Behind the signature, and before the body.
+    api.addHook('preParsing', (request, _reply, _payload, next) => {
+      if (request.method !== 'OPTIONS') requireVersion(request)
       if (methodOf(request) === 'PATCH') requirePatchType(request)
-      // A header that is no media type at all would be refused before any parser is asked.
-      request.headers['content-type'] = 'application/octet-stream'
+      next()
     })
 
-    api.options(PATH, { schema: TUS_SCHEMAS.options }, async (_request, reply) => {
+    api.options(PATH, { schema: TUS_SCHEMAS.options, config: { access: 'open' } }, async (_request, reply) => {
       return await reply
         .status(204)
         .headers({ 'tus-version': TUS_VERSION, 'tus-extension': TUS_EXTENSIONS })
@@ -47,8 +48,9 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
         .send(null)
     })
 
-    const config = { swagger: { exposeHeadRoute: true } }
-    api.head(PATH, { schema: TUS_SCHEMAS.head, config }, async (request, reply) => {
+    const config = { access: 'upload' } as const
+    const headConfig = { ...config, swagger: { exposeHeadRoute: true } }
+    api.head(PATH, { schema: TUS_SCHEMAS.head, config: headConfig }, async (request, reply) => {
       const progress = await resumable.progress(`uploads/${request.params.file}`)
       const asked = uploadLengthOf(request) ?? 0
       // One that was only asked for says nothing of an upload that has so much or more.
@@ -60,20 +62,20 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
         .send(null)
     })
 
-    api.patch(PATH, { schema: TUS_SCHEMAS.patch }, async (request, reply) => {
-      const headers = await append(request, reply, request.params.file)
+    api.patch(PATH, { schema: TUS_SCHEMAS.patch, config }, async (request, reply) => {
+      const headers = await append(request, request.params.file)
       return await reply.status(204).headers(headers).send(null)
     })
 
-    api.delete(PATH, { schema: TUS_SCHEMAS.delete }, async (request, reply) => {
+    api.delete(PATH, { schema: TUS_SCHEMAS.delete, config }, async (request, reply) => {
       await remove(request.params.file)
       return await reply.status(204).send(null)
     })
 
-    api.post(PATH, { schema: TUS_SCHEMAS.post }, async (request, reply) => {
+    api.post(PATH, { schema: TUS_SCHEMAS.post, config }, async (request, reply) => {
       switch (methodOf(request)) {
         case 'PATCH': {
-          const headers = await append(request, reply, request.params.file)
+          const headers = await append(request, request.params.file)
           return await reply.status(204).headers(headers).send(null)
         }
         case 'DELETE':
@@ -90,37 +92,31 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
 async function appendTo(
   key: PayloadKey,
   request: FastifyRequest,
-  reply: Pick<FastifyReply, 'header'>,
   context: ApiContext,
   resumable: ResumableUploads,
 ): Promise<UploadProgress> {
   const { body } = request
   const beforeCommit = (): Promise<void> => requireUnused(key, context)
+  requireUnencoded(request)
   await beforeCommit()
   const [offset, length, bodyBytes] = [uploadOffsetOf(request), uploadLengthOf(request), bodyBytesOf(request)]
   if (length === 0 || !(body instanceof Readable)) throw emptyUpload()
   const { maxUploadBytes: maxBytes } = context.settings
-  const owner = await requireValid(verify(request, 'PUT', context))
+  const signal = paceOf(request, context.limits)
+  using hold = await context.uploads.begin(key, request.owner, length ?? (bodyBytes && offset + bodyBytes), false)
   try {
-    using hold = await context.uploads.begin(key, owner, length ?? (bodyBytes && offset + bodyBytes), false)
-    try {
-      const progress = await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit })
-      await hold.keep(progress.offset)
-      return progress
-    } catch (error) {
-      // What came before it broke off is there as well; the first error says more than one of counting it.
-      await resumable
-        .progress(key)
-        .then(
-          (progress) => hold.keep(progress.offset),
-          () => undefined,
-        )
-        .catch(() => undefined)
-      throw error
-    }
+    const progress = await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit, signal })
+    await hold.keep(progress.offset)
+    return progress
   } catch (error) {
-    // What the client still sends is not read any more.
-    if (body.readableDidRead) reply.header('connection', 'close')
+    // What came before it broke off is there as well; the first error says more than one of counting it.
+    await resumable
+      .progress(key)
+      .then(
+        (progress) => hold.keep(progress.offset),
+        () => undefined,
+      )
+      .catch(() => undefined)
     throw error
   }
 }

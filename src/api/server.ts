@@ -1,15 +1,21 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fastify, { LogController } from 'fastify'
-import type { FastifyInstance } from 'fastify'
-import type { ApiContext } from './context.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { addAuthorisation } from './authorised.ts'
+import { Background } from './background.ts'
+import { jsonParser, jsonText } from './bodies/json.ts'
+import { addConnectionEnds, answerBrokenHttp } from './connection.ts'
+import type { ApiContext, ApiParts } from './context.ts'
 import { addCors } from './cors.ts'
-import { handleError, handleNotFound } from './error-handler.ts'
+import { handleError, handleFrameworkError, noRoute } from './error-handler.ts'
+import { addFront } from './front.ts'
 import { healthRoutes } from './health.ts'
+import { sendJson } from './job-body.ts'
 import { addMetrics } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { OPENAPI, UI } from './openapi.ts'
-import { addRateLimit } from './rate-limit.ts'
+import { REQUEST_LIMITS } from './request-limits.ts'
 import { resumableUploadRoutes } from './resumable-uploads.ts'
 import { requestRoutes } from './requests.ts'
 import { submissionRoutes } from './submissions.ts'
@@ -18,21 +24,22 @@ import { uploadUrlRoutes } from './upload-urls.ts'
 import { uploadRoutes } from './uploads.ts'
 import { answerUnknownExpectations } from './expectation.ts'
 
-/** Bodies of JSON; recordings have limits of their own. */
-const MAX_JSON_BYTES = 2 ** 20
-/** A connection that carries nothing for so long is closed; one that carries a slow upload may take for ever. */
+/** A connection that carries nothing for so long is closed, such as one that waits for an answer. */
 const IDLE_MS = 300_000
 
 /** The HTTP API, not yet listening. */
-export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
-  const { settings, logger } = context
+export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promise<FastifyInstance> {
+  const { settings, logger } = parts
+  const background = new Background(logger)
+  const context: ApiContext = { ...parts, limits, background }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     // Requests are not logged, so a logger for each of them would be made for nothing.
     childLoggerFactory: (parent) => parent,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
-    bodyLimit: MAX_JSON_BYTES,
+    frameworkErrors: handleFrameworkError,
+    clientErrorHandler: answerBrokenHttp,
     // Node's own limit of 300 s for a whole request would end long uploads.
     requestTimeout: 0,
     connectionTimeout: Math.max(IDLE_MS, settings.syncTimeoutMs + IDLE_MS),
@@ -41,19 +48,25 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
   })
   api.setErrorHandler(handleError)
-  api.setNotFoundHandler(handleNotFound)
-
-  // Whatever Content-Type a client sends with JSON, or none at all, as many do.
-  const parseJson = api.getDefaultJsonParser('error', 'error')
-  api.removeAllContentTypeParsers()
-  api.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined)
-    else void parseJson(request, body.toString(), done)
+  api.setNotFoundHandler((request) => {
+    throw noRoute(request)
   })
 
-  addMetrics(api, context)
+  api.addHook('onClose', () => background.close())
+
+  // Preflights carry no key.
   addCors(api, settings.corsOrigins)
-  if (settings.maxRequestsPerSecond !== null) await addRateLimit(api, settings.maxRequestsPerSecond)
+  addConnectionEnds(api, limits.lingerMs)
+  addFront(api, limits)
+  addAuthorisation(api, context)
+
+  const parseJson = jsonParser(api, limits)
+  api.removeAllContentTypeParsers()
+  api.addContentTypeParser('*', async (request: FastifyRequest) =>
+    request.held === null ? undefined : await parseJson(request, await jsonText(request, limits, request.held.json)),
+  )
+
+  addMetrics(api, context)
   await api.register(swagger, OPENAPI)
   await api.register(uploadUrlRoutes(context))
   await api.register(uploadRoutes(context))
@@ -64,7 +77,10 @@ export async function buildApi(context: ApiContext): Promise<FastifyInstance> {
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(healthRoutes(context))
-  api.get('/openapi.json', { schema: { hide: true } }, () => api.swagger())
+  let document: string | undefined
+  api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) =>
+    sendJson(reply, (document ??= JSON.stringify(api.swagger()))),
+  )
   await api.register(swaggerUi, UI)
   answerUnknownExpectations(api.server)
   return api

@@ -1,13 +1,14 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import type { Static } from 'typebox'
+import Type from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import { v7 as uuidv7 } from 'uuid'
 import type { ServiceTier } from '../jobs/job.ts'
 import type { Submitted } from '../jobs/store.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { parseWhisperInput } from '../models/whisper-input.ts'
-import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
+import { validationMessage } from './error-handler.ts'
 import { ApiError } from './errors.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
@@ -15,6 +16,8 @@ import { ACCEPTED, IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, 
 import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from './uploaded-recording.ts'
 import { pollUrl } from './urls.ts'
+
+const AnyInputBody = Type.Object({ ...SubmitBody.properties, input: Type.Unknown() }, { additionalProperties: false })
 
 /** Step 3: a job for a model. */
 export function submissionRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -41,9 +44,9 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
           return await sendJson(reply.status(202), await submittedJson(submitted, request, context))
         }
-        const keyId = await authenticate(request, context)
+        const { owner: keyId } = request
         const model = findModel(request.params, context)
-        requireValidBut(request, '/input')
+        requireValidBut(request, 'input', AnyInputBody)
         const { serviceTier: asked = 'cpuflex' } = request.query
         const idempotency = idempotencyOf(request, [model.id, asked, request.body])
         const replayed = idempotency === null ? undefined : await jobs.findReplay(keyId, idempotency)
@@ -118,10 +121,16 @@ export async function requireTier(asked: ServiceTier | undefined, context: ApiCo
   return tier
 }
 
-/** Lets a complaint about one field pass, which is validated with better messages behind. */
-export function requireValidBut(request: FastifyRequest, field: string): void {
+/**
+ * Lets complaints about one field of the body pass, which is validated with better messages behind.
+ * @param others the body's schema, with anything in that field: only the first complaint is known, and others may stand behind it
+ */
+export function requireValidBut(request: FastifyRequest, field: string, others: TSchema): void {
   const error = request.validationError
   if (error === undefined) return
   const path = error.validation?.[0]?.instancePath ?? ''
-  if (error.validationContext !== 'body' || (path !== field && !path.startsWith(`${field}/`))) throw error
+  if (error.validationContext !== 'body' || (path !== `/${field}` && !path.startsWith(`/${field}/`))) throw error
+  const validate = request.getValidationFunction(others) ?? request.compileValidationSchema(others)
+  if (validate(request.body)) return
+  throw new ApiError(400, validationMessage({ validation: validate.errors ?? [], validationContext: 'body' }))
 }

@@ -18,7 +18,7 @@ export function requireVersion(request: FastifyRequest): void {
 
 /** @throws ApiError 415 */
 export function requirePatchType(request: FastifyRequest): void {
-  const [type] = request.headers['content-type']?.split(';') ?? []
+  const [type] = request.contentType.split(';')
   if (type?.trim().toLowerCase() === PATCH_TYPE) return
   throw new ApiError(415, `A PATCH of an upload takes the header Content-Type: ${PATCH_TYPE}.`)
 }

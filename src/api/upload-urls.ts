@@ -2,21 +2,24 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import Type from 'typebox'
 import { v7 as uuidv7 } from 'uuid'
 import { makeUploadKey } from '../payloads/upload-key.ts'
-import { authenticate } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { errors } from './schemas.ts'
 import { uploadUrl } from './urls.ts'
 
 const EXTENSION = /^\.?([a-z\d]{1,16})$/i
-/** As many as S3 takes. */
-const MAX_PARTS = 10_000
+/** As many as S3 takes, and as few bytes as each of them but the last has. */
+const [MAX_PARTS, MIN_PART_BYTES] = [10_000, 5 * 2 ** 20]
+/** So few cost nothing, whether a recording can have them or not. */
+const FEW_PARTS = 100
 
 const Query = Type.Object({
   extension: Type.Optional(Type.String({ description: 'Extension of the recording. Required.', examples: ['mp3'] })),
   parts: Type.Optional(
     Type.String({
-      description: `How many URLs for parts to answer with as well, 1 to ${MAX_PARTS}, where recordings go to an S3.`,
+      description:
+        `How many URLs for parts to answer with as well, where recordings go to an S3: 1 to ${FEW_PARTS}, or to as many parts of 5 MiB ` +
+        `as the largest recording has, and ${MAX_PARTS} at most.`,
       examples: ['12'],
     }),
   ),
@@ -37,6 +40,9 @@ const UploadUrl = Type.Object({
 /** Step 1: a place to upload to. */
 export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { payloads, settings, signingSecret } = context
+  // Each takes a signature, so that more than can be used are not asked for.
+  const usableParts = Math.max(FEW_PARTS, Math.ceil(settings.maxUploadBytes / MIN_PART_BYTES))
+  const maxParts = Math.min(MAX_PARTS, usableParts)
   return (api, _options, done) => {
     api.post(
       '/v1/input/upload-url',
@@ -49,9 +55,9 @@ export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypeb
         },
       },
       async (request, reply) => {
-        const owner = await authenticate(request, context)
+        const { owner } = request
         const extension = readExtension(request.query.extension)
-        const parts = readParts(request.query.parts)
+        const parts = readParts(request.query.parts, maxParts, settings.maxUploadBytes)
         const presigned = await payloads.presignUpload(makeUploadKey(signingSecret, owner, extension), {
           expiresInSeconds: settings.uploadUrlTtlSeconds,
           ...(parts === undefined ? {} : { parts }),
@@ -77,11 +83,15 @@ function readExtension(given: string | undefined): string {
   )
 }
 
-function readParts(given: string | undefined): number | undefined {
+function readParts(given: string | undefined, maxParts: number, maxUploadBytes: number): number | undefined {
   if (given === undefined) return undefined
   const parts = Number(given)
-  if (/^\d+$/.test(given) && parts >= 1 && parts <= MAX_PARTS) return parts
-  throw new ApiError(400, `The query parameter parts takes an integer from 1 to ${MAX_PARTS}; got ${shown(given)}.`)
+  if (/^\d+$/.test(given) && parts >= 1 && parts <= maxParts) return parts
+  throw new ApiError(
+    400,
+    `The query parameter parts takes an integer from 1 to ${maxParts} where recordings have up to ${maxUploadBytes} bytes ` +
+      `(SOTTO_MAX_UPLOAD_BYTES); got ${shown(given)}.`,
+  )
 }
 
 function shown(given: string | undefined): string {

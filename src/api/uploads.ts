@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { requireValid, verify } from './authentication.ts'
+import type { FastifyRequest } from 'fastify'
+import { arrivingBody, isEncoded, streamOf } from './bodies/arriving.ts'
+import { isForm, readForm } from './bodies/form.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { UploadParams, errors } from './schemas.ts'
@@ -10,54 +12,73 @@ import { emptyUpload, requireUnused } from './upload-state.ts'
 
 /** Step 2: the recording itself, streamed into the payload store. */
 export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { payloads, settings } = context
+  const { payloads, settings, limits } = context
   return (api, _options, done) => {
-    // A header that is no media type at all would be refused before any parser is asked.
-    api.addHook('onRequest', (request, _reply, next) => {
-      request.headers['content-type'] = 'application/octet-stream'
-      next()
-    })
     api.removeAllContentTypeParsers()
     api.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
 
     api.put(
       '/v1/input/uploads/:file',
       {
+        config: { access: 'upload' },
         schema: {
           tags: ['Async API'],
           summary: '2. Upload the recording',
-          description: 'PUT the bytes to the presigned URL, with any or no Content-Type, and without an API key.',
+          description:
+            'PUT the bytes to the presigned URL, with any or no Content-Type, and without an API key. Of a multipart/form-data form ' +
+            'its file is taken, and a body with Content-Encoding gzip, deflate or br is decoded.',
           security: [],
           params: UploadParams,
-          response: { 200: Type.Object({ bytes: Type.Integer() }), ...errors(400, 403, 408, 409, 413, 429, 503) },
+          response: { 200: Type.Object({ bytes: Type.Integer() }), ...errors(400, 403, 408, 409, 413, 415, 429, 503) },
         },
       },
-      async (request, reply) => {
-        const owner = await requireValid(verify(request, 'PUT', context))
+      async (request) => {
         const key = `uploads/${request.params.file}`
-        const beforeCommit = (): Promise<void> => requireUnused(key, context)
-        await beforeCommit()
+        requireWhole(request)
+        const requireFree = (): Promise<void> => requireUnused(key, context)
+        await requireFree()
         const announced = bodyBytesOf(request)
         if (announced !== undefined && announced > settings.maxUploadBytes)
           throw tooLarge(announced, settings.maxUploadBytes)
         if (!(request.body instanceof Readable)) throw emptyUpload()
-        try {
-          using hold = await context.uploads.begin(key, owner, announced, true)
-          const { maxBytes } = hold
-          const { bytes } = await payloads.write(key, request.body, { maxBytes, bodyBytes: announced, beforeCommit })
-          await hold.keep(bytes)
-          if (bytes > 0) return { bytes }
-        } catch (error) {
-          // What the client still sends is not read any more.
-          void reply.header('connection', 'close')
-          throw error
-        }
-        await payloads.remove(key)
-        throw emptyUpload()
+        const bodyBytes = isEncoded(request) ? undefined : announced
+        using hold = await context.uploads.begin(key, request.owner, bodyBytes, true)
+        const body = arrivingBody(request, limits)
+        const form = isForm(request.contentType) ? await readForm(body, request.contentType, limits.jsonBytes) : null
+        const { bytes } = await payloads.write(key, streamOf(requireContent(form?.file ?? body)), {
+          ...{ maxBytes: hold.maxBytes, bodyBytes },
+          beforeCommit: async () => {
+            await form?.fields
+            await requireFree()
+          },
+        })
+        await hold.keep(bytes)
+        return { bytes }
       },
     )
     done()
   }
+}
+
+/** @throws ApiError 400 for a part of a recording, which would replace the whole: RFC 9110, 14.5 */
+function requireWhole({ headers }: FastifyRequest): void {
+  const range = headers['content-range']
+  if (range === undefined) return
+  throw new ApiError(
+    400,
+    `A PUT replaces the whole upload, so it can’t have a Content-Range (${range.slice(0, 100)}). To go on with an upload, use PATCH as ` +
+      'docs/api.md#resumable-uploads says; nothing was changed.',
+  )
+}
+
+/** The body; when it turns out to have no bytes, nothing is to be made of it. */
+async function* requireContent(body: Readable): AsyncGenerator<Uint8Array> {
+  let isEmpty = true
+  for await (const chunk of body) {
+    isEmpty = false
+    yield chunk
+  }
+  if (isEmpty) throw emptyUpload()
 }
 
 function tooLarge(bytes: number, limit: number): ApiError {

@@ -1,4 +1,6 @@
 import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import process from 'node:process'
 import type { Command } from 'commander'
 import pino from 'pino'
@@ -42,13 +44,27 @@ async function run(config: Config, role: Role, { environment, signal, hurry }: C
     logger.info('asked to end before it had started')
     return
   }
+  if (app.firstKey !== null) await tellFirstKey(app.firstKey, config, logger)
   announce(app, config)
   if (!signal.aborted) await once(signal, 'abort')
   logger.info('stopping: running jobs go back to the queue')
 }
 
-function announce({ url, firstKey }: App, { dataDir, databaseUrl }: Config): void {
-  if (firstKey !== null) console.log(`API key (shown this once, kept as a hash): ${firstKey}`)
+/** Shown on a terminal alone: logs are kept, and read by others. */
+async function tellFirstKey(key: string, { dataDir }: Config, logger: Logger): Promise<void> {
+  if (process.stdout.isTTY) {
+    console.log(`API key (shown this once, kept as a hash): ${key}`)
+    return
+  }
+  const file = join(dataDir, 'first-api-key')
+  // A new file, whoever may read the one of an earlier first start.
+  await rm(file, { force: true })
+  await writeFile(file, `${key}\n`, { mode: 0o600, flag: 'wx' })
+  logger.warn({ file }, 'the first API key is in this file; keep it elsewhere, and remove the file')
+  console.log(`API key (written this once, kept as a hash): in ${file}`)
+}
+
+function announce({ url }: App, { dataDir, databaseUrl }: Config): void {
   const place = databaseUrl === null ? dataDir : new URL(databaseUrl).host
   console.log(
     url === null

@@ -5,7 +5,10 @@ import type { Job } from './job.ts'
 import { jobOf } from './job-row.ts'
 import type { ListOptions } from './store.ts'
 
-/** A page is empty when the job that it is to follow is gone or another key's. */
+/**
+ * A page goes on behind the job that ended the one before, also when that is gone by now: ids are UUIDs of version 7, which begin with their
+ * time, so that those of older jobs are smaller.
+ */
 export async function list(
   queries: Database['queries'],
   keyId: string | null,
@@ -16,9 +19,16 @@ export async function list(
   let query = queries.selectFrom('jobs').selectAll().where(isListed)
   if (status !== undefined) query = query.where('status', '=', status)
   if (before !== undefined) {
-    query = query.where('sequence', '<', (jobs) =>
-      jobs.selectFrom('jobs').select('sequence').where('id', '=', before).where(isListed),
-    )
+    const own = queries.selectFrom('jobs').select('sequence').where('id', '=', before).where(isListed)
+    // The newest of the older ones; several servers' clocks may bring a job a second time, but none is left out.
+    const next = queries
+      .selectFrom('jobs')
+      .select(sql<number>`sequence + 1`.as('sequence'))
+      .where('id', '<', before)
+      .where(isListed)
+      .orderBy('sequence', 'desc')
+      .limit(1)
+    query = query.where('sequence', '<', sql<number>`coalesce(${own}, ${next})`)
   }
   const rows = await query.orderBy('sequence', 'desc').limit(limit).execute()
   return rows.map(jobOf)

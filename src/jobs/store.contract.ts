@@ -321,17 +321,33 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       const ids: string[] = []
+      const others: string[] = []
       for (let n = 0; n < 5; n++) {
         ids.unshift((await submitted(store)).id)
-        await store.submit(newJob({ keyId: 'key-2' }))
+        others.unshift((await submitted(store, { keyId: 'key-2' })).id)
         await store.submit(newJob({ urgent: true }))
       }
       const first = await store.list('key-1', { limit: 3 })
       expect(first.map((job) => job.id)).toEqual(ids.slice(0, 3))
       const before = first.at(-1)?.id ?? ''
       expect((await store.list('key-1', { limit: 3, before })).map((job) => job.id)).toEqual(ids.slice(3))
-      expect(await store.list('key-2', { limit: 9, before })).toEqual([])
+      expect((await store.list('key-2', { limit: 9, before })).map((job) => job.id)).toEqual(others.slice(3))
       expect(await store.list('key-3', { limit: 9 })).toEqual([])
+    })
+
+    test('goes on behind a job that is not there any more', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const older = [await submitted(store), await submitted(store)].map((job) => job.id)
+      const { id: gone } = await submitted(store)
+      await store.cancel(gone)
+      const newer = await submitted(store)
+      expect(await store.remove(gone)).toBe(true)
+      const page = await store.list('key-1', { limit: 9, before: gone })
+      expect(page.map((job) => job.id)).toEqual(older.toReversed())
+      expect((await store.list('key-1', { limit: 1, before: newer.id })).map((job) => job.id)).toEqual(older.slice(1))
+      expect(await store.list('key-1', { limit: 9, before: older[0] ?? '' })).toEqual([])
+      expect(await store.list('key-1', { limit: 9, before: '00000000-0000-7000-8000-000000000000' })).toEqual([])
     })
 
     test('can be of one status', async () => {

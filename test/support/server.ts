@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -36,7 +37,7 @@ export interface ServerOptions {
 export class Server implements AsyncDisposable {
   /** Empty for a worker. */
   readonly url: string
-  /** The key that the first start made; undefined on later starts. */
+  /** The key that the first start made, from the file that it wrote; undefined on later starts. */
   readonly newKey: string | undefined
   readonly #child: ChildProcess
   readonly #output: string[]
@@ -72,7 +73,8 @@ export class Server implements AsyncDisposable {
     let key: string | undefined
     createInterface(child.stdout).on('line', (line) => {
       output.push(`${line}\n`)
-      key ??= /\bsotto_[\w-]{20,}/.exec(line)?.[0]
+      const keyFile = /^API key .*: in (.+)$/.exec(line)?.[1]
+      if (keyFile !== undefined) key = readFileSync(keyFile, 'utf8').trim()
       const url = /takes jobs/.test(line) ? '' : /listens on (http:\/\/\S+)/.exec(line)?.[1]
       if (url !== undefined) started({ url, key })
     })

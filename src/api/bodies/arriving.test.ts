@@ -1,0 +1,68 @@
+import { EventEmitter } from 'node:events'
+import type { FastifyRequest } from 'fastify'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { REQUEST_LIMITS } from '../request-limits.ts'
+import { paceOf } from './arriving.ts'
+
+const { paceMs, paceBytes } = REQUEST_LIMITS
+
+/** What of a request its pace is seen by. */
+function arriving() {
+  const raw = Object.assign(new EventEmitter(), { socket: { bytesRead: 500 }, readableLength: 0 })
+  return { raw, slow: paceOf({ raw } as unknown as FastifyRequest, REQUEST_LIMITS) }
+}
+
+describe('paceOf', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  test('waits for a phone at ten kilobytes a second, for hours', () => {
+    const { raw, slow } = arriving()
+    for (let second = 0; second < 7200; second++) {
+      raw.socket.bytesRead += 10_000
+      vi.advanceTimersByTime(1000)
+    }
+    expect(slow.aborted).toBe(false)
+  })
+
+  test('waits for one that hears nothing for half a minute', () => {
+    const { raw, slow } = arriving()
+    for (let round = 0; round < 20; round++) {
+      vi.advanceTimersByTime(30_000)
+      raw.socket.bytesRead += 100_000
+      vi.advanceTimersByTime(10_000)
+    }
+    expect(slow.aborted).toBe(false)
+  })
+
+  test('ends a byte every five seconds with 408', () => {
+    const { raw, slow } = arriving()
+    for (let at = 0; at < paceMs; at += 5000) {
+      expect(slow.aborted).toBe(false)
+      raw.socket.bytesRead += 1
+      vi.advanceTimersByTime(5000)
+    }
+    expect(slow.reason).toMatchObject({ status: 408 })
+  })
+
+  test('does not blame a client for what waits here to be taken up', () => {
+    const { raw, slow } = arriving()
+    raw.readableLength = 65_536
+    vi.advanceTimersByTime(10 * paceMs)
+    expect(slow.aborted).toBe(false)
+    raw.readableLength = 0
+    raw.socket.bytesRead += paceBytes
+    vi.advanceTimersByTime(paceMs)
+    expect(slow.aborted).toBe(false)
+    vi.advanceTimersByTime(paceMs)
+    expect(slow.aborted).toBe(true)
+  })
+
+  test.each(['end', 'close'])('looks no further after %s', (event) => {
+    const { raw, slow } = arriving()
+    raw.emit(event)
+    expect(vi.getTimerCount()).toBe(0)
+    vi.advanceTimersByTime(10 * paceMs)
+    expect(slow.aborted).toBe(false)
+  })
+})

@@ -1,0 +1,109 @@
+import { PassThrough, Readable } from 'node:stream'
+import type { Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import type { FastifyRequest } from 'fastify'
+import { ApiError } from '../errors.ts'
+import type { RequestLimits } from '../request-limits.ts'
+
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+}
+
+/**
+ * A request's body as it arrives, decoded as its Content-Encoding says. Unlike the request's own stream it can be destroyed while its sender
+ * is still to be answered. What ends it early is an `ApiError`, unless the client went away. Whoever reads it has to bound its bytes.
+ * @throws ApiError 415
+ */
+export function arrivingBody(request: FastifyRequest, limits: RequestLimits): Readable {
+  const encoding = encodingOf(request)
+  const { raw } = request
+  const body = new PassThrough()
+  body.on('error', ignore)
+  const slow = paceOf(request, limits)
+  const destroy = (error: unknown): void => {
+    raw.unpipe(body)
+    body.destroy(error instanceof Error ? error : new Error('the body broke off', { cause: error }))
+  }
+  slow.addEventListener('abort', () => destroy(slow.reason), { once: true })
+  raw.once('error', destroy)
+  raw.once('close', () => {
+    if (!raw.readableEnded) destroy(undefined)
+  })
+  raw.pipe(body)
+  return encoding === undefined ? body : streamOf(decoded(body, encoding))
+}
+
+/** Bytes as a stream, which may also break off while nobody reads it. */
+export function streamOf(bytes: AsyncIterable<Uint8Array>): Readable {
+  return Readable.from(bytes, { objectMode: false }).on('error', ignore)
+}
+
+/** Whoever reads a stream is told of its error; that nobody does is no fault. */
+export function ignore(): void {}
+
+/**
+ * Whether the body has other bytes than its Content-Length counts.
+ * @throws ApiError 415 for a Content-Encoding that is not taken
+ */
+export function isEncoded(request: FastifyRequest): boolean {
+  return encodingOf(request) !== undefined
+}
+
+/** @throws ApiError 415 for any Content-Encoding, where bytes are counted as they are sent */
+export function requireUnencoded(request: FastifyRequest): void {
+  if (isEncoded(request)) throw unsupported(request.headers['content-encoding'])
+}
+
+/** Aborted with an `ApiError` when the body comes too slowly to be waited for. */
+export function paceOf({ raw }: FastifyRequest, { paceMs, paceBytes }: RequestLimits): AbortSignal {
+  const slow = new AbortController()
+  const { socket } = raw
+  let seen = socket.bytesRead
+  const timer = setInterval(() => {
+    const arrived = socket.bytesRead - seen
+    seen = socket.bytesRead
+    // What has arrived and is not taken up yet is this server's slowness.
+    if (arrived >= paceBytes || raw.readableLength > 0) return
+    end()
+    slow.abort(
+      new ApiError(408, `The body brought ${arrived} bytes in ${paceMs / 1000} s, which is too slow. Send it again.`),
+    )
+  }, paceMs)
+  const end = (): void => clearInterval(timer)
+  raw.once('end', end)
+  raw.once('close', end)
+  return slow.signal
+}
+
+async function* decoded(body: Readable, encoding: string): AsyncGenerator<Uint8Array> {
+  const decoder = DECODERS[encoding]?.()
+  if (decoder === undefined) throw unsupported(encoding)
+  body.once('error', (error) => decoder.destroy(error))
+  body.pipe(decoder)
+  try {
+    yield* decoder
+  } catch (cause) {
+    if (body.errored !== null) throw body.errored
+    throw new ApiError(400, `The body is not what its Content-Encoding (${encoding}) says.`, { cause })
+  } finally {
+    body.destroy()
+  }
+}
+
+function encodingOf({ headers }: FastifyRequest): string | undefined {
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? ''
+  if (encoding === '' || encoding === 'identity') return undefined
+  if (!Object.hasOwn(DECODERS, encoding)) throw unsupported(encoding)
+  return encoding
+}
+
+function unsupported(encoding: string | undefined): ApiError {
+  return new ApiError(
+    415,
+    `A body with Content-Encoding: ${encoding?.slice(0, 50)} is not taken here. Send it as it is, or, but for PATCH, as gzip, deflate or br.`,
+    { headers: { 'accept-encoding': 'gzip, deflate, br' } },
+  )
+}

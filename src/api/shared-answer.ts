@@ -1,0 +1,28 @@
+/**
+ * One answer for all that ask while it is being made and for `freshMs` after that was begun. A failure is told to those that waited for it,
+ * and not remembered.
+ */
+export function sharedAnswer<Answer>(freshMs: number, make: () => Promise<Answer>): () => Promise<Answer> {
+  let shared: Promise<Answer> | undefined
+  let isBeingMade = false
+  let freshUntilMs = 0
+  const begin = async (): Promise<Answer> => {
+    try {
+      return await make()
+    } catch (error) {
+      freshUntilMs = 0
+      throw error
+    } finally {
+      isBeingMade = false
+    }
+  }
+  return async () => {
+    const now = performance.now()
+    if (shared === undefined || (!isBeingMade && now >= freshUntilMs)) {
+      isBeingMade = true
+      freshUntilMs = now + freshMs
+      shared = begin()
+    }
+    return await shared
+  }
+}

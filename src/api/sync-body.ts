@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import { Check } from 'typebox/value'
+import type { ModelDescription } from '../models/catalogue.ts'
+import { parseWhisperInput } from '../models/whisper-input.ts'
+import { arrivingBody, streamOf } from './bodies/arriving.ts'
+import type { Hold } from './bodies/bytes-in-flight.ts'
+import { BytesField, notBase64 } from './bodies/bytes-field.ts'
+import { isForm, readForm } from './bodies/form.ts'
+import type { ParseJson } from './bodies/json.ts'
+import type { ApiContext } from './context.ts'
+import { ApiError } from './errors.ts'
+import type { Recording } from './recordings.ts'
+import { SyncBody } from './schemas.ts'
+import { emptyUpload } from './upload-state.ts'
+import { uploadedRecording } from './uploaded-recording.ts'
+
+/** A minute of any usual format: of 96 kHz stereo in 24 bits it has 35 MB. */
+const MAX_BYTES = 64 * 2 ** 20
+const BASE64_SHARE = 4 / 3
+const JSON_TYPE = /^application\/json\s*(?:;|$)/i
+
+export const ASYNC_HINT = 'Use the Async API: POST /v1/input/upload-url, PUT, POST /v1/async/ent/…, then poll.'
+
+type Input = ReturnType<typeof parseWhisperInput>
+
+export interface SyncBodyContext extends ApiContext {
+  readonly model: ModelDescription
+  readonly parseJson: ParseJson
+}
+
+/** What a synchronous request brought. */
+interface Received {
+  readonly input: Input
+  /** Stored; its length is known of uploads alone. */
+  readonly recording: Pick<Recording, 'payloadKey' | 'payloadVersion'> & Partial<Pick<Recording, 'audioSeconds'>>
+}
+
+/**
+ * Takes the body of a synchronous request: JSON, a form, or the recording itself. The recording goes to the payload store as it comes.
+ * @throws ApiError 400, 408, 413, 415, 503
+ */
+export async function receiveSync(request: FastifyRequest, context: SyncBodyContext): Promise<Received> {
+  const isJson = JSON_TYPE.test(request.contentType)
+  const mostBytes = isJson ? Math.ceil(MAX_BYTES * BASE64_SHARE) + context.limits.jsonBytes : MAX_BYTES
+  if (!(request.body instanceof Readable) || request.held === null) throw isJson ? noRecording() : emptyUpload()
+  const isEncoded = request.headers['content-encoding'] !== undefined
+  if (!isEncoded && Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge()
+  const body = arrivingBody(request, context.limits)
+  if (isJson) return await receiveJson(body, request.held, request, context)
+  if (isForm(request.contentType)) return await receiveForm(body, request.held.sync, request, context)
+  const input = parseWhisperInput({}, context.model)
+  return { input, recording: await store(held(body, request.held.sync), context, async () => undefined) }
+}
+
+async function receiveJson(
+  body: Readable,
+  holds: { readonly json: Hold; readonly sync: Hold },
+  request: FastifyRequest,
+  context: SyncBodyContext,
+): Promise<Received> {
+  const { limits, model, parseJson } = context
+  const field = new BytesField({ maxRestBytes: limits.jsonBytes, onRest: holds.json.take })
+  const bytes = held(decoded(body, field), holds.sync)
+  const first = await bytes.next()
+  const rest = async (): Promise<Static<typeof SyncBody>> => {
+    const given = await parseJson(request, field.rest)
+    if (!Check(SyncBody, given)) throw noRecording()
+    if ((given.Bytes === undefined) === (given.URL === undefined)) {
+      throw new ApiError(400, 'The body takes either Bytes or URL.')
+    }
+    return given
+  }
+  if (first.done === true) {
+    const { URL: url, input } = await rest()
+    if (url === undefined) throw notBase64()
+    return {
+      input: parseWhisperInput(input ?? {}, model),
+      recording: await uploadedRecording(url, request.owner, context),
+    }
+  }
+  const read: { input?: Input } = {}
+  const recording = await store(from(first.value, bytes), context, async () => {
+    read.input = parseWhisperInput((await rest()).input ?? {}, model)
+  })
+  return { input: read.input ?? parseWhisperInput({}, model), recording }
+}
+
+/** A field `input` of the form is JSON, as `input` of a JSON body. */
+async function receiveForm(
+  body: Readable,
+  hold: Hold,
+  request: FastifyRequest,
+  context: SyncBodyContext,
+): Promise<Received> {
+  const { limits, model, parseJson } = context
+  const form = await readForm(body, request.contentType, limits.jsonBytes)
+  const read: { input?: Input } = {}
+  const recording = await store(held(form.file, hold), context, async () => {
+    const { input, ...others } = Object.fromEntries(await form.fields)
+    const [other] = Object.keys(others)
+    if (other !== undefined) {
+      throw new ApiError(400, `The form takes one file and a field input, of JSON, but no ${JSON.stringify(other)}.`)
+    }
+    read.input = parseWhisperInput(input === undefined ? {} : await parseJson(request, input), model)
+  })
+  return { input: read.input ?? parseWhisperInput({}, model), recording }
+}
+
+/** @param complete runs when all bytes are there; when it throws, nothing is stored */
+async function store(
+  bytes: AsyncIterable<Uint8Array>,
+  { payloads }: ApiContext,
+  complete: () => Promise<void>,
+): Promise<Pick<Recording, 'payloadKey' | 'payloadVersion'>> {
+  const payloadKey = `uploads/${randomUUID()}.sync`
+  try {
+    await payloads.write(payloadKey, streamOf(bytes), { maxBytes: MAX_BYTES, beforeCommit: complete })
+    return { payloadKey, payloadVersion: null }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'payload.too_large')) throw error
+    throw tooLarge(error)
+  }
+}
+
+async function* decoded(body: Readable, field: BytesField): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    const bytes = field.push(chunk)
+    if (bytes.length > 0) yield bytes
+  }
+}
+
+async function* held(bytes: AsyncIterable<Uint8Array>, hold: Hold): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    hold.take(chunk.length)
+    yield chunk
+  }
+}
+
+async function* from(first: Uint8Array, others: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first
+  yield* others
+}
+
+function noRecording(): ApiError {
+  return new ApiError(400, 'The body takes {"Bytes": "<base64>"} or {"URL": "<upload URL>"}, with an optional "input".')
+}
+
+function tooLarge(cause?: unknown): ApiError {
+  return new ApiError(413, `The recording has more than ${MAX_BYTES} bytes. ${ASYNC_HINT}`, { cause })
+}
