@@ -473,9 +473,11 @@ describe('garbage', () => {
     const answer = await own.client.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
     expect([answer.status, isCleared]).toEqual([204, false])
     let isClosed = false
-    const closing = own.api.close().then(() => {
+    const closeAll = async (): Promise<void> => {
+      await own.api.close()
       isClosed = true
-    })
+    }
+    const closing = closeAll()
     await expect.poll(() => own.api.server.listening, { timeout: 10_000 }).toBe(false)
     for (let turn = 0; turn < 20; turn++) await setImmediate()
     expect(isClosed).toBe(false)
