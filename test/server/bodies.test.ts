@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { setImmediate } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bodyOf, startApi } from '../support/api.ts'
@@ -104,6 +105,12 @@ describe('PUT refuses, and what was there stays', () => {
     ['a form without a file', () => put(formOf()), 400, /no file/],
     ['what is no form', () => put(new Uint8Array(RECORDING), asForm), 400, /multipart\/form-data/],
     ['a form that breaks off', () => put(formText(''), asForm), 400, /breaks off/],
+    [
+      'a form that breaks off behind its file',
+      () => put(formText(`\r\n--${BOUNDARY}\r\nContent-Disposition: form-data; name="note"\r\n\r\nhe`), asForm),
+      400,
+      /breaks off/,
+    ],
     ['what is no gzip', () => put('hello', { 'content-encoding': 'gzip' }), 400, /Content-Encoding/],
     [
       'gzip that breaks off',
@@ -137,6 +144,21 @@ describe('PUT refuses, and what was there stays', () => {
       `PUT ${pathname}${search} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n`,
     ).ended
     expect(bodyOf(answer)).toEqual({ code: 400, message: 'The request is not valid HTTP.' })
+    expect(await stored()).toEqual(RECORDING)
+  })
+
+  test('a form whose file is whole, and whose sender leaves before its end', async () => {
+    const before = await files()
+    const { pathname, search } = new URL(upload)
+    const type = `multipart/form-data; boundary=${BOUNDARY}`
+    const { socket } = running.send(
+      `PUT ${pathname}${search} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: 1000\r\n\r\n` +
+        formText(`\r\n--${BOUNDARY}\r\n`),
+    )
+    await expect.poll(async () => (await files()).length, { timeout: 10_000 }).toBe(before.length + 1)
+    for (let turn = 0; turn < 50; turn++) await setImmediate()
+    socket.destroy()
+    await expect.poll(files, { timeout: 10_000 }).toEqual(before)
     expect(await stored()).toEqual(RECORDING)
   })
 
