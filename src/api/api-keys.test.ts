@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../test/support/postgres.ts'
+import { openPostgresDatabase } from '../jobs/postgres/database.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
 import { ApiKeys } from './api-keys.ts'
 
@@ -148,3 +150,24 @@ describe("the environment's key", () => {
     expect(await keys.list()).toHaveLength(1)
   })
 })
+
+test.skipIf(!hasPostgres)(
+  `with PostgreSQL: one first key of many servers, then another one${NEEDS_POSTGRES}`,
+  async () => {
+    await using server = await startPostgres({ fsync: false })
+    const url = await server.createDatabase()
+    await using stack = new AsyncDisposableStack()
+    const databases = await Promise.all(Array.from({ length: 4 }, () => openPostgresDatabase(url)))
+    for (const database of databases) stack.use(database)
+    const servers = databases.map((database) => new ApiKeys(database))
+    const [first, ...others] = (await Promise.all(servers.map((keys) => keys.createFirst()))).filter(
+      (key) => key !== undefined,
+    )
+    expect(others).toEqual([])
+    const [one] = servers
+    expect(await one?.generation(first?.id ?? '')).toBe('')
+    expect(await one?.revoke(first?.id ?? '')).toBe(true)
+    expect(await one?.generation(first?.id ?? '')).toBeUndefined()
+    expect((await one?.createFirst())?.id).not.toBe(first?.id)
+  },
+)
