@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { extname, join } from 'node:path'
 import process from 'node:process'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -90,8 +92,10 @@ describe('the length of a recording', () => {
 
   test('is found behind a picture of twelve megabytes, which is not read', async () => {
     const size = 12 * 2 ** 20
-    const digits = [21, 14, 7, 0].map((shift) => (size >> shift) & 0x7f)
-    const tag = Buffer.concat([Buffer.from('ID3\x04\0\0', 'latin1'), Buffer.from(digits), Buffer.alloc(size, 0xff)])
+    const synchsafe = (value: number): Buffer => Buffer.from([21, 14, 7, 0].map((shift) => (value >> shift) & 0x7f))
+    const picture = Buffer.concat([Buffer.from('\0image/png\0\x03\0', 'latin1'), Buffer.alloc(size, 0xff)])
+    const frame = Buffer.concat([Buffer.from('APIC'), synchsafe(picture.length), Buffer.alloc(2), picture])
+    const tag = Buffer.concat([Buffer.from('ID3\x04\0\0', 'latin1'), synchsafe(frame.length), frame])
     const file = ofBytes(Buffer.concat([tag, readFileSync(fixture('es-long.mp3'))]), 'mp3')
     expect((await probe.lengthOf(file, 'owner')).seconds).toBeCloseTo(44.23, 1)
     expect(file.readBytes).toBeLessThan(2 ** 20)
@@ -153,7 +157,7 @@ describe('a probe that is hurt', () => {
   })
 
   test('a process that dies of a file: its length is unknown, the next one gets its length', async () => {
-    await using probe = new HeaderProbe({ logger, limitMs: PATIENT_MS })
+    await using probe = new HeaderProbe({ logger, limitMs: 600_000 })
     await probe.start()
     const { pids } = probe
     const deadly = stuckAfter(() => {
@@ -167,7 +171,10 @@ describe('a probe that is hurt', () => {
   test('one owner’s files that hang, however many, do not keep another one’s from their lengths', async () => {
     await using probe = new HeaderProbe({ logger, limitMs: PATIENT_MS })
     await probe.start()
-    for (let left = 20; left > 0; left--) void probe.lengthOf(STUCK, 'hostile')
+    let stuck = 0
+    const hostile = stuckAfter(() => stuck++)
+    for (let left = 20; left > 0; left--) void probe.lengthOf(hostile, 'hostile')
+    await expect.poll(() => stuck, { timeout: 20_000 }).toBe(2)
     expect((await probe.lengthOf(GOOD, 'good')).seconds).toBeCloseTo(3.04, 2)
     expect(probe.pids.length).toBeLessThanOrEqual(4)
   })
@@ -200,6 +207,17 @@ describe('a probe that is hurt', () => {
     expect((await Promise.all(waiting)).map(({ seconds }) => seconds)).toEqual([undefined, undefined, undefined])
     expect(await Promise.all(pids.map(isAlive))).toEqual(pids.map(() => false))
   })
+})
+
+test.skipIf(!isLinux)('kill -9 of the server in the middle of a file ends the probe’s process', async () => {
+  const server = spawn(process.execPath, [join(import.meta.dirname, 'header-probe.child.ts')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(server.stdout, 'data')) as [Buffer]
+  const pid = Number(line.toString())
+  expect(await isAlive(pid)).toBe(true)
+  server.kill('SIGKILL')
+  await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false)
 })
 
 test.skipIf(!isLinux)('a probe’s process has limits, and an environment without secrets', async () => {
