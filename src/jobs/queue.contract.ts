@@ -189,9 +189,9 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(await leftMs()).toBeGreaterThan(100)
       // A look only ages until it is a second old, and then another one is taken.
       await expect.poll(leftMs, { interval: 20, timeout: 20_000 }).toBe(0)
-      let next = 0
-      await expect.poll(async () => (next = await leftMs()), { interval: 20, timeout: 20_000 }).toBeGreaterThan(0)
-      expect(next).toBeLessThanOrEqual(100)
+      let newer = 0
+      await expect.poll(async () => (newer = await leftMs()), { interval: 20, timeout: 20_000 }).toBeGreaterThan(0)
+      expect(newer).toBeLessThanOrEqual(100)
     })
 
     test('has no forecast while no worker is there, or none that takes such jobs', async () => {
