@@ -207,15 +207,12 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       const view = new QueueView(database, workers)
       const leftMs = async (): Promise<number> =>
         Math.round(1000 * ((await view.standing({ id: job.id, status: 'processing' }))?.etaSeconds ?? -1))
-      expect(await leftMs()).toBe(200)
-      // A look is taken again once it is a second old; until then it only ages.
-      await expect.poll(leftMs, { interval: 20 }).toBe(0)
-      await expect.poll(leftMs, { interval: 20 }).toBe(100)
-      await store.keepWindow(lease, 1, '{}', 60)
-      await expect.poll(leftMs, { interval: 20, timeout: 5000 }).toBe(0)
-      expect(await new QueueView(database, workers).standing({ id: job.id, status: 'processing' })).toMatchObject({
-        etaSeconds: expect.closeTo(0.1, 2),
-      })
+      expect(await leftMs()).toBeGreaterThan(100)
+      // A look only ages until it is a second old, and then another one is taken.
+      await expect.poll(leftMs, { interval: 20, timeout: 20_000 }).toBe(0)
+      let newer = 0
+      await expect.poll(async () => (newer = await leftMs()), { interval: 20, timeout: 20_000 }).toBeGreaterThan(0)
+      expect(newer).toBeLessThanOrEqual(100)
     })
 
     test('has no forecast while no worker is there, or none that takes such jobs', async () => {

@@ -39,6 +39,11 @@ test('a recording that decodes to more than is allowed fails while it is decoded
   const done = await place.client.transcribe(place.recording)
   expect(done).toMatchObject({ status: 'failed', doneSeconds: 0, error: { code: 'audio.too_long' } })
   expect(done.error?.message).toContain('90 s')
+  // Another try of it begins with what is known of it by now.
+  const path = `/v1/async/requests/${done.id}/retry`
+  const { response } = await place.client.json<{ response: JobBody }>(202, path, { method: 'POST' })
+  expect(lengthOf(response)).toBeGreaterThan(60)
+  expect(await place.client.finish(response.id)).toMatchObject({ status: 'failed', error: { code: 'audio.too_long' } })
 })
 
 test('a job that takes longer than the server allows has failed, and is not tried again', async () => {
