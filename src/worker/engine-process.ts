@@ -31,6 +31,10 @@ const OPEN_CAGE: CageOptions = { dataBytes: null, sandbox: null }
 /** What shells and bubblewrap add to the number of the signal that ended their program. */
 const SIGNALLED = 128
 
+/** A sandbox has its engine within milliseconds. */
+const KILL_PAUSE_MS = 20
+const MOST_KILLS = 250
+
 export interface EngineProcessOptions {
   /** How long the process may give no sign of life while it has tasks. */
   readonly stallMs?: number
@@ -257,11 +261,16 @@ export class EngineProcess implements AsyncDisposable {
     this.#stallTimer.unref()
   }
 
-  /** In a sandbox the engine itself, whose end is also the end of what holds it: without its parent nobody would bury it. */
-  #kill(child: ChildProcess): void {
+  /**
+   * In a sandbox the engine itself, whose end is also the end of what holds it. The other way round it would have no parent that takes
+   * note of its end; one that has just been begun would wait for that parent for ever.
+   */
+  #kill(child: ChildProcess, tries = MOST_KILLS): void {
+    if (child.exitCode !== null || child.signalCode !== null) return
     const inside = this.#cage.sandbox === null ? [] : childrenOf(child)
-    if (inside.length === 0) child.kill('SIGKILL')
     for (const pid of inside) killIfThere(pid)
+    if (this.#cage.sandbox === null || tries === 0) child.kill('SIGKILL')
+    else if (inside.length === 0) setTimeout(() => this.#kill(child, tries - 1), KILL_PAUSE_MS)
   }
 
   /** What hangs does not end by itself. */

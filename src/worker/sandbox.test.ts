@@ -114,6 +114,11 @@ describe.skipIf(!isThere)(`the sandbox${why}`, () => {
     const running = engine.transcribe(task, { signal: never })
     process.kill(engine.pid ?? 0, 'SIGKILL')
     await expect(running).rejects.toMatchObject({ code: 'engine.crashed', message: expect.stringContaining('SIGKILL') })
+    // At the very moment in which the sandbox is made, nothing is left behind either.
+    await engine[Symbol.asyncDispose]()
+    const beginning = engine.ready(never).catch((error: unknown) => error)
+    await engine[Symbol.asyncDispose]()
+    expect(await beginning).toMatchObject({ code: 'engine.crashed' })
     await engine.ready(never)
     const inside = Number(await readFile(`/proc/${engine.pid}/task/${engine.pid}/children`, 'utf8'))
     expect(inside).toBeGreaterThan(0)

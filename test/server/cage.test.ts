@@ -13,6 +13,8 @@ const SECRETS = {
   HF_TOKEN: 'hf_secret_of_the_hub',
   AWS_SECRET_ACCESS_KEY: 'secret-of-the-bucket',
 }
+/** Where there is one; it is said in the log. */
+const SANDBOX = { SOTTO_SANDBOX: 'auto' }
 
 let stack: AsyncDisposableStack
 let folder: string
@@ -21,7 +23,7 @@ let client: Client
 beforeAll(async () => {
   await using opened = new AsyncDisposableStack()
   folder = opened.use(await temporaryFolder()).path
-  server = opened.use(await Server.start({ dataDir: folder, environment: SECRETS }))
+  server = opened.use(await Server.start({ dataDir: folder, environment: { ...SECRETS, ...SANDBOX } }))
   client = new Client(server.url, SECRETS.SOTTO_API_KEY)
   stack = opened.move()
 })
@@ -32,6 +34,10 @@ async function settled(id: string): Promise<JobBody> {
   await expect.poll(async () => (job = await client.poll(id)).completedAt, { timeout: 60_000 }).not.toBeNull()
   return job
 }
+
+test('the log says whether engines run in a sandbox', () => {
+  expect(server.output).toMatch(/engine processes run (in|without) a sandbox/)
+})
 
 test.skipIf(process.platform !== 'linux')(
   'no engine process has a secret of the server in its environment',

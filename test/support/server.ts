@@ -11,12 +11,15 @@ import { createInterface } from 'node:readline'
 export const PROJECT = resolve(import.meta.dirname, '../..')
 const PROGRAM = join(PROJECT, 'bin/sotto.js')
 
-/** What a test's process inherits, less whatever would change Sotto's settings. */
+/**
+ * What a test's process inherits, less whatever would change Sotto's settings. Engines run the same on every machine, and are killed by
+ * tests as they are; tests of the sandbox turn it on.
+ */
 function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(SOTTO_|HF_|AWS_|DATABASE_URL$|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
   )
-  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', ...extra }
+  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', SOTTO_SANDBOX: 'off', ...extra }
 }
 
 /** A line of output, and when it came by this process's `performance.now`. */
