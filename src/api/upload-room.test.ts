@@ -63,9 +63,11 @@ test('there is one whole upload to a URL at a time; parts of one are the storeâ€
   {
     using _ = await room.begin('a', 'owner', 10, true)
     await expect(room.begin('a', 'owner', 10, true)).rejects.toMatchObject({ status: 409 })
-    using __ = await room.begin('a', 'owner', 10, false)
+    using part = await room.begin('a', 'owner', 10, false)
+    expect(part.maxBytes).toBe(10)
   }
-  using ___ = await room.begin('a', 'owner', 10, true)
+  using again = await room.begin('a', 'owner', 10, true)
+  expect(again.maxBytes).toBe(10)
 })
 
 test('uploads that were removed as nobodyâ€™s are forgotten by their age', async () => {

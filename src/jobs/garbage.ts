@@ -11,7 +11,7 @@ const TOMBSTONE_SECONDS = 600
 const FIRST_PAUSE_SECONDS = 15
 const LONGEST_PAUSE_SECONDS = 6 * 3600
 /** 2 to this power is more than enough pauses. */
-const MOST_DOUBLINGS = 10
+const MOST_DOUBLINGS = 11
 /** As many as fit well into one statement. */
 const STEP = 500
 
