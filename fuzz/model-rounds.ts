@@ -33,12 +33,13 @@ export async function runModelRounds(
   part: string,
   openHub: (models: readonly FuzzedModel[]) => Promise<RoundHub>,
 ): Promise<PartReport> {
-  const endMs = performance.now() + options.seconds * 1000
+  // The start of a server does not count.
+  let leftMs = options.seconds * 1000
   const findings: Finding[] = []
   let watch = NOTHING_YET
   let cases = 0
   let rounds = 0
-  while (performance.now() < endMs && cases < options.maxCases) {
+  while (leftMs > 0 && cases < options.maxCases) {
     const count = Math.min(MODELS_AT_ONCE, options.maxCases - cases)
     const first = options.firstCase + cases
     const models = Array.from({ length: count }, (_, n) => ({ id: `fuzz/case-${first + n}`, number: first + n }))
@@ -48,14 +49,19 @@ export async function runModelRounds(
       ...{ HF_ENDPOINT: hub.url, HF_HUB_OFFLINE: '0', HF_HOME: home.path, SOTTO_CACHE_DIR: home.path },
       SOTTO_MODELS: models.map(({ id }) => id).join(','),
     })
+    let startedMs: number | undefined
     const report = await runWatched(
-      { ...options, seconds: (endMs - performance.now()) / 1000, firstCase: first, maxCases: count },
+      { ...options, seconds: leftMs / 1000, firstCase: first, maxCases: count },
       {
         ...{ part, installation, atOnce: 2, engines: MODELS_AT_ONCE + 1 },
-        run: (_random, number) => hub.run(installation, `fuzz/case-${number}`),
+        run: (_random, number) => {
+          startedMs ??= performance.now()
+          return hub.run(installation, `fuzz/case-${number}`)
+        },
       },
     )
     cases += report.cases
+    leftMs -= performance.now() - (startedMs ?? 0)
     rounds += 1
     findings.push(...report.findings)
     watch = worseOf(watch, report.watch)

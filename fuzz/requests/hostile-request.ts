@@ -7,6 +7,9 @@ import type { Operation } from './operations.ts'
 import { valueFor } from './schema-values.ts'
 import type { Schema } from './schema-values.ts'
 
+/** What a synchronous request may bring, and no other one. */
+const LARGE_BYTES = 30_000_000
+
 /** What is there to be asked for, so that requests get beyond the first check. */
 export interface Known {
   readonly key: string
@@ -156,6 +159,7 @@ function bodyFor(operation: Operation, known: Known, random: () => number): Buff
   const { method, path } = operation
   if (['get', 'head', 'options', 'delete'].includes(method) && random() < 0.9) return undefined
   if (random() < 0.12) return Buffer.from(nastyJson(random))
+  if (random() < 0.002) return Buffer.alloc(LARGE_BYTES, choose(['[', ' ', '{"":', 'A'], random))
   const isUpload = path.includes('{file}')
   const isSync = path.startsWith('/v1/ent/')
   if (isUpload || (isSync && random() < 0.3)) return maybeZipped(part(known.recording, random), random)
