@@ -7,7 +7,8 @@ export type EngineErrorCode =
   | 'audio.not_media'
   | 'audio.no_audio_stream'
   | 'audio.damaged'
-  | 'audio.truncated'
+  | 'audio.unsupported'
+  | 'audio.silent'
   | 'audio.too_long'
   | 'input.invalid'
   | 'checkpoint.missing_file'
@@ -15,6 +16,7 @@ export type EngineErrorCode =
   | 'checkpoint.unsupported'
   | 'device.unavailable'
   | 'engine.disk_full'
+  | 'engine.spool_full'
 
 export class EngineError extends Error {
   override readonly name = 'EngineError'
