@@ -30,6 +30,11 @@ export const WhisperInputSchema = Type.Object(
       default: null,
       description: 'Code or English name of the spoken language; null: detected over the first 30 s.',
     }),
+    audio_track: Type.Union([Type.Integer({ minimum: 0, maximum: 999 }), Type.Enum(['auto'])], {
+      default: 'auto',
+      description:
+        'Audio track to transcribe, from 0; "auto": the file’s default one, or another one where that is silent or can’t be decoded.',
+    }),
     temperature: Type.Union([Temperature, Type.Array(Temperature, { minItems: 1, maxItems: 20 })], {
       default: 0,
       description:

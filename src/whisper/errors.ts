@@ -21,12 +21,12 @@ export type EngineErrorCode =
 export class EngineError extends Error {
   override readonly name = 'EngineError'
   readonly code: EngineErrorCode
-  /** Only a disk may have room again. */
+  /** A disk may have room again; what fills it by itself does not try for ever. */
   readonly retryable: boolean
 
   constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    this.retryable = code === 'engine.disk_full'
+    this.retryable = code === 'engine.disk_full' || code === 'engine.spool_full'
   }
 }

@@ -1,9 +1,9 @@
 import { AVDISCARD_ALL, AVMEDIA_TYPE_AUDIO, AV_DISPOSITION_DEFAULT, AV_LOG_QUIET, AV_NOPTS_VALUE } from 'node-av/constants'
-import { Codec, CodecContext, Dictionary, FFmpegError, FormatContext, Log, avGetCodecName } from 'node-av/lib'
+import { Codec, CodecContext, Dictionary, FFmpegError, FormatContext, InputFormat, Log, avGetCodecName } from 'node-av/lib'
 import type { Stream } from 'node-av/lib'
 import { EngineError } from '../errors.ts'
 import type { FileBytes } from './file-bytes.ts'
-import { DECODERS, OPEN_OPTIONS } from './formats.ts'
+import { DECODERS, OPEN_OPTIONS, RAW_OPTIONS } from './formats.ts'
 import { requirePlausibleTables } from './mp4-tables.ts'
 import { riffFacts } from './riff.ts'
 
@@ -24,11 +24,14 @@ export class Container implements Disposable {
   readonly tracks: readonly AudioTrack[]
 
   /** Where in the file another recording begins, which was joined to it. */
-  readonly end: number | undefined
+  readonly next: number | undefined
+  /** Whether there is more sound than its header announces, which can't be read. */
+  readonly isCut: boolean
 
-  private constructor(context: FormatContext, end: number | undefined) {
+  private constructor(context: FormatContext, next: number | undefined, isCut: boolean) {
     this.context = context
-    this.end = end
+    this.next = next
+    this.isCut = isCut
     this.format = context.iformat?.name ?? ''
     this.tracks = context.streams
       .filter(({ codecpar }) => codecpar.codecType === AVMEDIA_TYPE_AUDIO)
@@ -44,13 +47,13 @@ export class Container implements Disposable {
   static open(path: string, file: FileBytes, from: number): Container {
     Log.setLevel(AV_LOG_QUIET)
     if (from === 0) requirePlausibleTables(file)
-    const { url, options, end } = sourceOf(path, file, from)
+    const { url, demuxer, options, next, isCut } = sourceOf(path, file, from)
     const context = new FormatContext()
     const dictionary = Dictionary.fromObject(options)
     try {
-      FFmpegError.throwIfError(context.openInputSync(url, null, dictionary), 'openInput')
+      FFmpegError.throwIfError(context.openInputSync(url, demuxer, dictionary), 'openInput')
       FFmpegError.throwIfError(context.findStreamInfoSync(null), 'findStreamInfo')
-      return new Container(context, end)
+      return new Container(context, next, isCut)
     } catch (cause) {
       context.closeInputSync()
       if (!(cause instanceof FFmpegError)) throw cause
@@ -83,15 +86,25 @@ export class Container implements Disposable {
 
 interface Source {
   readonly url: string
+  /** Null: FFmpeg finds out. */
+  readonly demuxer: InputFormat | null
   readonly options: Record<string, string | number>
-  readonly end: number | undefined
+  readonly next: number | undefined
+  readonly isCut: boolean
 }
 
 function sourceOf(path: string, file: FileBytes, from: number): Source {
+  const plain = { demuxer: null, options: OPEN_OPTIONS, next: undefined, isCut: false }
   const riff = riffFacts(file, from)
-  const end = riff?.next ?? file.size
-  const url = from === 0 && end === file.size ? path : partOf(path, from, end)
-  return { url, options: { ...OPEN_OPTIONS, ...(riff?.hasMoreData === true ? { ignore_length: 1 } : {}) }, end: riff?.next }
+  if (riff === undefined || riff.behind === 'as announced') {
+    return { ...plain, url: from === 0 ? path : partOf(path, from, file.size) }
+  }
+  const { next, raw, dataAt, announcedEnd = file.size } = riff
+  if (riff.behind === 'another WAV') return { ...plain, url: partOf(path, from, next ?? file.size), next }
+  if (raw === undefined) return { ...plain, url: partOf(path, from, announcedEnd), isCut: true }
+  // FFmpeg would look for chunks in what is sound, eight bytes at a time.
+  const demuxer = InputFormat.findInputFormat(raw.demuxer)
+  return { ...plain, url: partOf(path, dataAt, file.size), demuxer, options: { ...RAW_OPTIONS, ...raw.options } }
 }
 
 function partOf(path: string, from: number, end: number): string {

@@ -121,10 +121,14 @@ function* decodePart(
     throw error instanceof FFmpegError ? damaged(error) : error
   }
   const { packets = 0, lastPacketAt = 0, lastError } = decoder.summary ?? {}
-  const next = container.end ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
+  const next = container.next ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
   if (next !== undefined) return next
   if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
   decoder.tellEnd(file.size - from)
+  if (container.isCut) {
+    const message = 'The file has more sound than its header announces, which can’t be read. Convert it, and upload that.'
+    warnings.add({ code: 'audio.damaged', message, start: decoder.samples / SAMPLE_RATE })
+  }
   return undefined
 }
 

@@ -161,7 +161,7 @@ test('a stream whose header knows no length is decoded', async () => {
 
 test('an abort ends the decoding', async () => {
   const controller = new AbortController()
-  const chunks = decodeAudio(fixture('en-one-minute.m4a'), controller.signal)
+  const chunks = decodeAudio(fixture('en-one-minute.m4a'), { signal: controller.signal })
   await chunks.next()
   controller.abort(new Error('enough'))
   await expect(Array.fromAsync(chunks)).rejects.toThrow('enough')

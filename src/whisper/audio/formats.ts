@@ -45,3 +45,9 @@ export const OPEN_OPTIONS = {
   /** `subfile` reads a part of the same file; no container above names another one. */
   protocol_whitelist: 'file,subfile',
 } as const
+
+/** The same for samples whose header was read already. */
+export const RAW_OPTIONS = {
+  ...OPEN_OPTIONS,
+  format_whitelist: 'u8,s16le,s24le,s32le,f32le,f64le,alaw,mulaw',
+}
