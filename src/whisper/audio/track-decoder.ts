@@ -1,5 +1,6 @@
 import { Conversion } from './conversion.ts'
 import { SAMPLE_RATE } from './log-mel.ts'
+import { withoutScraps } from './scraps.ts'
 import { TrackClock } from './track-clock.ts'
 import type { Loss, TrackItem, TrackSummary } from './track-reader.ts'
 import type { AudioWarnings } from './warnings.ts'
@@ -61,7 +62,7 @@ export class TrackDecoder implements Disposable {
 
   /** Chunks of samples, of which an empty one is a sign of life. */
   *decode(items: Generator<TrackItem>): Generator<Int16Array> {
-    for (const item of items) {
+    for (const item of withoutScraps(items)) {
       switch (item.type) {
         case 'frame':
           yield* this.#counted(this.#frame(item))
