@@ -31,7 +31,8 @@ type Layout = Pick<Frame['channelLayout'], 'order' | 'nbChannels'>
 /** What serves a layout that FFmpeg has no downmix for: the first channel of ambisonics is the sound from everywhere. */
 export function mixOf({ order, nbChannels }: Layout): ChannelMix {
   if (order === AV_CHANNEL_ORDER_AMBISONIC) return 0
-  const isKnown = order === AV_CHANNEL_ORDER_NATIVE || (order === AV_CHANNEL_ORDER_UNSPEC && nbChannels <= MAX_GUESSED_CHANNELS)
+  const isKnown =
+    order === AV_CHANNEL_ORDER_NATIVE || (order === AV_CHANNEL_ORDER_UNSPEC && nbChannels <= MAX_GUESSED_CHANNELS)
   return isKnown ? 'downmix' : 'mean'
 }
 
@@ -46,7 +47,14 @@ export function mixed(frame: Frame, mix: Exclude<ChannelMix, 'downmix'>): Frame 
   }
   const { nbSamples, sampleRate, timeBase, pts } = frame
   const format = AV_SAMPLE_FMT_FLT
-  return Frame.fromAudioBuffer(Buffer.from(samples.buffer), { nbSamples, format, sampleRate, channelLayout: MONO, timeBase, pts })
+  return Frame.fromAudioBuffer(Buffer.from(samples.buffer), {
+    nbSamples,
+    format,
+    sampleRate,
+    channelLayout: MONO,
+    timeBase,
+    pts,
+  })
 }
 
 /** Adds each channel's squares, of samples from −1 to 1, to `sums`. */
@@ -68,18 +76,19 @@ interface Channel {
 }
 
 type Reader = (bytes: ArrayBufferLike, at: number, length: number) => ArrayLike<number | bigint>
-const FORMATS: ReadonlyMap<AVSampleFormat, { readonly read: Reader; readonly scale: number; readonly zero: number }> = new Map(
-  (
-    [
-      [[AV_SAMPLE_FMT_U8, AV_SAMPLE_FMT_U8P], (b, at, n) => new Uint8Array(b, at, n), 2 ** -7, 128],
-      [[AV_SAMPLE_FMT_S16, AV_SAMPLE_FMT_S16P], (b, at, n) => new Int16Array(b, at, n), 2 ** -15, 0],
-      [[AV_SAMPLE_FMT_S32, AV_SAMPLE_FMT_S32P], (b, at, n) => new Int32Array(b, at, n), 2 ** -31, 0],
-      [[AV_SAMPLE_FMT_S64, AV_SAMPLE_FMT_S64P], (b, at, n) => new BigInt64Array(b, at, n), 2 ** -63, 0],
-      [[AV_SAMPLE_FMT_FLT, AV_SAMPLE_FMT_FLTP], (b, at, n) => new Float32Array(b, at, n), 1, 0],
-      [[AV_SAMPLE_FMT_DBL, AV_SAMPLE_FMT_DBLP], (b, at, n) => new Float64Array(b, at, n), 1, 0],
-    ] as const satisfies readonly (readonly [readonly AVSampleFormat[], Reader, number, number])[]
-  ).flatMap(([formats, read, scale, zero]) => formats.map((format) => [format, { read, scale, zero }] as const)),
-)
+const FORMATS: ReadonlyMap<AVSampleFormat, { readonly read: Reader; readonly scale: number; readonly zero: number }> =
+  new Map(
+    (
+      [
+        [[AV_SAMPLE_FMT_U8, AV_SAMPLE_FMT_U8P], (b, at, n) => new Uint8Array(b, at, n), 2 ** -7, 128],
+        [[AV_SAMPLE_FMT_S16, AV_SAMPLE_FMT_S16P], (b, at, n) => new Int16Array(b, at, n), 2 ** -15, 0],
+        [[AV_SAMPLE_FMT_S32, AV_SAMPLE_FMT_S32P], (b, at, n) => new Int32Array(b, at, n), 2 ** -31, 0],
+        [[AV_SAMPLE_FMT_S64, AV_SAMPLE_FMT_S64P], (b, at, n) => new BigInt64Array(b, at, n), 2 ** -63, 0],
+        [[AV_SAMPLE_FMT_FLT, AV_SAMPLE_FMT_FLTP], (b, at, n) => new Float32Array(b, at, n), 1, 0],
+        [[AV_SAMPLE_FMT_DBL, AV_SAMPLE_FMT_DBLP], (b, at, n) => new Float64Array(b, at, n), 1, 0],
+      ] as const satisfies readonly (readonly [readonly AVSampleFormat[], Reader, number, number])[]
+    ).flatMap(([formats, read, scale, zero]) => formats.map((format) => [format, { read, scale, zero }] as const)),
+  )
 
 function channelsOf(frame: Frame): readonly Channel[] {
   // The frames of a decoder of sound have a format of samples.
@@ -91,8 +100,15 @@ function channelsOf(frame: Frame): readonly Channel[] {
   const width = avGetBytesPerSample(format)
   const count = frame.nbSamples * (isPlanar ? 1 : nbChannels)
   const whole = planes.slice(0, isPlanar ? nbChannels : 1)
-  if (reader === undefined || whole.length < (isPlanar ? nbChannels : 1) || whole.some(({ length }) => length < count * width)) {
-    throw new EngineError('audio.unsupported', `The recording’s ${nbChannels} channels can’t be mixed down. Upload it as mono.`)
+  if (
+    reader === undefined ||
+    whole.length < (isPlanar ? nbChannels : 1) ||
+    whole.some(({ length }) => length < count * width)
+  ) {
+    throw new EngineError(
+      'audio.unsupported',
+      `The recording’s ${nbChannels} channels can’t be mixed down. Upload it as mono.`,
+    )
   }
   const { read, scale, zero } = reader
   const values = whole.map((plane) => read(...aligned(plane, width), count))

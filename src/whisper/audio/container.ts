@@ -1,5 +1,20 @@
-import { AVDISCARD_ALL, AVMEDIA_TYPE_AUDIO, AV_DISPOSITION_DEFAULT, AV_LOG_QUIET, AV_NOPTS_VALUE } from 'node-av/constants'
-import { Codec, CodecContext, Dictionary, FFmpegError, FormatContext, InputFormat, Log, avGetCodecName } from 'node-av/lib'
+import {
+  AVDISCARD_ALL,
+  AVMEDIA_TYPE_AUDIO,
+  AV_DISPOSITION_DEFAULT,
+  AV_LOG_QUIET,
+  AV_NOPTS_VALUE,
+} from 'node-av/constants'
+import {
+  Codec,
+  CodecContext,
+  Dictionary,
+  FFmpegError,
+  FormatContext,
+  InputFormat,
+  Log,
+  avGetCodecName,
+} from 'node-av/lib'
 import type { Stream } from 'node-av/lib'
 import { EngineError } from '../errors.ts'
 import type { FileBytes } from './file-bytes.ts'

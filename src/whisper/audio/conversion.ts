@@ -108,7 +108,11 @@ function copySamples(bytes: Buffer | undefined, count: number): Int16Array {
 }
 
 function unsupported(what: string, cause?: unknown): EngineError {
-  return new EngineError('audio.unsupported', `The recording has ${what}. Convert it, for example to 16 kHz mono, and upload that.`, {
-    cause,
-  })
+  return new EngineError(
+    'audio.unsupported',
+    `The recording has ${what}. Convert it, for example to 16 kHz mono, and upload that.`,
+    {
+      cause,
+    },
+  )
 }

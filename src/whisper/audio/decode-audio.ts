@@ -126,7 +126,8 @@ function* decodePart(
   if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
   decoder.tellEnd(file.size - from)
   if (container.isCut) {
-    const message = 'The file has more sound than its header announces, which can’t be read. Convert it, and upload that.'
+    const message =
+      'The file has more sound than its header announces, which can’t be read. Convert it, and upload that.'
     warnings.add({ code: 'audio.damaged', message, start: decoder.samples / SAMPLE_RATE })
   }
   return undefined

@@ -40,7 +40,8 @@ export function* findSound(
 ): Generator<undefined, AudioSource | undefined> {
   using file = new FileBytes(path)
   using container = Container.open(path, file, 0)
-  const tracks = source.track === null ? byPreference(container.tracks) : container.tracks.slice(source.track, source.track + 1)
+  const tracks =
+    source.track === null ? byPreference(container.tracks) : container.tracks.slice(source.track, source.track + 1)
   if (tracks.length === 1 && (tracks[0]?.stream.codecpar.channels ?? 0) < 2) return undefined
   let first: AudioTrack | undefined
   for (const track of tracks) {

@@ -37,7 +37,8 @@ function announcedEnd(file: FileBytes): number | undefined {
 
 function lastBoxEnd(file: FileBytes): number {
   let end = 0
-  for (let box = boxAt(file, 0, file.size); box !== undefined; box = boxAt(file, box.end, file.size)) end = box.announcedEnd
+  for (let box = boxAt(file, 0, file.size); box !== undefined; box = boxAt(file, box.end, file.size))
+    end = box.announcedEnd
   return end
 }
 

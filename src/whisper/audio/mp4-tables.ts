@@ -58,5 +58,8 @@ function samplesOf(file: FileBytes, { type, content }: Box): number {
 }
 
 function implausible(): EngineError {
-  return new EngineError('audio.damaged', 'The file’s index announces more sound than a file of its size can hold: it is damaged.')
+  return new EngineError(
+    'audio.damaged',
+    'The file’s index announces more sound than a file of its size can hold: it is damaged.',
+  )
 }

@@ -37,7 +37,8 @@ const CHUNK_HEADER_BYTES = 8
 export function riffFacts(file: FileBytes, from = 0): RiffFacts | undefined {
   const head = file.read(from, 12)
   const form = head.toString('latin1', 0, 4)
-  if (head.length < 12 || (form !== 'RIFF' && form !== 'RF64') || head.toString('latin1', 8) !== 'WAVE') return undefined
+  if (head.length < 12 || (form !== 'RIFF' && form !== 'RF64') || head.toString('latin1', 8) !== 'WAVE')
+    return undefined
   let raw: RawFormat | undefined
   let bytesPerSecond = 0
   let data64: number | undefined

@@ -7,7 +7,7 @@ import type { AudioWarnings } from './warnings.ts'
 
 /** Silence is given out in pieces of a second. */
 const SILENCE = new Int16Array(SAMPLE_RATE)
-/** Pauses that are told of; speech pauses that a recorder leaves out are shorter. */
+/** Pauses that are told of, but where the sound begins later than the picture; pauses of speech that a recorder leaves out are shorter. */
 const TOLD_GAP_SECONDS = 1
 /** Losses that are told of: a decoder's first packets, or a tag between, are none. */
 const TOLD_LOSS_SECONDS = 0.1
@@ -132,7 +132,7 @@ export class TrackDecoder implements Disposable {
     } else if (ignoredSeconds > 0) {
       const message = `The recording’s clock jumps by ${Math.round(ignoredSeconds)} s here, which was not followed.`
       this.#warnings.add({ code: 'audio.gap', message, start, end })
-    } else if (silenceSeconds > TOLD_GAP_SECONDS) {
+    } else if (silenceSeconds > TOLD_GAP_SECONDS && start > 0) {
       const message = `The recording has nothing for ${silenceSeconds.toFixed(1)} s here, by its clock; they count as silence.`
       this.#warnings.add({ code: 'audio.gap', message, start, end })
     }
@@ -154,4 +154,3 @@ export class TrackDecoder implements Disposable {
     this.#warnings.add({ code: 'audio.damaged', message, start, end })
   }
 }
-
