@@ -3,6 +3,7 @@ import { FFmpegError } from 'node-av/lib'
 import { EngineError } from '../errors.ts'
 import { chooseTrack } from './choose-track.ts'
 import { Container } from './container.ts'
+import type { AudioTrack } from './container.ts'
 import { FileBytes } from './file-bytes.ts'
 import { SAMPLE_RATE } from './log-mel.ts'
 import { missingBytes, soundEnd } from './missing-bytes.ts'
@@ -13,6 +14,8 @@ import { AudioWarnings } from './warnings.ts'
 
 /** Decoding is synchronous (six times as fast as a promise a frame); others get their turn this often. */
 const TURN_MS = 20
+/** A header may announce this much more than there is. */
+const TOLERATED_SECONDS = 1
 /** Recordings that may be joined in one file, and of them in a row without sound. */
 const MAX_PARTS = 1000
 const MAX_SILENT_PARTS = 20
@@ -125,12 +128,21 @@ function* decodePart(
   if (next !== undefined) return next
   if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
   decoder.tellEnd(file.size - from)
+  tellCut(container, track, decoder.samples / SAMPLE_RATE, warnings)
   if (container.isCut) {
     const message =
       'The file has more sound than its header announces, which can’t be read. Convert it, and upload that.'
     warnings.add({ code: 'audio.damaged', message, start: decoder.samples / SAMPLE_RATE })
   }
   return undefined
+}
+
+/** FLAC counts its samples in its header; elsewhere durations are often wrong. */
+function tellCut(container: Container, { stream }: AudioTrack, seconds: number, warnings: AudioWarnings): void {
+  const announced = (Number(stream.duration) * stream.timeBase.num) / stream.timeBase.den
+  if (container.format !== 'flac' || announced - seconds <= TOLERATED_SECONDS) return
+  const message = `The file breaks off: its header announces ${announced.toFixed(1)} s, and ${seconds.toFixed(1)} s are there. What is there was transcribed.`
+  warnings.add({ code: 'audio.shorter_than_announced', message, start: seconds })
 }
 
 function silent(): EngineError {

@@ -15,6 +15,16 @@ const RESERVE_BYTES = 256 * 2 ** 20
 const RESERVE_SHARE = 0.05
 const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
 
+export interface Room {
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+async function roomIn(folder: string): Promise<Room> {
+  const { bavail, blocks, bsize } = await statfs(folder)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
+
 /** Frames of raw values in a file that only this process can reach, and that goes with it. */
 export class Spool implements AsyncDisposable {
   readonly bands: number
@@ -22,27 +32,30 @@ export class Spool implements AsyncDisposable {
   /** Of all values so far and of the silence that follows them. */
   maximum = SILENCE
   readonly file: FileHandle
-  readonly #folder: string
+  readonly #room: () => Promise<Room>
   #block: Float32Array
   #blockFrames = 0
   #blocks = 0
 
-  private constructor(file: FileHandle, folder: string, bands: number) {
+  private constructor(file: FileHandle, room: () => Promise<Room>, bands: number) {
     this.file = file
-    this.#folder = folder
+    this.#room = room
     this.bands = bands
     this.#block = new Float32Array(bands * BLOCK_FRAMES)
   }
 
-  /** @throws EngineError `engine.disk_full` */
-  static async create(folder: string, bands: number): Promise<Spool> {
+  /**
+   * @param room what the folder's disk has
+   * @throws EngineError `engine.disk_full`
+   */
+  static async create(folder: string, bands: number, room = () => roomIn(folder)): Promise<Spool> {
     const path = join(folder, `log-mel-${randomUUID()}`)
     const file = await open(path, 'wx+', 0o600).catch((cause: unknown) => {
       throw diskFull(cause) ?? cause
     })
     // Without its name it is gone at the latest when this process is, also by a kill -9.
     await rm(path, { force: true })
-    return new Spool(file, folder, bands)
+    return new Spool(file, room, bands)
   }
 
   get hasBlock(): boolean {
@@ -83,9 +96,9 @@ export class Spool implements AsyncDisposable {
 
   /** A recording that has taken much of the disk leaves the rest to others, for whom a full disk is an end. */
   async #requireRoom(ownBytes: number): Promise<void> {
-    const { bavail, blocks, bsize } = await statfs(this.#folder)
-    const reserve = Math.min(RESERVE_BYTES, RESERVE_SHARE * blocks * bsize)
-    if (bavail * bsize > reserve) return
+    const { freeBytes, totalBytes } = await this.#room()
+    const reserve = Math.min(RESERVE_BYTES, RESERVE_SHARE * totalBytes)
+    if (freeBytes > reserve) return
     throw ownBytes >= reserve ? tooLarge() : new EngineError('engine.disk_full', 'The server’s disk is nearly full.')
   }
 }
