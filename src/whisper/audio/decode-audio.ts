@@ -85,6 +85,7 @@ function* decodeParts(recording: Recording, progress: Progress): Generator<Int16
     } catch (error) {
       // What lies behind a recording may be anything.
       if (samples === 0 || !(error instanceof EngineError)) throw error
+      tellLostPart(recording.warnings, error, samples)
       from = nextOggLink(recording.file, begin + 1)
     }
     silentParts = progress.samples > samples ? 0 : silentParts + 1
@@ -121,7 +122,9 @@ function* decodePart(
       yield chunk
     }
   } catch (error) {
-    throw error instanceof FFmpegError ? damaged(error) : error
+    const known = error instanceof FFmpegError ? damaged(error) : error
+    if (samples === 0 || !(known instanceof EngineError)) throw known
+    tellLostPart(warnings, known, progress.samples)
   }
   const { packets = 0, lastPacketAt = 0, lastError } = decoder.summary ?? {}
   const next = container.next ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
@@ -135,6 +138,15 @@ function* decodePart(
     warnings.add({ code: 'audio.damaged', message, start: decoder.samples / SAMPLE_RATE })
   }
   return undefined
+}
+
+function tellLostPart(warnings: AudioWarnings, { message }: EngineError, samples: number): void {
+  const start = samples / SAMPLE_RATE
+  warnings.add({
+    code: 'audio.damaged',
+    message: `What was joined to the recording here can’t be read. ${message}`,
+    start,
+  })
 }
 
 /** FLAC counts its samples in its header; elsewhere durations are often wrong. */

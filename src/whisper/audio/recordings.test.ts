@@ -101,7 +101,7 @@ describe('gaps keep their place in time', () => {
   })
 
   test('so many that not each is told', async () => {
-    let webm = await readFile(fixture('de-short.webm'))
+    let webm: Buffer = await readFile(fixture('de-short.webm'))
     const { seconds } = await hear(fixture('de-short.webm'))
     for (let at = 200; at < 10_000; at += 400) webm = withoutBlocks(webm, at, at + 200)
     const many = await hear(await file('many.webm', webm))
@@ -153,6 +153,22 @@ describe('a damaged stretch costs its own sound only', () => {
     expect(likeness(part(hurt, 0, 0.4 * seconds), part(whole, 0, 0.4 * seconds))).toBeGreaterThan(0.99)
     // A page of Ogg whose checksum is wrong is left out without a word: by its clock it is a gap.
     expect(codes(hurt)).toContain(name.endsWith('.ogg') ? 'audio.gap' : 'audio.damaged')
+  })
+
+  test('also where a recording that is joined to others can’t be decoded', async () => {
+    const whole = await short()
+    const many = wav(
+      interleaved(
+        samplesOf(whole),
+        Array.from({ length: 512 }, () => (sample: number) => sample),
+      ).subarray(0, 51_200),
+      {
+        channels: 512,
+      },
+    )
+    const joined = await hear(await file('kinds.wav', Buffer.concat([whole, many, whole])))
+    expect(joined.samples.length).toBe(2 * samplesOf(whole).length)
+    expect(joined.warnings).toMatchObject([{ code: 'audio.damaged', start: 3.04 }])
   })
 
   test('what lies behind it is at its time', async () => {

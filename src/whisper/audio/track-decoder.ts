@@ -1,3 +1,5 @@
+import type { Frame } from 'node-av/lib'
+import { EngineError } from '../errors.ts'
 import { Conversion } from './conversion.ts'
 import { SAMPLE_RATE } from './log-mel.ts'
 import { withoutScraps } from './scraps.ts'
@@ -98,9 +100,22 @@ export class TrackDecoder implements Disposable {
     this.#tell(start, silenceSeconds, ignoredSeconds, lostBefore)
     yield* this.#silence(silenceSeconds)
     if (this.#conversion?.fits(frame) === false) yield* this.#flush()
-    this.#conversion ??= new Conversion(frame, this.#channel)
-    yield* this.#conversion.push(frame)
-    this.#position += duration
+    yield* this.#converted(frame, duration)
+  }
+
+  *#converted(frame: Frame, duration: number): Generator<Int16Array> {
+    try {
+      this.#conversion ??= new Conversion(frame, this.#channel)
+      yield* this.#conversion.push(frame)
+      this.#position += duration
+    } catch (error) {
+      // Behind sound that was fine, what can't be converted is damage.
+      if (!(error instanceof EngineError) || this.isSilent) throw error
+      this.#conversion?.[Symbol.dispose]()
+      this.#conversion = undefined
+      // How long it says that it is, is not to be trusted either.
+      this.#tellDamage(this.#position, this.#position, { readErrors: 0, seconds: 0 })
+    }
   }
 
   *#pause({ at, until }: TrackItem & { type: 'pause' }): Generator<Int16Array> {
