@@ -31,6 +31,11 @@ export const WhisperInputSchema = Type.Object(
       description:
         'The spoken language: its code, a tag such as en-US, or its English name; null, auto or nothing: detected over the first 30 s.',
     }),
+    audio_track: Type.Union([Type.Integer({ minimum: 0, maximum: 999 }), Type.Enum(['auto'])], {
+      default: 'auto',
+      description:
+        'Audio track to transcribe, from 0; "auto": the file’s default one, or another one where that is silent or can’t be decoded.',
+    }),
     temperature: Type.Union([Temperature, Type.Array(Temperature, { minItems: 1, maxItems: 20 })], {
       default: 0,
       description:

@@ -25,12 +25,27 @@ const SegmentSchema = Type.Object({
   }),
 })
 
+const WarningSchema = Type.Object({
+  code: Type.String({
+    description:
+      'audio.damaged: something could not be read; audio.gap: by its clock it has a pause; audio.shorter_than_announced: the file breaks off; ' +
+      'audio.track_chosen, audio.channel_chosen: what was transcribed, since the first one was silent.',
+    examples: ['audio.gap'],
+  }),
+  message: Type.String(),
+  start: Type.Optional(Type.Number({ description: 'Seconds from the beginning of the recording.' })),
+  end: Type.Optional(Type.Number({ description: 'Seconds from the beginning of the recording.' })),
+})
+
 /** A transcript, with the names of the reference implementation's `transcribe()`. */
 export const TranscriptSchema = Type.Object({
   text: Type.String({ description: 'The whole transcript.' }),
   language: Type.String({ description: 'Language code, given or detected.', examples: ['en'] }),
   duration: Type.Number({ description: 'Seconds of audio.' }),
   segments: Type.Array(SegmentSchema),
+  warnings: Type.Optional(
+    Type.Array(WarningSchema, { description: 'What is wrong with the recording; left out when nothing is.' }),
+  ),
 })
 
 export type Transcript = Static<typeof TranscriptSchema>

@@ -7,7 +7,8 @@ export type EngineErrorCode =
   | 'audio.not_media'
   | 'audio.no_audio_stream'
   | 'audio.damaged'
-  | 'audio.truncated'
+  | 'audio.unsupported'
+  | 'audio.silent'
   | 'audio.too_long'
   | 'input.invalid'
   | 'job.over_budget'
@@ -17,10 +18,11 @@ export type EngineErrorCode =
   | 'checkpoint.damaged'
   | 'device.unavailable'
   | 'engine.disk_full'
+  | 'engine.spool_full'
   | 'engine.cache_unusable'
   | 'engine.load_failed'
 
-const RETRYABLE: ReadonlySet<EngineErrorCode> = new Set(['engine.disk_full', 'engine.load_failed'])
+const RETRYABLE: ReadonlySet<EngineErrorCode> = new Set(['engine.disk_full', 'engine.spool_full', 'engine.load_failed'])
 
 export class EngineError extends Error {
   override readonly name = 'EngineError'

@@ -3,6 +3,8 @@ import type { Task } from './tokenizer/tokenizer.ts'
 /** How a recording is transcribed: the parameters of the reference's `transcribe()`, with its meanings. */
 export interface TranscribeOptions {
   readonly task: Task
+  /** Among the file's audio tracks, from 0; null: the one that speaks. */
+  readonly audioTrack: number | null
   /** Code of the language; null: detected over the first 30 s. */
   readonly language: string | null
   /** Tried one after the other until a window does not fail; at least one. */

@@ -1,3 +1,4 @@
+import type { AudioWarning } from './audio/warnings.ts'
 import type { QualityFlag } from './quality.ts'
 
 /** A word and when it is said. */
@@ -41,4 +42,6 @@ export interface Transcription {
   /** Seconds of audio. */
   readonly duration: number
   readonly segments: Segment[]
+  /** What is wrong with the recording; left out when nothing is. */
+  readonly warnings?: AudioWarning[]
 }

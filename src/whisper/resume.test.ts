@@ -61,7 +61,7 @@ async function run({ path, options, on = () => model }: Case, resumeFrom?: reado
   const features = await open(path)
   const count = { windows: 0, detections: 0 }
   const counting: typeof features = {
-    ...{ durationSeconds: features.durationSeconds, contentFrames: features.contentFrames, melBands: 80 },
+    ...{ durationSeconds: features.durationSeconds, contentFrames: features.contentFrames, melBands: 80, warnings: [] },
     window: (seek, frames) => {
       count.windows += 1
       return features.window(seek, frames)

@@ -66,7 +66,8 @@ export async function transcribe(
   await followAll(context, slot, kept.map(windowOf))
   const segments = progress.segments.map((segment, id) => ({ id, ...segment }))
   const text = tokenizer.decode(segments.flatMap(({ tokens }) => tokens))
-  return { text, language, duration: features.durationSeconds, segments }
+  const { durationSeconds: duration, warnings } = features
+  return { text, language, duration, segments, ...(warnings.length === 0 ? {} : { warnings: [...warnings] }) }
 }
 
 /** The checkpoints in front that fit; their windows count as finished. */

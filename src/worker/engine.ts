@@ -83,6 +83,7 @@ class Engine {
       melBands: model.melBands,
       temporaryFolder: this.#settings.temporaryFolder,
       maxSeconds: task.maxAudioSeconds,
+      audioTrack: task.options.audioTrack,
       isExpress: task.isExpress ?? false,
       signal,
       onProgress: (seconds) =>

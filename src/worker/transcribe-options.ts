@@ -6,6 +6,7 @@ import type { TranscribeOptions } from '../whisper/options.ts'
 export function transcribeOptions(input: WhisperInput): TranscribeOptions {
   return {
     task: input.task,
+    audioTrack: input.audio_track === 'auto' ? null : input.audio_track,
     language: input.language,
     temperatures: temperaturesOf(input),
     compressionRatioThreshold: input.compression_ratio_threshold,

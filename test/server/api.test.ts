@@ -279,6 +279,7 @@ describe('submit refuses', () => {
 
   test.each([
     [{ beam_size: 'five' }, /input\.beam_size must be an integer from 1 to 20, or null; got "five"/],
+    [{ audio_track: -1 }, /input\.audio_track must be an integer from 0 to 999, or "auto"; got -1/],
     [{ vad: true }, /input\.vad is not a parameter/],
     [{ patience: 2 }, /input\.patience needs input\.beam_size/],
     [{ length_penalty: 1.5 }, /input\.length_penalty must be a number from 0 to 1, or null; got 1\.5/],

@@ -1,7 +1,8 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Client } from '../support/client.ts'
 import { clips } from '../support/clips.ts'
-import { Server, temporaryFolder } from '../support/server.ts'
+import { PROJECT, Server, temporaryFolder } from '../support/server.ts'
 import { wordErrors, words } from '../support/word-error-rate.ts'
 
 /** The model card's rates for greedy decoding, in percent. */
@@ -35,6 +36,26 @@ test('words, clips, lists of temperatures and all else that the engine takes goe
     expect(probability).toBeGreaterThan(0)
   }
   expect(segments.map(({ quality }) => quality)).toEqual(segments.map(() => []))
+})
+
+test('what is wrong with a recording is told beside its transcript, and nothing where nothing is', async () => {
+  const recording = (name: string): string => join(PROJECT, 'test/fixtures/recordings', name)
+  const gap = await client.transcribe(recording('gap.m2ts'), { input: { language: 'en' } })
+  expect(gap.result).toMatchObject({ duration: expect.closeTo(43.07, 1), warnings: [{ code: 'audio.gap' }] })
+  expect(gap.result?.warnings?.[0]?.end).toBeCloseTo(42.9, 1)
+
+  const [auto, silent, none] = await Promise.all(
+    [{}, { audio_track: 0 }, { audio_track: 2 }].map((input) =>
+      client.transcribe(recording('silent-track-first.mka'), { input: { language: 'en', ...input } }),
+    ),
+  )
+  expect(auto?.result).toMatchObject({
+    text: expect.stringMatching(/meeting/),
+    warnings: [{ code: 'audio.track_chosen' }],
+  })
+  expect(silent?.result).not.toHaveProperty('warnings')
+  expect(silent?.result?.text).not.toMatch(/meeting/)
+  expect(none?.error).toMatchObject({ code: 'input.invalid', message: expect.stringContaining('2 audio tracks') })
 })
 
 describe('every clip goes through the Async API', () => {

@@ -1,218 +1,164 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Decoder, Demuxer, FilterAPI } from 'node-av/api'
-import { AV_LOG_QUIET, AV_PKT_DATA_SKIP_SAMPLES, AVMEDIA_TYPE_AUDIO } from 'node-av/constants'
-import { FFmpegError, Frame, Log, Packet } from 'node-av/lib'
+import { FFmpegError } from 'node-av/lib'
 import { EngineError } from '../errors.ts'
-import { announcedSeconds } from './announced-length.ts'
-import type { ContainerFacts } from './announced-length.ts'
+import { chooseTrack } from './choose-track.ts'
+import { Container } from './container.ts'
+import type { AudioTrack } from './container.ts'
+import { FileBytes } from './file-bytes.ts'
 import { SAMPLE_RATE } from './log-mel.ts'
-
-/**
- * Containers with the media inside. What FFmpeg reads besides opens other files or devices: playlists, concatenation scripts,
- * session descriptions, image sequences, generators. An upload may be any of them, whatever it is called.
- */
-const FORMATS = [
-  ...[
-    'aac',
-    'ac3',
-    'eac3',
-    'aiff',
-    'amr',
-    'amrnb',
-    'amrwb',
-    'ape',
-    'asf',
-    'au',
-    'avi',
-    'caf',
-    'dts',
-    'dtshd',
-    'flac',
-    'flv',
-  ],
-  ...[
-    'gsm',
-    'loas',
-    'matroska',
-    'mov',
-    'mp3',
-    'mpc',
-    'mpc8',
-    'mpeg',
-    'mpegts',
-    'mxf',
-    'nut',
-    'oga',
-    'ogg',
-    'oma',
-    'rm',
-    'tak',
-  ],
-  ...['tta', 'truehd', 'voc', 'w64', 'wav', 'wv', 'xwma'],
-]
-
-/** The conversion is one resampler that FFmpeg puts in by itself, as for the reference's `-f s16le -ac 1 -ar 16000`. */
-const CONVERSION = `aformat=sample_fmts=s16:sample_rates=${SAMPLE_RATE}:channel_layouts=mono,asetnsamples=n=${SAMPLE_RATE}:p=0`
+import { missingBytes, soundEnd } from './missing-bytes.ts'
+import { nextOggLink } from './ogg-links.ts'
+import { TrackDecoder } from './track-decoder.ts'
+import { TrackReader } from './track-reader.ts'
+import { AudioWarnings } from './warnings.ts'
 
 /** Decoding is synchronous (six times as fast as a promise a frame); others get their turn this often. */
 const TURN_MS = 20
-
-/** A header may announce this much more than there is, for encoders' padding and rounding, before the file counts as cut off. */
+/** A header may announce this much more than there is. */
 const TOLERATED_SECONDS = 1
-const TOLERATED_SHARE = 0.02
+/** Recordings that may be joined in one file, and of them in a row without sound. */
+const MAX_PARTS = 1000
+const MAX_SILENT_PARTS = 20
+
+/** What of a file's sound is heard. */
+export interface AudioSource {
+  /** Among the audio tracks, from 0; null: the container's default one, or else the first that can be decoded. */
+  readonly track: number | null
+  /** The only channel to hear; null: all of them, mixed. */
+  readonly channel: number | null
+}
+
+export interface DecodeAudioOptions {
+  readonly source?: AudioSource
+  /** Gets what is wrong with the recording. */
+  readonly warnings?: AudioWarnings
+  readonly signal?: AbortSignal
+}
+
+const ALL: AudioSource = { track: null, channel: null }
 
 /**
- * Decodes a local file's audio to 16 kHz mono, 16-bit samples, in constant memory.
+ * Decodes a local file's audio to 16 kHz mono, 16-bit samples, in constant memory. An empty chunk is a sign of life.
  * @param path absolute
- * @throws EngineError `audio.empty`, `audio.not_media`, `audio.no_audio_stream`, `audio.damaged`, `audio.truncated`
+ * @throws EngineError `audio.not_media`, `audio.no_audio_stream`, `audio.unsupported`, `audio.silent`, `audio.damaged`; `input.invalid`
+ *   when there is no such track
  */
-export async function* decodeAudio(path: string, signal?: AbortSignal): AsyncGenerator<Int16Array, void, void> {
-  Log.setLevel(AV_LOG_QUIET)
-  using demuxer = openDemuxer(path)
-  const stream = demuxer.findBestStream(AVMEDIA_TYPE_AUDIO) ?? demuxer.audio()
-  if (stream === undefined) {
-    throw new EngineError('audio.no_audio_stream', 'The file has no audio stream. Upload one that has sound.')
-  }
-  using decoder = openDecoder(stream)
-  using filter = FilterAPI.create(CONVERSION)
-
-  let samples = 0
+export async function* decodeAudio(
+  path: string,
+  { source = ALL, warnings = new AudioWarnings(), signal }: DecodeAudioOptions = {},
+): AsyncGenerator<Int16Array, void, void> {
+  using file = new FileBytes(path)
   let turnAt = performance.now() + TURN_MS
+  const progress = { samples: 0 }
+  for (const chunk of decodeParts({ path, file, source, warnings }, progress)) {
+    const now = performance.now()
+    if (chunk.length > 0 || now > turnAt) yield chunk
+    if (now <= turnAt) continue
+    await nextTurn()
+    signal?.throwIfAborted()
+    turnAt = performance.now() + TURN_MS
+  }
+  const missing = missingBytes(file)
+  if (missing === undefined) return
+  const { announced, present } = missing
+  warnings.add({
+    code: 'audio.shorter_than_announced',
+    message: `The file breaks off: its header announces ${announced} bytes, and ${present} are there. What is there was transcribed.`,
+    start: progress.samples / SAMPLE_RATE,
+  })
+}
+
+/** Samples that were given out so far. */
+interface Progress {
+  samples: number
+}
+
+/** A file may be several recordings, one behind the other. */
+function* decodeParts(recording: Recording, progress: Progress): Generator<Int16Array> {
+  let silentParts = 0
+  let from: number | undefined = 0
+  for (let count = 0; from !== undefined && count < MAX_PARTS && silentParts < MAX_SILENT_PARTS; count++) {
+    const { samples } = progress
+    const begin: number = from
+    try {
+      from = yield* decodePart(recording, begin, progress)
+    } catch (error) {
+      // What lies behind a recording may be anything.
+      if (samples === 0 || !(error instanceof EngineError)) throw error
+      tellLostPart(recording.warnings, error, samples)
+      from = nextOggLink(recording.file, begin + 1)
+    }
+    silentParts = progress.samples > samples ? 0 : silentParts + 1
+  }
+  if (progress.samples === 0) throw damaged()
+}
+
+interface Recording {
+  readonly path: string
+  readonly file: FileBytes
+  readonly source: AudioSource
+  readonly warnings: AudioWarnings
+}
+
+/**
+ * @param from where in the file it begins
+ * @returns where in the file the next part begins
+ */
+function* decodePart(
+  { path, file, source, warnings }: Recording,
+  from: number,
+  progress: Progress,
+): Generator<Int16Array, number | undefined> {
+  using container = Container.open(path, file, from)
+  const { track, codec } = chooseTrack(container, source.track, warnings)
+  using _ = codec
+  container.only(track)
+  const { samples } = progress
+  using decoder = new TrackDecoder({ zero: container.startSeconds, samples, channel: source.channel, warnings })
+  const tagsAt = container.format === 'mp3' ? soundEnd(file) : file.size
   try {
-    for (const frame of filteredFrames(filter, demuxer, decoder, stream)) {
-      const chunk = copySamples(frame.data?.[0], frame.nbSamples)
-      frame.free()
-      samples += chunk.length
+    for (const chunk of decoder.decode(new TrackReader(container, track, codec.context, tagsAt).items())) {
+      progress.samples += chunk.length
       yield chunk
-      if (performance.now() > turnAt) {
-        await nextTurn()
-        signal?.throwIfAborted()
-        turnAt = performance.now() + TURN_MS
-      }
     }
   } catch (error) {
-    if (!(error instanceof FFmpegError)) throw error
-    throw damaged(error)
+    const known = error instanceof FFmpegError ? damaged(error) : error
+    if (samples === 0 || !(known instanceof EngineError)) throw known
+    tellLostPart(warnings, known, progress.samples)
   }
-  if (samples === 0) throw damaged()
-  const decodedSeconds = samples / SAMPLE_RATE
-  checkLength(decodedSeconds, announcedSeconds(factsOf(path, demuxer, stream), decodedSeconds))
-}
-
-/**
- * One packet and one frame are used again for the whole file: wrapped anew for each frame, as node-av's generators do it, they take
- * longer than the decoding.
- */
-function* decodedFrames(demuxer: Demuxer, decoder: Decoder, stream: Stream): Generator<Frame> {
-  const format = demuxer.getFormatContext()
-  const codec = decoder.getCodecContext()
-  if (codec === null) throw damaged()
-  const keepsPadding = demuxer.formatName.includes('mp4')
-  using packet = new Packet()
-  using frame = new Frame()
-  packet.alloc()
-  frame.alloc()
-  for (let hasEnded = false; !hasEnded;) {
-    hasEnded = format.readFrameSync(packet) < 0
-    if (!hasEnded && (packet.streamIndex !== stream.index || packet.size === 0)) {
-      packet.unref()
-      continue
-    }
-    if (!hasEnded && keepsPadding) keepPadding(packet)
-    // A broken packet costs its own sound only, as with the reference.
-    codec.sendPacketSync(hasEnded ? null : packet)
-    packet.unref()
-    while (codec.receiveFrameSync(frame) >= 0) {
-      frame.timeBase = stream.timeBase
-      yield frame
-    }
+  const { packets = 0, lastPacketAt = 0, lastError } = decoder.summary ?? {}
+  const next = container.next ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
+  if (next !== undefined) return next
+  if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
+  decoder.tellEnd(file.size - from)
+  tellCut(container, track, decoder.samples / SAMPLE_RATE, warnings)
+  if (container.isCut) {
+    const message =
+      'The file has more sound than its header announces, which can’t be read. Convert it, and upload that.'
+    warnings.add({ code: 'audio.damaged', message, start: decoder.samples / SAMPLE_RATE })
   }
+  return undefined
 }
 
-function* filteredFrames(filter: FilterAPI, demuxer: Demuxer, decoder: Decoder, stream: Stream): Generator<Frame> {
-  for (const frame of decodedFrames(demuxer, decoder, stream)) {
-    filter.processSync(frame)
-    yield* received(filter)
-  }
-  filter.flushSync()
-  yield* received(filter)
+function tellLostPart(warnings: AudioWarnings, { message }: EngineError, samples: number): void {
+  const start = samples / SAMPLE_RATE
+  warnings.add({
+    code: 'audio.damaged',
+    message: `What was joined to the recording here can’t be read. ${message}`,
+    start,
+  })
 }
 
-/** What the filter has ready; neither "more input is needed" nor the end is a frame. */
-function* received(filter: FilterAPI): Generator<Frame> {
-  for (let frame = filter.receiveSync(); frame instanceof Frame; frame = filter.receiveSync()) yield frame
+/** FLAC counts its samples in its header; elsewhere durations are often wrong. */
+function tellCut(container: Container, { stream }: AudioTrack, seconds: number, warnings: AudioWarnings): void {
+  const announced = (Number(stream.duration) * stream.timeBase.num) / stream.timeBase.den
+  if (container.format !== 'flac' || announced - seconds <= TOLERATED_SECONDS) return
+  const message = `The file breaks off: its header announces ${announced.toFixed(1)} s, and ${seconds.toFixed(1)} s are there. What is there was transcribed.`
+  warnings.add({ code: 'audio.shorter_than_announced', message, start: seconds })
 }
 
-/**
- * FFmpeg's newest versions cut the encoder's padding off the end of an mp4's audio, those that the reference is mostly run with do
- * not: a few milliseconds, but other scores for the last window.
- */
-function keepPadding(packet: Packet): void {
-  // Little-endian: samples to skip at the beginning, samples to discard at the end.
-  const skips = packet.getSideData(AV_PKT_DATA_SKIP_SAMPLES)
-  if (skips === null || skips.readUInt32LE(4) === 0) return
-  const withoutDiscard = Buffer.from(skips)
-  withoutDiscard.writeUInt32LE(0, 4)
-  FFmpegError.throwIfError(packet.addSideData(AV_PKT_DATA_SKIP_SAMPLES, withoutDiscard), 'addSideData')
-}
-
-type Stream = NonNullable<ReturnType<Demuxer['audio']>>
-
-function openDemuxer(path: string): Demuxer {
-  try {
-    return Demuxer.openSync(path, {
-      options: { format_whitelist: FORMATS.join(','), protocol_whitelist: 'file' },
-    })
-  } catch (cause) {
-    throw new EngineError(
-      'audio.not_media',
-      'The file is not audio or video in a format that can be read (mp3, m4a, wav, flac, ogg, webm, mp4 and others), or its ' +
-        'beginning or end is missing.',
-      { cause },
-    )
-  }
-}
-
-function openDecoder(stream: Stream): Decoder {
-  try {
-    return Decoder.createSync(stream)
-  } catch (cause) {
-    throw new EngineError('audio.damaged', 'The audio in the file has a codec that can’t be decoded.', { cause })
-  }
-}
-
-function factsOf(path: string, demuxer: Demuxer, stream: Stream): ContainerFacts {
-  const { num, den } = stream.timeBase
-  return {
-    path,
-    format: demuxer.formatName,
-    streams: demuxer.streams.length,
-    containerSeconds: known(demuxer.duration),
-    streamSeconds: known((Number(stream.duration) * num) / den),
-  }
-}
-
-/** FFmpeg's "no value" is the smallest 64-bit integer. */
-function known(seconds: number): number | undefined {
-  return seconds > 0 ? seconds : undefined
-}
-
-function copySamples(bytes: Buffer | undefined, count: number): Int16Array {
-  if (bytes === undefined || bytes.length < 2 * count) throw damaged()
-  const samples = new Int16Array(count)
-  Buffer.from(samples.buffer).set(bytes.subarray(0, 2 * count))
-  return samples
-}
-
-function checkLength(seconds: number, announced: number | undefined): void {
-  if (announced === undefined) return
-  const missing = announced - seconds
-  if (missing <= Math.max(TOLERATED_SECONDS, TOLERATED_SHARE * announced)) return
-  throw new EngineError(
-    'audio.truncated',
-    `The recording breaks off: its header announces ${announced.toFixed(1)} s of audio, and ${seconds.toFixed(1)} s are there. ` +
-      'Upload the whole file.',
-  )
+function silent(): EngineError {
+  return new EngineError('audio.silent', 'The file has no sound: it is a header without any samples. Record it again.')
 }
 
 function damaged(cause?: unknown): EngineError {

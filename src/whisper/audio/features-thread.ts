@@ -13,6 +13,7 @@ export type FeaturesRequest =
       readonly melBands: number
       readonly temporaryFolder: string
       readonly maxSeconds: number | null
+      readonly audioTrack: number | null
     }
   | { readonly type: 'abort'; readonly id: number }
 

@@ -101,16 +101,6 @@ describe('files that can’t be transcribed', () => {
     expect(await codeOf(fixture('video-without-sound.mp4'))).toBe('audio.no_audio_stream')
   })
 
-  test.each([
-    ['en-two-voices.mp3', 40_000],
-    ['en-short.wav', 40_000],
-    ['en-questions.flac', 60_000],
-    ['de-short.webm', 30_000],
-  ])('%s cut off at %d bytes', async (name, bytes) => {
-    const whole = await readFile(fixture(name))
-    expect(await codeOf(await file(`cut-${name}`, whole.subarray(0, bytes)))).toBe('audio.truncated')
-  })
-
   test('an m4a whose index is missing', async () => {
     const whole = await readFile(fixture('en-one-minute.m4a'))
     expect(await codeOf(await file('cut.m4a', whole.subarray(0, 200_000)))).toBe('audio.not_media')
@@ -161,7 +151,7 @@ test('a stream whose header knows no length is decoded', async () => {
 
 test('an abort ends the decoding', async () => {
   const controller = new AbortController()
-  const chunks = decodeAudio(fixture('en-one-minute.m4a'), controller.signal)
+  const chunks = decodeAudio(fixture('en-one-minute.m4a'), { signal: controller.signal })
   await chunks.next()
   controller.abort(new Error('enough'))
   await expect(Array.fromAsync(chunks)).rejects.toThrow('enough')

@@ -1,17 +1,22 @@
-import { randomUUID } from 'node:crypto'
-import { open, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EngineError } from '../errors.ts'
 import { decodeAudio } from './decode-audio.ts'
+import type { AudioSource } from './decode-audio.ts'
+import { QUIET_PEAK, findSound } from './find-sound.ts'
 import { LogMelStream, SAMPLE_RATE, SILENCE, normalise } from './log-mel.ts'
+import { BYTES_PER_VALUE, Spool } from './spool.ts'
+import { AudioWarnings } from './warnings.ts'
+import type { AudioWarning } from './warnings.ts'
 
 /** Frames of a window of 30 s. */
 export const WINDOW_FRAMES = 3000
 
-const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT
-/** Frames that are written at once: 10 s. */
-const BLOCK_FRAMES = 1000
+/** A sign of life comes at least so often while the decoding goes on, with sound or without. */
+const PROGRESS_MS = 250
+/** How long the search for sound may hold the thread. */
+const SEARCH_TURN_MS = 20
 
 /**
  * The log-mel of a whole recording, read window by window.
@@ -25,6 +30,8 @@ export interface AudioFeatures extends AsyncDisposable {
   /** Frames of 10 ms: floor(samples / 160). */
   readonly contentFrames: number
   readonly melBands: number
+  /** What is wrong with the recording; empty: nothing that is known. */
+  readonly warnings: readonly AudioWarning[]
   /**
    * @returns [melBands, 3000], row-major: `frames` frames of the content from `seek` on, then the value 0
    */
@@ -42,7 +49,10 @@ export interface OpenFeaturesOptions {
   readonly temporaryFolder: string
   /** Longer recordings are refused; null: any length. */
   readonly maxSeconds: number | null
+  /** Among the file's audio tracks, from 0; null or left out: the one that speaks. */
+  readonly audioTrack?: number | null
   readonly signal?: AbortSignal
+  /** Is called several times a second while the decoding goes on, also where there is nothing to decode. */
   readonly onProgress?: (decodedSeconds: number) => void
 }
 
@@ -55,11 +65,12 @@ export interface RawFeatures {
   /** Of all values and of the silence that follows them. */
   readonly maximum: number
   readonly samples: number
+  readonly warnings: readonly AudioWarning[]
 }
 
 /**
  * @param path of a local media file, absolute
- * @throws EngineError as `decodeAudio`; `audio.empty`, `audio.too_long`; `engine.disk_full`
+ * @throws EngineError as `decodeAudio`; `audio.empty`, `audio.too_long`; `engine.disk_full`, `engine.spool_full`
  */
 export async function openFeatures(path: string, options: OpenFeaturesOptions): Promise<AudioFeatures> {
   return readFeatures(await computeFeatures(path, options))
@@ -67,25 +78,71 @@ export async function openFeatures(path: string, options: OpenFeaturesOptions): 
 
 /** As `openFeatures`, up to what the normalisation needs. */
 export async function computeFeatures(path: string, options: OpenFeaturesOptions): Promise<RawFeatures> {
-  const { melBands, maxSeconds, signal, onProgress } = options
   if ((await stat(path)).size === 0) throw new EngineError('audio.empty', 'The file is empty. Upload a recording.')
+  const source: AudioSource = { track: options.audioTrack ?? null, channel: null }
+  const warnings = new AudioWarnings()
+  const { raw, peak } = await spoolFeatures(path, source, warnings, options)
+  if (peak > QUIET_PEAK) return raw
   await using stack = new AsyncDisposableStack()
-  const spool = stack.use(await Spool.create(options.temporaryFolder, melBands))
+  stack.defer(() => raw.file.close())
+  const found = new AudioWarnings()
+  const better = await searchSound(path, source, found, options, raw.samples / SAMPLE_RATE)
+  if (better !== undefined) return (await spoolFeatures(path, better, found, options)).raw
+  stack.move()
+  return raw
+}
+
+interface Spooled {
+  readonly raw: RawFeatures
+  /** The loudest sample. */
+  readonly peak: number
+}
+
+async function spoolFeatures(
+  path: string,
+  source: AudioSource,
+  warnings: AudioWarnings,
+  { melBands, temporaryFolder, maxSeconds, signal, onProgress }: OpenFeaturesOptions,
+): Promise<Spooled> {
+  await using stack = new AsyncDisposableStack()
+  const spool = stack.use(await Spool.create(temporaryFolder, melBands))
   const logMel = new LogMelStream(melBands)
   const emit = (frame: Float32Array): void => spool.append(frame)
-  for await (const samples of decodeAudio(path, signal)) {
+  let peak = 0
+  let progressAt = 0
+  for await (const samples of decodeAudio(path, { source, warnings, ...(signal === undefined ? {} : { signal }) })) {
+    for (const sample of samples) peak = Math.max(peak, Math.abs(sample))
     logMel.push(samples, emit)
-    if (spool.hasBlock) {
-      await spool.flush()
-      onProgress?.(logMel.samples / SAMPLE_RATE)
-    }
+    if (spool.hasBlock) await spool.flush()
     if (maxSeconds !== null && logMel.samples > maxSeconds * SAMPLE_RATE) throw tooLong(maxSeconds)
+    if (performance.now() < progressAt) continue
+    progressAt = performance.now() + PROGRESS_MS
+    onProgress?.(logMel.samples / SAMPLE_RATE)
   }
   logMel.finish(emit)
   await spool.flush()
   stack.move()
   const { file, frames, maximum } = spool
-  return { file, melBands, frames, maximum, samples: logMel.samples }
+  return { raw: { file, melBands, frames, maximum, samples: logMel.samples, warnings: warnings.list }, peak }
+}
+
+async function searchSound(
+  path: string,
+  source: AudioSource,
+  warnings: AudioWarnings,
+  { maxSeconds, signal, onProgress }: OpenFeaturesOptions,
+  decodedSeconds: number,
+): Promise<AudioSource | undefined> {
+  const search = findSound(path, source, warnings, maxSeconds)
+  for (let turnAt = 0; ;) {
+    const step = search.next()
+    if (step.done === true) return step.value
+    if (performance.now() < turnAt) continue
+    await nextTurn()
+    signal?.throwIfAborted()
+    onProgress?.(decodedSeconds)
+    turnAt = performance.now() + SEARCH_TURN_MS
+  }
 }
 
 export function readFeatures(raw: RawFeatures): AudioFeatures {
@@ -96,11 +153,13 @@ class SpooledFeatures implements AudioFeatures {
   readonly durationSeconds: number
   readonly contentFrames: number
   readonly melBands: number
+  readonly warnings: readonly AudioWarning[]
   readonly #raw: RawFeatures
 
   constructor(raw: RawFeatures) {
     this.#raw = raw
     this.melBands = raw.melBands
+    this.warnings = raw.warnings
     this.durationSeconds = raw.samples / SAMPLE_RATE
     this.contentFrames = Math.floor((raw.samples * 100) / SAMPLE_RATE)
   }
@@ -144,65 +203,6 @@ async function readFrames({ file, melBands, frames }: RawFeatures, seek: number,
     done += bytesRead
   }
   return values
-}
-
-/** Frames of raw values in a file that only this process can reach, and that goes with it. */
-class Spool implements AsyncDisposable {
-  readonly bands: number
-  frames = 0
-  /** Of all values so far and of the silence that follows them. */
-  maximum = SILENCE
-  readonly file: FileHandle
-  #block: Float32Array
-  #blockFrames = 0
-
-  private constructor(file: FileHandle, bands: number) {
-    this.file = file
-    this.bands = bands
-    this.#block = new Float32Array(bands * BLOCK_FRAMES)
-  }
-
-  static async create(folder: string, bands: number): Promise<Spool> {
-    const path = join(folder, `log-mel-${randomUUID()}`)
-    const file = await open(path, 'wx+', 0o600)
-    // Without its name it is gone at the latest when this process is, also by a kill -9.
-    await rm(path, { force: true })
-    return new Spool(file, bands)
-  }
-
-  get hasBlock(): boolean {
-    return this.#blockFrames >= BLOCK_FRAMES
-  }
-
-  append(frame: Float32Array): void {
-    const at = this.#blockFrames * this.bands
-    if (at === this.#block.length) {
-      const larger = new Float32Array(2 * this.#block.length)
-      larger.set(this.#block)
-      this.#block = larger
-    }
-    this.#block.set(frame, at)
-    for (const value of frame) if (value > this.maximum) this.maximum = value
-    this.#blockFrames += 1
-    this.frames += 1
-  }
-
-  async flush(): Promise<void> {
-    const bytes = Buffer.from(this.#block.buffer, 0, this.#blockFrames * this.bands * BYTES_PER_VALUE)
-    const position = (this.frames - this.#blockFrames) * this.bands * BYTES_PER_VALUE
-    try {
-      for (let done = 0; done < bytes.length;) {
-        done += (await this.file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
-      }
-    } catch (cause) {
-      throw new EngineError('engine.disk_full', 'The server’s disk is full or can’t be written.', { cause })
-    }
-    this.#blockFrames = 0
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.file.close()
-  }
 }
 
 function tooLong(maxSeconds: number): EngineError {

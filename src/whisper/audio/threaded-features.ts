@@ -78,7 +78,7 @@ export class ThreadedFeatures implements AsyncDisposable {
   }
 
   async #open(path: string, options: OpenFeaturesOptions): Promise<AudioFeatures> {
-    const { melBands, temporaryFolder, maxSeconds, signal, onProgress } = options
+    const { melBands, temporaryFolder, maxSeconds, audioTrack = null, signal, onProgress } = options
     const thread = (this.#thread ??= this.#start())
     const id = ++this.#last
     const { promise, resolve, reject } = Promise.withResolvers<AudioFeatures>()
@@ -87,7 +87,7 @@ export class ThreadedFeatures implements AsyncDisposable {
     const onAbort = (): void => send({ type: 'abort', id })
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      send({ type: 'compute', id, path, melBands, temporaryFolder, maxSeconds })
+      send({ type: 'compute', id, path, melBands, temporaryFolder, maxSeconds, audioTrack })
       this.#listen()
       return await promise
     } catch (error) {

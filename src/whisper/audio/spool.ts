@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto'
+import { open, rm, statfs } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EngineError } from '../errors.ts'
+import { SILENCE } from './log-mel.ts'
+
+export const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT
+/** Frames that are written at once: 10 s. */
+const BLOCK_FRAMES = 1000
+/** Blocks between two looks at the room on the disk: about 30 MB. */
+const BLOCKS_PER_LOOK = 64
+/** Room on the disk that is left to everybody else, and the share of a small disk. */
+const RESERVE_BYTES = 256 * 2 ** 20
+const RESERVE_SHARE = 0.05
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
+
+export interface Room {
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+async function roomIn(folder: string): Promise<Room> {
+  const { bavail, blocks, bsize } = await statfs(folder)
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
+
+/** Frames of raw values in a file that only this process can reach, and that goes with it. */
+export class Spool implements AsyncDisposable {
+  readonly bands: number
+  frames = 0
+  /** Of all values so far and of the silence that follows them. */
+  maximum = SILENCE
+  readonly file: FileHandle
+  readonly #room: () => Promise<Room>
+  #block: Float32Array
+  #blockFrames = 0
+  #blocks = 0
+
+  private constructor(file: FileHandle, room: () => Promise<Room>, bands: number) {
+    this.file = file
+    this.#room = room
+    this.bands = bands
+    this.#block = new Float32Array(bands * BLOCK_FRAMES)
+  }
+
+  /**
+   * @param room what the folder's disk has
+   * @throws EngineError `engine.disk_full`
+   */
+  static async create(folder: string, bands: number, room = () => roomIn(folder)): Promise<Spool> {
+    const path = join(folder, `log-mel-${randomUUID()}`)
+    const file = await open(path, 'wx+', 0o600).catch((cause: unknown) => {
+      throw diskFull(cause) ?? cause
+    })
+    // Without its name it is gone at the latest when this process is, also by a kill -9.
+    await rm(path, { force: true })
+    return new Spool(file, room, bands)
+  }
+
+  get hasBlock(): boolean {
+    return this.#blockFrames >= BLOCK_FRAMES
+  }
+
+  append(frame: Float32Array): void {
+    const at = this.#blockFrames * this.bands
+    if (at === this.#block.length) {
+      const larger = new Float32Array(2 * this.#block.length)
+      larger.set(this.#block)
+      this.#block = larger
+    }
+    this.#block.set(frame, at)
+    for (const value of frame) if (value > this.maximum) this.maximum = value
+    this.#blockFrames += 1
+    this.frames += 1
+  }
+
+  /** @throws EngineError `engine.disk_full`, or `engine.spool_full` when it is this recording that fills the disk */
+  async flush(): Promise<void> {
+    const bytes = Buffer.from(this.#block.buffer, 0, this.#blockFrames * this.bands * BYTES_PER_VALUE)
+    const position = (this.frames - this.#blockFrames) * this.bands * BYTES_PER_VALUE
+    if (this.#blocks++ % BLOCKS_PER_LOOK === BLOCKS_PER_LOOK - 1) await this.#requireRoom(position)
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += (await this.file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
+      }
+    } catch (cause) {
+      throw (position >= RESERVE_BYTES ? spoolFull(cause) : diskFull(cause)) ?? cause
+    }
+    this.#blockFrames = 0
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.file.close()
+  }
+
+  /** A recording that has taken much of the disk leaves the rest to others, for whom a full disk is an end. */
+  async #requireRoom(ownBytes: number): Promise<void> {
+    const { freeBytes, totalBytes } = await this.#room()
+    const reserve = Math.min(RESERVE_BYTES, RESERVE_SHARE * totalBytes)
+    if (freeBytes > reserve) return
+    throw ownBytes >= reserve ? tooLarge() : new EngineError('engine.disk_full', 'The server’s disk is nearly full.')
+  }
+}
+
+/** A file can't be written for many reasons, of which only this one passes when others make room. */
+function diskFull(cause: unknown): EngineError | undefined {
+  if (!isFull(cause)) return undefined
+  return new EngineError('engine.disk_full', 'The server’s disk is full.', { cause })
+}
+
+function spoolFull(cause: unknown): EngineError | undefined {
+  return isFull(cause) ? tooLarge(cause) : undefined
+}
+
+function tooLarge(cause?: unknown): EngineError {
+  const message = 'The recording is so long that its features do not fit on the server’s disk.'
+  return new EngineError('engine.spool_full', message, { cause })
+}
+
+function isFull(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && FULL.has(cause.code)
+}
