@@ -52,6 +52,9 @@ test('a finished job cannot be cancelled, but removed, with its recording and it
   const response = await client.fetch(`/v1/async/requests/${job.id}`, { method: 'DELETE' })
   expect(response.status).toBe(204)
   expect((await client.fetch(`/v1/async/requests/${job.id}`)).status).toBe(404)
-  expect(await readdir(join(dataDir, 'payloads/objects/uploads'))).toHaveLength(before.length - 1)
-  expect(await readdir(join(dataDir, 'payloads/objects/results')).catch(() => [])).not.toContain(job.id)
+  // Behind the answer.
+  const left = (): Promise<readonly string[]> => readdir(join(dataDir, 'payloads/objects/uploads'))
+  await expect.poll(left, { timeout: 10_000 }).toHaveLength(before.length - 1)
+  const results = (): Promise<readonly string[]> => readdir(join(dataDir, 'payloads/objects/results')).catch(() => [])
+  await expect.poll(results, { timeout: 10_000 }).not.toContain(job.id)
 })
