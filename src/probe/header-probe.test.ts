@@ -152,7 +152,7 @@ describe('a probe that is hurt', () => {
     expect(await probe.lengthOf(hostile, 'owner')).toEqual({ seconds: undefined, isFinal })
     await expect.poll(() => isAlive(pid)).toBe(false)
     await expect
-      .poll(async () => (await probe.lengthOf(GOOD, 'owner')).seconds, { timeout: 20_000 })
+      .poll(async () => (await probe.lengthOf(GOOD, 'owner')).seconds)
       .toBeCloseTo(3.04, 2)
   })
 
@@ -174,7 +174,7 @@ describe('a probe that is hurt', () => {
     let stuck = 0
     const hostile = stuckAfter(() => stuck++)
     for (let left = 20; left > 0; left--) void probe.lengthOf(hostile, 'hostile')
-    await expect.poll(() => stuck, { timeout: 20_000 }).toBe(2)
+    await expect.poll(() => stuck).toBe(2)
     expect((await probe.lengthOf(GOOD, 'good')).seconds).toBeCloseTo(3.04, 2)
     expect(probe.pids.length).toBeLessThanOrEqual(4)
   })
@@ -217,7 +217,7 @@ test.skipIf(!isLinux)('kill -9 of the server in the middle of a file ends the pr
   const pid = Number(line.toString())
   expect(await isAlive(pid)).toBe(true)
   server.kill('SIGKILL')
-  await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false)
+  await expect.poll(() => isAlive(pid)).toBe(false)
 })
 
 test.skipIf(!isLinux)('a probe’s process has limits, and an environment without secrets', async () => {

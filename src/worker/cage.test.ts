@@ -51,7 +51,7 @@ describe.skipIf(process.platform !== 'linux')('the cage of an engine process', (
     expect(await readFile(`/proc/${engine.pid}/oom_score_adj`, 'utf8')).toBe('1000\n')
   })
 
-  test('leaves room for all places of a model at the same time', { timeout: 60_000 }, async () => {
+  test('leaves room for all places of a model at the same time', async () => {
     await using folder = await temporaryFolder()
     await using engine = engineIn(folder.path, await cageOfDemo())
     const task = taskOf(fixture('en-short.wav'))
@@ -59,7 +59,7 @@ describe.skipIf(process.platform !== 'linux')('the cage of an engine process', (
     expect(new Set(done.map(({ text }) => text)).size).toBe(1)
   })
 
-  test('refuses memory to a header that announces millions of packets; others go on', { timeout: 60_000 }, async () => {
+  test('refuses memory to a header that announces millions of packets; others go on', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'hostile.mp4')
     await writeFile(path, mp4WithPackets(85_000_000))

@@ -39,7 +39,7 @@ test('somebody who keeps the synchronous API busy does not stop another key’s 
       ...{ limits: { failures: 3, crashes: 3 }, workers: new WorkerRegistry(database) },
     }),
   )
-  await expect.poll(async () => (await jobs.find(long.id))?.status, { timeout: 30_000 }).toBe('success')
+  await expect.poll(async () => (await jobs.find(long.id))?.status).toBe('success')
   const finished = await database.queries
     .selectFrom('jobs')
     .select('urgent')

@@ -426,7 +426,7 @@ describe('the synchronous API', () => {
     expect(body.response.text.trim()).not.toBe('')
     const Bytes = (await bytes('en-short.wav')).toString('base64')
     expect(await (await post(JSON.stringify({ Bytes }), 'application/json')).json()).toEqual(body)
-    await expect.poll(uploads, { timeout: 30_000 }).toEqual(before)
+    await expect.poll(uploads).toEqual(before)
     const form = new FormData()
     form.append('input', '{"language":null}')
     form.append('file', new Blob([await bytes('en-short.wav')]), 'short.wav')
@@ -442,10 +442,10 @@ describe('the synchronous API', () => {
       const answer = await client.fetch(SYNC, { method: 'POST', body: new Uint8Array(gzipSync(sent)), headers })
       expect(await answer.json()).toEqual(body)
     }
-    await expect.poll(uploads, { timeout: 30_000 }).toEqual(before)
+    await expect.poll(uploads).toEqual(before)
     const URL = await client.upload(CLIP)
     expect(await (await post(JSON.stringify({ URL, input: {} }), 'application/json')).json()).toEqual(body)
-    await expect.poll(uploads, { timeout: 30_000 }).toEqual(before)
+    await expect.poll(uploads).toEqual(before)
   })
 
   test('longer than 60 s: 413, and points at the Async API', async () => {

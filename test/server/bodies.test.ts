@@ -155,10 +155,10 @@ describe('PUT refuses, and what was there stays', () => {
       `PUT ${pathname}${search} HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: 1000\r\n\r\n` +
         formText(`\r\n--${BOUNDARY}\r\n`),
     )
-    await expect.poll(async () => (await files()).length, { timeout: 10_000 }).toBe(before.length + 1)
+    await expect.poll(async () => (await files()).length).toBe(before.length + 1)
     for (let turn = 0; turn < 50; turn++) await setImmediate()
     socket.destroy()
-    await expect.poll(files, { timeout: 10_000 }).toEqual(before)
+    await expect.poll(files).toEqual(before)
     expect(await stored()).toEqual(RECORDING)
   })
 
@@ -205,7 +205,7 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
   ])('%s', async (_, send, status, message) => {
     const before = await files()
     expect(await refusal(send())).toEqual([status, expect.stringMatching(message)])
-    await expect.poll(files, { timeout: 10_000 }).toEqual(before)
+    await expect.poll(files).toEqual(before)
     expect(await running.backend.jobs.list(null, { limit: 10 })).toEqual([])
   })
 
@@ -213,7 +213,7 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
 
   test('what no worker gets to, and leaves no job', async () => {
     expect(await refusal(post(new Uint8Array(RECORDING)))).toEqual([503, expect.stringMatching(/too busy/)])
-    await expect.poll(() => garbage(), { timeout: 10_000 }).not.toEqual([])
+    await expect.poll(() => garbage()).not.toEqual([])
   })
 
   test('more than all such requests together may bring: 503; there is room again when they are answered', async () => {
@@ -223,13 +223,13 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
     const held = own.send(head(900) + 'x'.repeat(800))
     const other = async (): Promise<string> => (await own.send(head(500) + 'x'.repeat(300)).ended).slice(0, 12)
     // Before the first has been read, the other one would be waited for.
-    await expect.poll(() => files(own.dataDir), { timeout: 10_000 }).toHaveLength(1)
+    await expect.poll(() => files(own.dataDir)).toHaveLength(1)
     const before = await files(own.dataDir)
     expect(await other()).toBe('HTTP/1.1 503')
     held.socket.destroy()
-    await expect.poll(() => files(own.dataDir), { timeout: 10_000 }).not.toEqual(before)
+    await expect.poll(() => files(own.dataDir)).not.toEqual(before)
     const more = own.send(head(900) + 'x'.repeat(800))
-    await expect.poll(() => files(own.dataDir), { timeout: 10_000 }).toHaveLength(1)
+    await expect.poll(() => files(own.dataDir)).toHaveLength(1)
     expect(more.received).toBe('')
   })
 
@@ -261,15 +261,15 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
     connection.socket.destroy()
     await Promise.race([left, untilNoConnection(own)])
     go()
-    await expect.poll(() => cancelled.length, { timeout: 10_000 }).toBe(1)
-    await expect.poll(() => own.backend.jobs.find(cancelled[0] ?? ''), { timeout: 10_000 }).toBeUndefined()
+    await expect.poll(() => cancelled.length).toBe(1)
+    await expect.poll(() => own.backend.jobs.find(cancelled[0] ?? '')).toBeUndefined()
   })
 })
 
 async function untilNoConnection({ api }: RunningApi): Promise<void> {
   const count = async (): Promise<number> =>
     await new Promise((resolve) => api.server.getConnections((_error, connections) => resolve(connections)))
-  await expect.poll(count, { timeout: 10_000 }).toBe(0)
+  await expect.poll(count).toBe(0)
 }
 
 /** An object with one of its methods in other hands. */
@@ -308,7 +308,7 @@ describe('a body that brings next to nothing is ended by 408, and its connection
     const answer = await connection.ended
     expect(answer).toMatch(/^HTTP\/1\.1 408/)
     expect(bodyOf(answer)).toEqual({ code: 408, message: expect.stringMatching(/too slow/) })
-    await expect.poll(() => files(impatient.dataDir), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => files(impatient.dataDir)).toEqual([])
   })
 
   test('a PUT in gzip and one of a form', async () => {
@@ -352,6 +352,6 @@ describe('a body that brings next to nothing is ended by 408, and its connection
       )
       expect(await connection.ended).toMatch(/^HTTP\/1\.1 408/)
     }
-    await expect.poll(() => files(impatient.dataDir), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => files(impatient.dataDir)).toEqual([])
   })
 })

@@ -34,7 +34,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     // Signed by one server, known to the others.
     expect((await fetch(urls.GET.replace(/^http:\/\/[^/]+/, one.base))).status).toBe(200)
     await two.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
-    await expect.poll(() => cluster.s3.contents, { timeout: 30_000 }).toEqual([])
+    await expect.poll(() => cluster.s3.contents).toEqual([])
   })
 
   test('the synchronous API answers when the worker of another process is done', async () => {

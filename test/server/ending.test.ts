@@ -56,7 +56,7 @@ test('a second signal ends the time in which a server still answers, and not in 
   const ended = server.end('SIGTERM')
   const status = async (): Promise<unknown> =>
     ((await (await fetch(`${server.url}/readyz`)).json()) as { status: unknown }).status
-  await expect.poll(status, { timeout: 20_000 }).toBe('stopping')
+  await expect.poll(status).toBe('stopping')
   process.kill(server.pid, 'SIGTERM')
   expect(await ended).toBe(0)
   expect(await readdir(join(folder.path, 'tmp'))).toEqual([])

@@ -186,7 +186,7 @@ describe('the limit of requests', () => {
 })
 
 async function untilAnswered(client: Client): Promise<void> {
-  await expect.poll(async () => (await client.fetch('/v1/models')).status, { timeout: 10_000 }).toBe(200)
+  await expect.poll(async () => (await client.fetch('/v1/models')).status).toBe(200)
 }
 
 async function submitted({ client }: RunningApi): Promise<{ id: string; urls: { GET: string } }> {
@@ -230,11 +230,11 @@ describe('JSON', () => {
     const refused = async (): Promise<number> =>
       (await own.client.fetch('/v1/input/upload-url?extension=wav', { method: 'POST', body: ' '.repeat(300) + '{}' }))
         .status
-    await expect.poll(refused, { timeout: 10_000 }).toBe(503)
+    await expect.poll(refused).toBe(503)
     const answer = await own.send(head(302) + ' '.repeat(302)).ended
     expect(answer).toMatch(/^HTTP\/1\.1 503[\s\S]*\r\nretry-after: 5\r\n/)
     held.socket.destroy()
-    await expect.poll(refused, { timeout: 10_000 }).toBe(201)
+    await expect.poll(refused).toBe(201)
   })
 
   test('that does not arrive: 408, and the connection is closed', async () => {
@@ -345,7 +345,7 @@ describe('errors', () => {
     ['no route', 'GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n', 404],
   ])('of HTTP have the same form: %s', async (_, text, status) => {
     const connection = running.send(text)
-    await expect.poll(() => connection.received, { timeout: 10_000 }).toMatch(/\}$/)
+    await expect.poll(() => connection.received).toMatch(/\}$/)
     expect(connection.received).toMatch(/^HTTP\/1\.1 \d+/)
     const body = bodyOf(connection.received)
     expect(body).toEqual({ code: status, message: expect.any(String) })
@@ -411,7 +411,7 @@ describe('what anybody may ask', () => {
     }
     await using own = await startApi({ parts: () => ({ checkWorker }) })
     const asks = Array.from({ length: 12 }, () => fetch(`${own.url}/readyz`))
-    await expect.poll(() => looks, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => looks).toBe(1)
     resolve()
     for (const answer of await Promise.all(asks)) expect(answer.status).toBe(200)
     expect(looks).toBe(1)
@@ -435,7 +435,7 @@ describe('what anybody may ask', () => {
     expect(away).not.toContain('sotto_queue_jobs{')
     isAway = false
     await expect
-      .poll(scrape, { timeout: 10_000 })
+      .poll(scrape)
       .toContain('sotto_queue_jobs{model="m",tier="cpuflex",status="pending"} 3')
   })
 })
@@ -478,7 +478,7 @@ describe('garbage', () => {
       isClosed = true
     }
     const closing = closeAll()
-    await expect.poll(() => own.api.server.listening, { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => own.api.server.listening).toBe(false)
     for (let turn = 0; turn < 20; turn++) await setImmediate()
     expect(isClosed).toBe(false)
     clear()

@@ -85,28 +85,28 @@ describe('recordings with hostile headers', () => {
       const job = await submitBytes(client, folder.path, name, content)
       expect(job).toMatchObject({ audioSeconds: Math.max(1, content.length / 16_000) })
       expect((await client.fetch('/healthz')).status).toBe(200)
-      await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+      await expect.poll(() => lengthOfGood(client)).toMatchObject({ audioSeconds: 3.04 })
     },
   )
 
   test('while one of them is read, the server answers others', async () => {
     const chunks = submitBytes(client, folder.path, 'chunks.wav', HOSTILE['chunks.wav'] ?? Buffer.alloc(0))
     for (let left = 5; left > 0; left--) expect((await client.fetch('/healthz')).status).toBe(200)
-    await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+    await expect.poll(() => lengthOfGood(client)).toMatchObject({ audioSeconds: 3.04 })
     await chunks
   })
 
   test('the sound behind a picture of twelve megabytes has its length from the submit on', async () => {
     const recording = Buffer.concat([id3(Buffer.alloc(12 * 2 ** 20, 0xff)), readFileSync(fixture('es-long.mp3'))])
     const submit = () => submitBytes(client, folder.path, 'picture.mp3', recording)
-    await expect.poll(submit, { timeout: 20_000 }).toMatchObject({ audioSeconds: expect.closeTo(44.23, 1) as unknown })
+    await expect.poll(submit).toMatchObject({ audioSeconds: expect.closeTo(44.23, 1) as unknown })
   })
 
   test('a probe that was killed is started again', async () => {
     const [pid = 0] = await server.probes()
     process.kill(pid, 'SIGKILL')
     await expect.poll(() => isAlive(pid)).toBe(false)
-    await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+    await expect.poll(() => lengthOfGood(client)).toMatchObject({ audioSeconds: 3.04 })
     expect(await server.probes()).not.toContain(pid)
   })
 })
@@ -118,7 +118,7 @@ test('kill -9 of a server ends its probes', async () => {
   expect(probes).toHaveLength(1)
   await server.end('SIGKILL')
   await expect
-    .poll(async () => (await Promise.all(probes.map(isAlive))).includes(true), { timeout: 20_000 })
+    .poll(async () => (await Promise.all(probes.map(isAlive))).includes(true))
     .toBe(false)
 })
 
@@ -135,7 +135,7 @@ test.skipIf(!hasPostgres)(
         expect(job).toMatchObject({ audioSeconds: Math.max(1, content.length / 16_000) })
       }
       expect((await client.fetch('/healthz')).status).toBe(200)
-      await expect.poll(() => lengthOfGood(client), { timeout: 20_000 }).toMatchObject({ audioSeconds: 3.04 })
+      await expect.poll(() => lengthOfGood(client)).toMatchObject({ audioSeconds: 3.04 })
     }
   },
 )

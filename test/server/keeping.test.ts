@@ -65,7 +65,7 @@ test('a removed job’s recording and result go, and the answer does not wait fo
   const answer = await client.fetch(`/v1/async/requests/${job.id}`, { method: 'DELETE' })
   expect(answer.status).toBe(204)
   await expect
-    .poll(async () => (await filesBelow(join(dataDir, 'payloads/objects'))).length, { timeout: 30_000 })
+    .poll(async () => (await filesBelow(join(dataDir, 'payloads/objects'))).length)
     .toBe(before.length - 2)
   expect((await filesBelow(join(dataDir, 'payloads/objects'))).some((file) => file.includes(job.id))).toBe(false)
 })
@@ -76,7 +76,7 @@ test('a recording that went with its job can be uploaded to the same URL again, 
   await client.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
   const file = /uploads\/([^?]+)/.exec(url)?.[1] ?? ''
   await expect
-    .poll(async () => (await filesBelow(dataDir)).some((path) => path.endsWith(file)), { timeout: 30_000 })
+    .poll(async () => (await filesBelow(dataDir)).some((path) => path.endsWith(file)))
     .toBe(false)
   await expect(client.submit(url)).rejects.toThrow(/409/)
   expect((await put(url)).status).toBe(200)
@@ -112,7 +112,7 @@ test('of two uploads to one URL at the same time the second one is refused', asy
   const url = await client.uploadUrl('wav')
   const sending = request(url, { method: 'PUT', headers: { 'content-length': bytes.length } })
   sending.write(bytes.subarray(0, 1000))
-  await expect.poll(() => filesBelow(join(dataDir, 'payloads/tmp')), { timeout: 30_000 }).toHaveLength(1)
+  await expect.poll(() => filesBelow(join(dataDir, 'payloads/tmp'))).toHaveLength(1)
   const second = await put(url)
   expect(second.status).toBe(409)
   expect(await second.json()).toEqual({ code: 409, message: expect.stringContaining('under way') })
@@ -137,7 +137,7 @@ test('a database that was lost makes no orphans of what is there, and the log sa
   await truncate(join(folder.path, 'sotto.db'))
   for (const name of ['sotto.db-wal', 'sotto.db-shm']) await rm(join(folder.path, name), { force: true })
   await using second = await start(folder.path)
-  await expect.poll(() => second.output, { timeout: 30_000 }).toContain('sotto migrate --adopt-payloads')
+  await expect.poll(() => second.output).toContain('sotto migrate --adopt-payloads')
   expect(await filesBelow(join(folder.path, 'payloads/objects'))).toEqual(files)
   const adopted = await sotto(['migrate', '--adopt-payloads', '--data-dir', folder.path], { cwd: folder.path })
   expect(adopted).toMatchObject({ code: 0, stderr: expect.stringContaining('counts as this database’s') })

@@ -115,7 +115,7 @@ describe('the four steps, with payloads in S3', () => {
     expect(left.filter((entry) => entry.isFile() && !entry.name.startsWith('lock.db'))).toEqual([])
     expect(await readdir(dataDir)).not.toContain('payloads')
     await remove(one, two)
-    await expect.poll(() => objectsOf(url, one, two), { timeout: 30_000 }).toEqual([])
+    await expect.poll(() => objectsOf(url, one, two)).toEqual([])
   })
 
   test('with the recording in parts', async () => {
@@ -132,7 +132,7 @@ describe('the four steps, with payloads in S3', () => {
     expect(one!.result?.duration).toBeCloseTo(3.04, 2)
     expect(two!.result).toEqual(one!.result)
     await remove(...accepted)
-    await expect.poll(() => objectsOf(PUT, ...accepted), { timeout: 30_000 }).toEqual([])
+    await expect.poll(() => objectsOf(PUT, ...accepted)).toEqual([])
   })
 
   test.each(['0', '101', '10001', '1.5', 'many', ''])('with %j parts: 400', async (parts) => {
@@ -151,7 +151,7 @@ describe('the four steps, with payloads in S3', () => {
     const init = { method: 'POST', body: await readFile(CLIP), headers: { 'content-type': 'audio/wav' } }
     const byBytes = await client.json<Answer>(200, path, init)
     expect(byBytes).toEqual(byUrl)
-    await expect.poll(() => s3.contents, { timeout: 30_000 }).toEqual(before)
+    await expect.poll(() => s3.contents).toEqual(before)
   })
 })
 
@@ -226,7 +226,7 @@ describe('an S3 that goes away', () => {
     const again = await client.finish((await client.submit(url)).id)
     expect(again.status).toBe('success')
     await remove(done, again)
-    await expect.poll(() => objectsOf(url, done, again), { timeout: 30_000 }).toEqual([])
+    await expect.poll(() => objectsOf(url, done, again)).toEqual([])
   })
 
   test('while a job runs costs no try of it', async () => {
