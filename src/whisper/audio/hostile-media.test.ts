@@ -19,14 +19,17 @@ afterAll(() => rm(folder, { recursive: true }))
 async function failure(name: string, content: Uint8Array, maxSeconds: number | null = null): Promise<unknown> {
   const path = join(folder, name)
   await writeFile(path, content)
-  const before = process.memoryUsage().rss
+  const before = peakBytes()
   const error = await openFeatures(path, { melBands: 80, temporaryFolder: folder, maxSeconds }).then(
     (features) => features[Symbol.asyncDispose](),
     (reason: unknown) => reason,
   )
-  expect(process.memoryUsage().rss - before).toBeLessThan(MAX_GROWTH_BYTES)
+  expect(peakBytes() - before).toBeLessThan(MAX_GROWTH_BYTES)
   return error
 }
+
+/** What is taken for a moment counts as well. */
+const peakBytes = (): number => process.resourceUsage().maxRSS * 1024
 
 const zeros = (bytes: number): Buffer => Buffer.alloc(bytes)
 const full = (type: string, ...content: readonly Uint8Array[]): Buffer => box(type, u32(0), ...content)
@@ -42,7 +45,7 @@ function track(samples: number, sizes: Buffer): Buffer {
     zeros(4),
     u32(16_000 * 65_536),
   )
-  const times = full('stts', u32(1), u32(samples), u32(1))
+  const times = full('stts', u32(1), u32(samples), u32(1024))
   const chunks = full('stsc', u32(1), u32(1), u32(samples), u32(1))
   const table = box('stbl', full('stsd', u32(1), entry), times, chunks, sizes, full('stco', u32(1), u32(400)))
   const handler = full('hdlr', zeros(4), Buffer.from('soun'), zeros(13))

@@ -155,6 +155,17 @@ describe('a damaged stretch costs its own sound only', () => {
     expect(codes(hurt)).toContain(name.endsWith('.ogg') ? 'audio.gap' : 'audio.damaged')
   })
 
+  test('so long that reading fails', async () => {
+    const whole = await readFile(fixture('es-short.ogg'))
+    const middle = whole.indexOf('OggS', whole.length / 2)
+    const noise = overwritten(Buffer.alloc(300_000), 0, 1)
+    const hurt = await hear(
+      await file('noise.ogg', Buffer.concat([whole.subarray(0, middle), noise, whole.subarray(middle)])),
+    )
+    expect(hurt.seconds).toBeCloseTo(10.51, 1)
+    expect(codes(hurt)).toEqual(['audio.damaged'])
+  })
+
   test('also where a recording that is joined to others can’t be decoded', async () => {
     const whole = await short()
     const many = wav(
