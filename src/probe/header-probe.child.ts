@@ -13,7 +13,7 @@ await probe.lengthOf(
     extension: 'wav',
     readRange: async (start, end) => {
       const ends = Buffer.alloc(end - start)
-      if (start === 0) ends.write('RIFF\xff\xff\xff\x7fWAVE', 'latin1')
+      if (start === 0) ends.write('RIFF\xff\xff\xff\x7fWAVEJUNK\0\0\0\x40', 'latin1')
       if (start === 0 || end === bytes) return ends
       process.stdout.write(`${probe.pids.join(' ')}\n`)
       return await new Promise<never>(() => undefined)

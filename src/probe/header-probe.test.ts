@@ -54,11 +54,12 @@ const ENDLESS = ofRanges(2 ** 32, 'wav', (start, end) => {
   if (start === 0) RIFF.copy(zeros)
   return zeros
 })
-/** Does something instead of reading what stands in the middle. */
+/** Has a chunk that leads to its middle, and does something instead of reading that. */
 const stuckAfter = (atMiddle: () => void): ProbedObject => ({
   ...ENDLESS,
   readRange: async (start, end) => {
-    if (start === 0 || end === ENDLESS.bytes) return await ENDLESS.readRange(start, end)
+    if (start === 0) return Buffer.concat([RIFF, Buffer.from('JUNK\0\0\0\x40', 'latin1'), Buffer.alloc(end - 20)])
+    if (end === ENDLESS.bytes) return Buffer.alloc(end - start)
     atMiddle()
     return await new Promise<never>(() => undefined)
   },
@@ -143,13 +144,13 @@ describe('the length of a recording', () => {
 
 describe('a probe that is hurt', () => {
   test.each([
-    ['a header that FFmpeg walks through without end', ENDLESS, true],
-    ['a file whose middle the store does not give', STUCK, false],
-  ])('%s: the length is unknown, the process ends, the next file gets its length', async (_name, hostile, isFinal) => {
+    ['a header that FFmpeg walks through without end', ENDLESS],
+    ['a file whose middle the store does not give', STUCK],
+  ])('%s: the length is unknown, the process ends, the next file gets its length', async (_name, hostile) => {
     await using probe = new HeaderProbe({ logger, limitMs: 1000 })
     await probe.start()
     const [pid = 0] = probe.pids
-    expect(await probe.lengthOf(hostile, 'owner')).toEqual({ seconds: undefined, isFinal })
+    expect((await probe.lengthOf(hostile, 'owner')).seconds).toBeUndefined()
     await expect.poll(() => isAlive(pid)).toBe(false)
     await expect
       .poll(async () => (await probe.lengthOf(GOOD, 'owner')).seconds)
