@@ -44,6 +44,8 @@ export function healthRoutes({
       ...(checkWorker === null ? {} : { worker: checkWorker }),
     }
     const look = sharedAnswer(FRESH_MS, () => checkParts(parts, logger))
+    // Whoever is to be told that the server stops is not to wait for a part of it first.
+    const stopping = whenAborted(draining).then(() => notAsked(parts))
     api.get(
       '/readyz',
       {
@@ -56,7 +58,7 @@ export function healthRoutes({
         },
       },
       async (_request, reply) => {
-        const checks = await look()
+        const checks = await Promise.race([look(), stopping])
         const isReady = !draining.aborted && Object.values(checks).every((answer) => answer === 'ok')
         return await reply
           .status(isReady ? 200 : 503)
@@ -84,6 +86,16 @@ async function checkParts(
     }),
   )
   return Object.fromEntries(answers) as Type.Static<typeof Parts>
+}
+
+function notAsked(parts: object): Type.Static<typeof Parts> {
+  return Object.fromEntries(Object.keys(parts).map((name) => [name, 'not asked'])) as Type.Static<typeof Parts>
+}
+
+async function whenAborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => resolve(), { once: true })
+  if (!signal.aborted) await promise
 }
 
 async function rejectOn(signal: AbortSignal): Promise<never> {

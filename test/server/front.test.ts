@@ -417,6 +417,20 @@ describe('what anybody may ask', () => {
     expect(looks).toBe(1)
   })
 
+  test('/readyz says at once that the server stops, while a part of it does not answer', async () => {
+    const draining = new AbortController()
+    const { promise: never } = Promise.withResolvers<void>()
+    await using own = await startApi({ parts: () => ({ checkWorker: () => never, draining: draining.signal }) })
+    const asked = fetch(`${own.url}/readyz`)
+    draining.abort()
+    for (const answer of await Promise.all([asked, fetch(`${own.url}/readyz`)])) {
+      expect([answer.status, await answer.json()]).toEqual([
+        503,
+        { status: 'stopping', checks: { database: 'not asked', payloads: 'not asked', worker: 'not asked' } },
+      ])
+    }
+  })
+
   test('/metrics counts the queue again after a failure, and tells all else meanwhile', async () => {
     let isAway = true
     await using own = await startApi({
