@@ -12,7 +12,7 @@ import type { WorkerEntry, WorkerRegistry } from './worker-registry.ts'
 
 /** Where an unfinished job stands. */
 export interface Standing {
-  /** 1: it is next; 0: it runs. */
+  /** 1: it is next of those that the same workers take; 0: it runs. */
   readonly position: number
   /** Seconds until its transcript is there; null: nobody works on such jobs, or how fast is not known yet. */
   readonly etaSeconds: number | null
@@ -28,8 +28,10 @@ export interface QueueTotal {
   readonly audioSeconds: number
 }
 
-/** What is looked at of each queue. Whoever is behind is told nothing: the forecast of a place that far back would be of no use. */
+/** What is looked at of all queues. Whoever is behind is told nothing: the forecast of a place that far back would be of no use. */
 const DEPTH = 5000
+/** Of each queue, however many there are. */
+const LEAST_DEPTH = 50
 /** Polls within this time share one look. */
 const FRESH_MS = 1000
 const YOUNG_MS = 100
@@ -109,7 +111,8 @@ export class QueueView {
     const [workers, running, waiting] = await Promise.all([this.#workers.list(), this.#running(), this.#waiting()])
     const takenAtMs = performance.now()
     this.#done = doneBy(running, this.#done, takenAtMs)
-    const etas = new Map<string, number>()
+    const standings = new Map<string, Standing>()
+    for (const { id } of running) standings.set(id, { position: 0, etaSeconds: null })
     for (const group of groups(
       workers,
       [...running, ...waiting].map(({ queue }) => queue),
@@ -122,14 +125,11 @@ export class QueueView {
         const passedMs = takenAtMs - (this.#done.get(entry.id)?.sinceMs ?? takenAtMs)
         return forecastJob(entry, takers, passedMs / 1000 / sharing)
       })
-      const others = waiting.filter(({ queue }) => queues.has(queue)).flatMap((entry) => forecastJob(entry, takers))
+      const behind = waiting.filter(({ queue }) => queues.has(queue))
+      for (const [index, { id }] of behind.entries()) standings.set(id, { position: index + 1, etaSeconds: null })
+      const others = behind.flatMap((entry) => forecastJob(entry, takers))
       const ends = forecast(begun, others, { workers: takers.length, slots })
-      for (const [id, end] of ends) etas.set(id, end)
-    }
-    const standings = new Map<string, Standing>()
-    for (const { id } of running) standings.set(id, { position: 0, etaSeconds: etas.get(id) ?? null })
-    for (const [index, { id }] of waiting.entries()) {
-      standings.set(id, { position: index + 1, etaSeconds: etas.get(id) ?? null })
+      for (const [id, etaSeconds] of ends) standings.set(id, { position: standings.get(id)?.position ?? 0, etaSeconds })
     }
     return { takenAtMs, standings }
   }
@@ -147,11 +147,12 @@ export class QueueView {
     const { rows: queues } = await sql<{ queue: string }>`with recursive ${heads()} select queue from heads`.execute(
       queries,
     )
+    const depth = Math.max(LEAST_DEPTH, Math.ceil(DEPTH / Math.max(1, queues.length)))
     const entries = await Promise.all(
       queues.map(async ({ queue }) => {
         const { rows } = await sql<Entry>`
           select id, queue, rank, audio_seconds - done_seconds as seconds from jobs
-          where status = 'pending' and queue = ${queue} order by rank, sequence limit ${DEPTH}
+          where status = 'pending' and queue = ${queue} order by rank, sequence limit ${depth}
         `.execute(queries)
         return rows
       }),

@@ -183,6 +183,18 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(await view.standing({ id: job.id, status: 'success' })).toBeUndefined()
     })
 
+    test('counts no jobs that other workers take', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const workers = new WorkerRegistry(database)
+      const others = { speeds: {}, asked: ['cpuflex'] } as const
+      await workers.announce({ ...worker, ...others, models: ['sotto/whisper-demo'] })
+      await workers.announce({ ...worker, ...others, id: randomUUID(), models: ['openai/whisper-tiny'] })
+      const [, , id = ''] = await queued(store, [{}, {}, { model: 'openai/whisper-tiny' }])
+      const standing = await new QueueView(database, workers).standing({ id, status: 'pending' })
+      expect(standing).toEqual({ position: 1, etaSeconds: null })
+    })
+
     test('counts what has been transcribed already', async () => {
       await using fixture = await open()
       const { store, database } = fixture
@@ -190,9 +202,7 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       await workers.announce(worker)
       const { job, lease } = await running(store, { audioSeconds: 1000 })
       await store.keepWindow(lease, 0, '{}', 900)
-      const standing = await new QueueView(database, workers).standing(
-        job.id === '' ? job : { ...job, status: 'processing' },
-      )
+      const standing = await new QueueView(database, workers).standing({ id: job.id, status: 'processing' })
       expect(Math.round(standing?.etaSeconds ?? -1)).toBe(10)
     })
 
