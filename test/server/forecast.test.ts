@@ -54,10 +54,11 @@ const LONG_WINDOWS = {
 test('as soon as a model is loaded there is a forecast, long before its first window is done', async () => {
   await using folder = await temporaryFolder()
   const model = 'acme/random-tiny'
+  const commit = '0'.repeat(40)
   const cache = join(folder.path, 'hub/models--acme--random-tiny')
-  await writeRandomCheckpoint(join(cache, 'snapshots/one'), LAYOUTS.tiny, { type: 'F16' })
+  await writeRandomCheckpoint(join(cache, 'snapshots', commit), LAYOUTS.tiny, { type: 'F16' })
   await mkdir(join(cache, 'refs'))
-  await writeFile(join(cache, 'refs/main'), 'one')
+  await writeFile(join(cache, 'refs/main'), commit)
   await using server = await Server.start({
     ...{ dataDir: folder.path, arguments: ['--models', model], environment: { HF_HOME: folder.path } },
   })
