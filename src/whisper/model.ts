@@ -5,8 +5,10 @@ import { openQuantisedCopy } from './checkpoint/quantised-copy.ts'
 import { CPU } from './device.ts'
 import type { Device } from './device.ts'
 import { DEFAULT_DEVICE_MEMORY, floatsOn, planFor } from './device-memory.ts'
+import { expectedSpeed } from './expected-speed.ts'
 import { loadOnDevice } from './inference/device-model.ts'
 import { loadOnHost } from './inference/host-model.ts'
+import { measurePace } from './inference/measure-pace.ts'
 import { planQuantisation } from './inference/precision.ts'
 import type { Precision } from './options.ts'
 import type { Slot } from './inference/slot.ts'
@@ -49,7 +51,10 @@ export class WhisperModel implements AsyncDisposable {
   readonly tokenizer: Tokenizer
   /** The same for models that calculate the same: the checkpoint's identity, and what it is calculated in. */
   readonly identity: string
+  readonly #checkpoint: Checkpoint
   readonly #inference: Inference
+  readonly #device: Device
+  readonly #threads: number
   /** Slots that stay free for recordings: as many as may come at the same time, whatever those that are here take. */
   readonly #reserved: number
   readonly #masks = new Map<string, Float32Array>()
@@ -60,14 +65,19 @@ export class WhisperModel implements AsyncDisposable {
       readonly tokenizer: Tokenizer
       readonly identity: string
       readonly inference: Inference
+      readonly device: Device
+      readonly threads: number
       readonly slots: number
     },
   ) {
+    this.#checkpoint = checkpoint
     this.dimensions = checkpoint.dimensions
     this.isMultilingual = checkpoint.isMultilingual
     this.tokenizer = parts.tokenizer
     this.identity = parts.identity
     this.#inference = parts.inference
+    this.#device = parts.device
+    this.#threads = parts.threads
     this.#reserved = parts.slots
   }
 
@@ -76,14 +86,14 @@ export class WhisperModel implements AsyncDisposable {
    * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
    */
   static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
-    const { precision = 'f32', cacheFolder, device = CPU, signal } = options
+    const { precision = 'f32', cacheFolder, device = CPU, threads, signal } = options
     const stored = await readCheckpoint(folder)
     const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
     const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
     const tokenizer = await Tokenizer.load(folder, checkpoint)
     tokenizer.requireWithin(checkpoint.dimensions.nVocab)
-    const floats = floatsOn(device, precision)
-    const identity = JSON.stringify([await identify(stored), plan, floats])
+    const running = { ...device, floats: floatsOn(device, precision) }
+    const identity = JSON.stringify([await identify(stored), plan, running.floats])
     signal?.throwIfAborted()
     const memoryBytes = options.deviceMemoryBytes ?? DEFAULT_DEVICE_MEMORY
     const room =
@@ -92,14 +102,25 @@ export class WhisperModel implements AsyncDisposable {
     const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
     const inference = await load(checkpoint, tokenizer, {
       ...options,
-      device: { ...device, floats },
+      device: running,
       slots: Math.max(slots, Math.min(2 * slots, room)),
     })
-    return new WhisperModel(checkpoint, { tokenizer, identity, inference, slots })
+    return new WhisperModel(checkpoint, { tokenizer, identity, inference, device: running, threads, slots })
   }
 
   get melBands(): number {
     return this.dimensions.nMels
+  }
+
+  /**
+   * Seconds of audio that it will transcribe in a second, of speech and one recording at a time: some of its products are tried out for
+   * that, which takes as long as a few tokens do.
+   * @throws RangeError when all slots are taken
+   */
+  async expectedSpeed(): Promise<number> {
+    using slot = this.slot()
+    const pace = await measurePace(this.#checkpoint, slot, { device: this.#device, threads: this.#threads })
+    return expectedSpeed(this.dimensions, pace)
   }
 
   /** @throws RangeError when all slots are taken */

@@ -9,6 +9,7 @@ import { PROJECT } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
 import type { EngineProcessOptions } from './engine-process.ts'
 import type { EngineProgress, EngineTask } from './engine-protocol.ts'
+import type { Precision } from '../whisper/options.ts'
 import { parseWindowCheckpoint } from '../whisper/window-checkpoint.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
@@ -31,10 +32,12 @@ const never = new AbortController().signal
 const hung = expect.objectContaining({ code: 'engine.crashed', message: expect.stringContaining('hung') })
 const child = (name: string): string => join(PROJECT, `test/support/${name}.child.ts`)
 
-function start(options: EngineProcessOptions & { readonly batch?: number } = {}): EngineProcess {
-  const { batch = 4, ...rest } = options
-  const settings = { modelFolder: join(PROJECT, 'models/whisper-demo'), precision: 'f32', threads: 2 } as const
-  return new EngineProcess({ ...settings, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
+function start(
+  options: EngineProcessOptions & { readonly batch?: number; readonly precision?: Precision } = {},
+): EngineProcess {
+  const { batch = 4, precision = 'f32', ...rest } = options
+  const settings = { modelFolder: join(PROJECT, 'models/whisper-demo'), threads: 2 }
+  return new EngineProcess({ ...settings, precision, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
 }
 
 /** Starts a task; resolves when its first window is done and the second one has begun. */
@@ -56,6 +59,22 @@ test('tasks at the same time give what each gives alone', async () => {
   const tokensOf = (results: typeof together) => results.map(({ segments }) => segments.map(({ tokens }) => tokens))
   expect(tokensOf(together)).toEqual(tokensOf(alone))
   expect(together.map(({ text }) => text)).toEqual(alone.map(({ text }) => text))
+})
+
+test('says how fast it is expected to be before it begins, to each task and with any precision', async () => {
+  for (const precision of ['f32', 'q4'] as const) {
+    await using engine = start({ precision })
+    const told: (number | string)[] = []
+    const onExpectedSpeed = (speed: number): void => void told.push(speed)
+    const onProgress = ({ phase }: EngineProgress): void => void told.push(phase)
+    for (const task of [SHORT, SHORT]) {
+      told.length = 0
+      await engine.transcribe(task, { signal: never, onExpectedSpeed, onProgress })
+      expect(told.filter((word) => typeof word === 'number')).toEqual([told[0]])
+      expect(told[0]).toBeGreaterThan(0)
+      expect(told[0]).toBeLessThan(Infinity)
+    }
+  }
 })
 
 describe('a process that is killed in the middle of a window', () => {

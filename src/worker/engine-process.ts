@@ -45,11 +45,19 @@ export interface EngineProcessOptions {
   readonly entry?: string
 }
 
+export interface TaskControl {
+  readonly signal: AbortSignal
+  /** Is told the speed that is expected of the model as soon as that is loaded. */
+  readonly onExpectedSpeed?: ((speed: number) => void) | undefined
+  readonly onProgress?: ((progress: EngineProgress) => void) | undefined
+  /** Is given each window as soon as it is finished. */
+  readonly onWindow?: ((checkpoint: WindowCheckpoint) => void) | undefined
+}
+
 interface Running {
   readonly resolve: (transcription: Transcription) => void
   readonly reject: (error: unknown) => void
-  readonly onProgress: ((progress: EngineProgress) => void) | undefined
-  readonly onWindow: ((checkpoint: WindowCheckpoint) => void) | undefined
+  readonly control: TaskControl
   /** Nobody waits for it any more, but the process has not let go of it. */
   isAbandoned: boolean
 }
@@ -90,24 +98,16 @@ export class EngineProcess implements AsyncDisposable {
   }
 
   /**
-   * @param options.onWindow is given each window as soon as it is finished
    * @throws EngineProcessError `engine.crashed` when the process dies or hangs, or with the code of what the engine reports
    * @throws the signal's reason when it is aborted, at once
    */
-  async transcribe(
-    task: EngineTask,
-    options: {
-      readonly signal: AbortSignal
-      readonly onProgress?: ((progress: EngineProgress) => void) | undefined
-      readonly onWindow?: ((checkpoint: WindowCheckpoint) => void) | undefined
-    },
-  ): Promise<Transcription> {
-    const { signal, onProgress, onWindow } = options
+  async transcribe(task: EngineTask, control: TaskControl): Promise<Transcription> {
+    const { signal } = control
     signal.throwIfAborted()
     const child = this.#start()
     const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<Transcription>()
-    const running: Running = { resolve, reject, onProgress, onWindow, isAbandoned: false }
+    const running: Running = { resolve, reject, control, isAbandoned: false }
     this.#running.set(id, running)
     const onAbort = (): void => {
       running.isAbandoned = true
@@ -218,12 +218,16 @@ export class EngineProcess implements AsyncDisposable {
       return
     }
     const running = this.#running.get(reply.id)
+    if (reply.type === 'loaded') {
+      if (reply.expectedSpeed !== null) running?.control.onExpectedSpeed?.(reply.expectedSpeed)
+      return
+    }
     if (reply.type === 'progress') {
-      running?.onProgress?.(reply.progress)
+      running?.control.onProgress?.(reply.progress)
       return
     }
     if (reply.type === 'window') {
-      if (running?.isAbandoned === false) running.onWindow?.(reply.checkpoint)
+      if (running?.isAbandoned === false) running.control.onWindow?.(reply.checkpoint)
       return
     }
     this.#running.delete(reply.id)

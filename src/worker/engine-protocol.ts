@@ -59,6 +59,8 @@ export type EngineReply =
   | { readonly type: 'hung' }
   /** It is inside no window. */
   | { readonly type: 'paused' }
+  /** The task's model is loaded; how many seconds of audio it is expected to transcribe in a second, null where that could not be told. */
+  | { readonly type: 'loaded'; readonly id: number; readonly expectedSpeed: number | null }
   | { readonly type: 'progress'; readonly id: number; readonly progress: EngineProgress }
   /** Each finished window, in their order; all of them come before `done`. */
   | { readonly type: 'window'; readonly id: number; readonly checkpoint: WindowCheckpoint }

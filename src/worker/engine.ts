@@ -34,12 +34,18 @@ export function runEngine(audio: ThreadedFeaturesOptions = {}): void {
   process.on('disconnect', () => process.exit(0))
 }
 
+interface LoadedModel {
+  readonly model: WhisperModel
+  /** Seconds of audio in a second; null: not known. */
+  readonly expectedSpeed: number | null
+}
+
 class Engine {
   readonly #settings: EngineSettings
   readonly #features: ThreadedFeatures
   readonly #gate = new Gate(() => reply({ type: 'paused' }))
   readonly #running = new Map<number, AbortController>()
-  #model: Promise<WhisperModel> | undefined
+  #loaded: Promise<LoadedModel> | undefined
 
   constructor(settings: EngineSettings, audio: ThreadedFeaturesOptions) {
     this.#settings = settings
@@ -77,7 +83,8 @@ class Engine {
   }
 
   async #transcribe(id: number, task: EngineTask, signal: AbortSignal): Promise<Transcription> {
-    const model = await this.#load()
+    const { model, expectedSpeed } = await this.#load()
+    reply({ type: 'loaded', id, expectedSpeed })
     const report = throttled(PROGRESS_INTERVAL_MS)
     await using features = await this.#features.open(task.audioPath, {
       melBands: model.melBands,
@@ -110,16 +117,23 @@ class Engine {
   }
 
   /** Once for all tasks, and again when it has failed. */
-  async #load(): Promise<WhisperModel> {
-    const { modelFolder, batch, ...options } = this.#settings
-    this.#model ??= WhisperModel.load(modelFolder, { ...options, slots: batch })
+  async #load(): Promise<LoadedModel> {
+    this.#loaded ??= load(this.#settings)
     try {
-      return await this.#model
+      return await this.#loaded
     } catch (error) {
-      this.#model = undefined
+      this.#loaded = undefined
       throw error
     }
   }
+}
+
+async function load({ modelFolder, batch, ...options }: EngineSettings): Promise<LoadedModel> {
+  const model = await WhisperModel.load(modelFolder, { ...options, slots: batch })
+  // Tried out before the first task takes the processor. What goes wrong here either does so again in the task, which then says why, or
+  // kept no more than a forecast from being made.
+  const expectedSpeed = await model.expectedSpeed().catch(() => null)
+  return { model, expectedSpeed }
 }
 
 function reply(message: EngineReply): void {

@@ -153,6 +153,7 @@ export class JobRun {
       {
         signal,
         logger: this.#logger,
+        onExpectedSpeed: (speed) => this.#options.speed.expect(job.model, speed),
         onWindow: (checkpoint) => this.#windows.keep(checkpoint),
         onProgress: (progress) => this.#follow(progress),
       },

@@ -25,13 +25,13 @@ export class LocalTranscriber implements Transcriber {
 
   async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
     const { model, audioPath, input, maxAudioSeconds, isSuspect, isExpress, resumeFrom = [] } = task
-    const { signal, logger, onProgress, onWindow } = control
+    const { signal, logger, onExpectedSpeed, onProgress, onWindow } = control
     const options = transcribeOptions(input)
     const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
     using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress })
     return await held.process.transcribe(
       { audioPath, options, maxAudioSeconds, isExpress, resumeFrom },
-      { signal, onWindow, onProgress },
+      { signal, onExpectedSpeed, onWindow, onProgress },
     )
   }
 

@@ -44,6 +44,29 @@ describe('SpeedMeter', () => {
     expect(speed.speeds()).toEqual({})
   })
 
+  test('takes what is expected of a model until a window of it is done, and tells of both', () => {
+    const { speed, pass, speedOf, news } = meter()
+    speed.expect('a', 40)
+    expect(speed.speeds()).toEqual({ a: 40 })
+    expect(news()).toBe(1)
+    using run = speed.run('a')
+    pass(3)
+    expect(speedOf()).toBe(40)
+    run.add(30)
+    expect(speedOf()).toBeCloseTo(10)
+    expect(news()).toBe(2)
+  })
+
+  test('expects nothing else of a model that was measured', () => {
+    const { speed, pass, speedOf, news } = meter()
+    using run = speed.run('a')
+    pass(3)
+    run.add(30)
+    speed.expect('a', 40)
+    expect(speedOf()).toBeCloseTo(10)
+    expect(news()).toBe(1)
+  })
+
   test('knows by one window of one of eight jobs how fast they go together', () => {
     const { speed, pass, speedOf } = meter()
     const runs = Array.from({ length: 8 }, () => speed.run('a'))

@@ -5,6 +5,8 @@ export interface MeteredRun extends Disposable {
 }
 
 interface Measured {
+  /** What its loaded model let expect, before anything was transcribed. */
+  expected: number | undefined
   /** What was transcribed, and how long its jobs took for that, each for itself. */
   audioSeconds: number
   coveredMs: number
@@ -50,6 +52,13 @@ export class SpeedMeter {
     this.#onNews = onNews
   }
 
+  /** The model is loaded, and is expected to transcribe so many seconds of audio in a second: that counts until it has done so. */
+  expect(model: string, speed: number): void {
+    const measured = this.#settled(model)
+    measured.expected = speed
+    this.#tell(measured)
+  }
+
   /** A job of the model begins its first window. */
   run(model: string): MeteredRun {
     this.#settled(model).running += 1
@@ -69,7 +78,7 @@ export class SpeedMeter {
     }
   }
 
-  /** Of each model that has been measured. */
+  /** Of each model that has been measured, or of which something can be expected. */
   speeds(): Readonly<Record<string, number>> {
     const speeds: Record<string, number> = {}
     for (const model of this.#models.keys()) {
@@ -94,6 +103,10 @@ export class SpeedMeter {
     measured.coveredMs += tookMs
     measured.isWarm ||= measured.audioSeconds >= WARM_SECONDS
     if (measured.busyMs >= MEMORY_MS) halve(measured)
+    this.#tell(measured)
+  }
+
+  #tell(measured: Measured): void {
     const speed = speedOf(measured)
     if (speed === undefined || Math.max(speed / measured.told, measured.told / speed) < NEWS_RATIO) return
     measured.told = speed
@@ -103,7 +116,17 @@ export class SpeedMeter {
   #settled(model: string): Measured {
     const now = this.#nowMs()
     const measured = this.#models.get(model) ?? {
-      ...{ audioSeconds: 0, coveredMs: 0, jobMs: 0, busyMs: 0, running: 0, sinceMs: now, isWarm: false, told: 0 },
+      ...{
+        expected: undefined,
+        audioSeconds: 0,
+        coveredMs: 0,
+        jobMs: 0,
+        busyMs: 0,
+        running: 0,
+        sinceMs: now,
+        isWarm: false,
+        told: 0,
+      },
     }
     const passedMs = now - measured.sinceMs
     measured.jobMs += measured.running * passedMs
@@ -114,9 +137,9 @@ export class SpeedMeter {
   }
 }
 
-/** Of one job, times how many run together; undefined before anything was transcribed. */
-function speedOf({ audioSeconds, coveredMs, jobMs, busyMs }: Measured): number | undefined {
-  if (audioSeconds === 0 || coveredMs <= 0 || busyMs <= 0) return undefined
+/** Of one job, times how many run together; before anything was transcribed what is expected, if anything is. */
+function speedOf({ expected, audioSeconds, coveredMs, jobMs, busyMs }: Measured): number | undefined {
+  if (audioSeconds === 0 || coveredMs <= 0 || busyMs <= 0) return expected
   return ((1000 * audioSeconds) / coveredMs) * (jobMs / busyMs)
 }
 

@@ -25,6 +25,8 @@ export interface TranscriptionControl {
   readonly signal: AbortSignal
   /** The job's own. */
   readonly logger: Logger
+  /** Is told how many seconds of audio the model is expected to transcribe in a second, as soon as it is loaded; never, where that is not known. */
+  readonly onExpectedSpeed?: (speed: number) => void
   /** Is told now and then how far it is; never, where that is not known. */
   readonly onProgress?: (progress: EngineProgress) => void
   /** Is given each window as soon as it is finished, in their order, before the transcript; none, where there are no windows. */

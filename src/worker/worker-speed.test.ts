@@ -15,7 +15,7 @@ import { Worker } from './worker.ts'
 
 afterEach(() => void vi.useRealTimers())
 
-test('a worker tells of its speed with the first window of a model, and not only when it says again that it is there', async () => {
+test('a worker tells of its speed when a model is loaded and with its first window, and not only when it says again that it is there', async () => {
   // What it says now and then is never said.
   vi.useFakeTimers({ toFake: ['setInterval'] })
   await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-speed-'))
@@ -25,10 +25,13 @@ test('a worker tells of its speed with the first window of a model, and not only
   const payloads = await FolderPayloadStore.open(join(folder.path, 'payloads'))
   const payloadKey = 'uploads/8a1d1ee5-0a6c-4cbe-8d3b-0c7a4e9b1f00.wav'
   await payloads.write(payloadKey, Readable.from([Buffer.from('audio')]))
+  const { promise: expected, resolve: begin } = Promise.withResolvers<void>()
   const { promise: seen, resolve: end } = Promise.withResolvers<void>()
   const transcriber: Transcriber = {
     decodesHere: true,
-    transcribe: async (_task, { onProgress }) => {
+    transcribe: async (_task, { onExpectedSpeed, onProgress }) => {
+      onExpectedSpeed?.(1e-6)
+      await expected
       onProgress?.({ phase: 'decoding', seconds: 90, totalSeconds: 90 })
       await workers.list()
       onProgress?.({ phase: 'transcribing', seconds: 30, totalSeconds: 90 })
@@ -46,8 +49,10 @@ test('a worker tells of its speed with the first window of a model, and not only
   const job = await submitted(jobs, { payloadKey })
   const speed = async (): Promise<number | undefined> => (await workers.list())[0]?.speeds[job.model]
   // `expect.poll` would let the time pass that stands still.
-  let told: number | undefined
-  while ((told = await speed()) === undefined) await delay(5)
-  expect(told).toBeGreaterThan(0)
+  while ((await speed()) === undefined) await delay(5)
+  expect(await speed()).toBe(1e-6)
+  begin()
+  while ((await speed()) === 1e-6) await delay(5)
+  expect(await speed()).toBeGreaterThan(1e-6)
   end()
 })

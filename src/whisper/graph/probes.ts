@@ -1,3 +1,4 @@
+import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { BuiltGraph, FloatType, Value } from './graph-builder.ts'
 import { attentionInParts } from './device-encoder.ts'
@@ -24,5 +25,17 @@ export function buildAttentions(floats: FloatType, width: number, heads: number)
     graph.output(name, floats === 'F32' ? value : graph.cast(value, 'F32'), ['rows', width])
   give('fused', fuseHeads(layers, x, x, x))
   give('parts', attentionInParts(layers, graph.node('Mul', [x, graph.scalar(layers.headWidth ** -0.5)]), x, x))
+  return graph.build()
+}
+
+/** `x` [rows, nState] → `y` [1, nState], the first row of what the encoder's first MLP makes of x: the matrices that the encoder is mostly made of. */
+export function buildEncoderProducts(checkpoint: Checkpoint, rows: number, floats: FloatType): BuiltGraph {
+  const { nState, nAudioHead } = checkpoint.dimensions
+  const graph = new GraphBuilder(checkpoint.tensors, floats)
+  const layers = new Layers(graph, nState, nAudioHead)
+  const given = graph.input('x', 'F32', [rows, nState])
+  const x = floats === 'F32' ? given : graph.cast(given, floats)
+  const row = graph.node('Gather', [layers.mlp(x, 'encoder.layers.0'), graph.integers([0])])
+  graph.output('y', floats === 'F32' ? row : graph.cast(row, 'F32'), [1, nState])
   return graph.build()
 }
