@@ -26,8 +26,8 @@ const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']
 
-/** No memory of its own is denied where nobody knows how much it needs. */
-const OPEN_CAGE: CageOptions = { dataBytes: null, sandbox: null }
+/** Nothing is denied where nobody knows how much it needs. */
+const OPEN_CAGE: CageOptions = { dataBytes: null, fileBytes: null, sandbox: null }
 /** What shells and bubblewrap add to the number of the signal that ended their program. */
 const SIGNALLED = 128
 
