@@ -5,7 +5,7 @@ import type { Client, JobBody } from '../test/support/client.ts'
 
 const POLL_MS = 25
 /** Beyond what any case takes on a busy machine: it only tells a job that hangs. */
-export const JOB_LIMIT_MS = 180_000
+const JOB_LIMIT_MS = 180_000
 /** To be looked for in the log. */
 const TRANSCRIPTS = 50
 const FINISHED = new Set(['success', 'failed', 'cancelled'])

@@ -154,7 +154,7 @@ async function startApi(
         ? null
         : async (signal) => void (await Promise.all(workers.map((worker) => worker.check(signal)))),
     servesGpuTier: () => servesGpuTier(workers, registry),
-    clearGarbage: async () => collector.ring(),
+    clearGarbage: () => collector.ring(),
     uploads: new UploadRoom(new UnsubmittedUploads(database), config),
     settings: { ...config, ...describeEngines(config) },
   })

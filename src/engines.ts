@@ -9,7 +9,7 @@ import type { Device } from './whisper/device.ts'
 import { MOST_SLOTS, planDevice } from './whisper/device-memory.ts'
 import type { DevicePlan } from './whisper/device-memory.ts'
 import { estimateMemory } from './whisper/model-memory.ts'
-import { dataLimit } from './worker/cage.ts'
+import { dataLimit, fileLimit } from './worker/cage.ts'
 import type { CageOptions } from './worker/cage.ts'
 import { findDevice } from './worker/find-device.ts'
 import { LocalTranscriber } from './worker/local-transcriber.ts'
@@ -95,6 +95,7 @@ function cpuEngine(
   const cageOf = (modelBytes: number): CageOptions => ({
     sandbox,
     dataBytes: engineMemoryBytes === null ? null : dataLimit(modelBytes, engineMemoryBytes, threads),
+    fileBytes: fileLimit(config.maxAudioSeconds),
   })
   return {
     transcriber: new LocalTranscriber({
@@ -129,6 +130,7 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       memoryBytes,
       estimate: async (folder) => (await planOf(folder)).bytes,
       batchOf: async (folder) => (await planOf(folder)).slots,
+      cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.maxAudioSeconds), sandbox: null }),
       logger,
     }),
     slots: MOST_SLOTS - 1,

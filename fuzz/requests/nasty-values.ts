@@ -1,7 +1,7 @@
 import { choose } from '../../test/support/random.ts'
 
 /** Texts that programs have stumbled over: NUL, names of what every object has, paths, markup, halves of characters, formats. */
-export const NASTY_TEXTS: readonly string[] = [
+const NASTY_TEXTS: readonly string[] = [
   '',
   ' ',
   '\0',

@@ -33,7 +33,7 @@ export function addConnectionEnds(api: FastifyInstance, lingerMs: number): void 
  * Node would close the connection with the answer; a client that is still sending would then see it reset, and perhaps not read the answer.
  * So the answer's end is sent first, and what comes within `lingerMs` thrown away.
  */
-export function closeAfterAnswer(request: FastifyRequest, reply: FastifyReply, lingerMs: number): void {
+function closeAfterAnswer(request: FastifyRequest, reply: FastifyReply, lingerMs: number): void {
   reply.header('connection', 'close')
   const { raw } = request
   const { socket } = raw

@@ -51,7 +51,7 @@ export interface ApiParts {
   /** Whether `gpuflex` jobs can be served at all. */
   readonly servesGpuTier: () => Promise<boolean>
   /** Has the payloads of removed jobs removed, and waits for nothing. */
-  readonly clearGarbage: () => Promise<void>
+  readonly clearGarbage: () => void
   /** What keys may upload before they submit it. */
   readonly uploads: UploadRoom
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** Any origin, as a server whose keys never lie in a browser may be asked to say. */
 const ANY = '*'
@@ -23,25 +23,29 @@ const MAX_AGE_SECONDS = '7200'
  */
 export function addCors(api: FastifyInstance, origins: readonly string[]): void {
   if (origins.length === 0) return
-  const allowed = new Set(origins)
-  const isAny = allowed.has(ANY)
   api.addHook('onRequest', (request, reply, done) => {
-    const { origin } = request.headers
-    // Also for those who are not let in: a cache must not give their answer to others.
-    if (!isAny) reply.header('vary', 'Origin')
-    if (origin === undefined || !(isAny || allowed.has(origin))) {
-      done()
-      return
-    }
-    reply.header('access-control-allow-origin', isAny ? ANY : origin)
-    const isPreflight = request.method === 'OPTIONS' && 'access-control-request-method' in request.headers
-    if (isPreflight) {
+    const isAllowed = markForPages(request, reply, origins)
+    if (isAllowed && request.method === 'OPTIONS' && 'access-control-request-method' in request.headers) {
       void answerPreflight(reply, request.headers['access-control-request-headers'])
       return
     }
-    reply.header('access-control-expose-headers', EXPOSED)
     done()
   })
+}
+
+/**
+ * Says on an answer whether pages may read it: for those, too, that no hook sees.
+ * @returns whether the page that asks may
+ */
+export function markForPages(request: FastifyRequest, reply: FastifyReply, origins: readonly string[]): boolean {
+  if (origins.length === 0) return false
+  const { origin } = request.headers
+  const isAny = origins.includes(ANY)
+  // Also for those who are not let in: a cache must not give their answer to others.
+  if (!isAny) reply.header('vary', 'Origin')
+  if (origin === undefined || !(isAny || origins.includes(origin))) return false
+  reply.header('access-control-allow-origin', isAny ? ANY : origin).header('access-control-expose-headers', EXPOSED)
+  return true
 }
 
 /** Before anything else is looked at: a browser sends neither a key nor a signature's answer with it. */

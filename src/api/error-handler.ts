@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasBody } from './connection.ts'
+import { markForPages } from './cors.ts'
 import { ApiError } from './errors.ts'
 import { statusOf } from './error-status.ts'
 
@@ -40,11 +41,16 @@ function logFailure(error: unknown, request: FastifyRequest): void {
   }
 }
 
-/** What Fastify refuses before any route is found, and before any hook has run. */
-export function handleFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  if (hasBody(request)) reply.header('connection', 'close')
-  reply.header('x-content-type-options', 'nosniff')
-  void handleError(error, request, reply)
+/** Answers what Fastify refuses before any route is found, and before any hook has run. */
+export function frameworkErrors(
+  corsOrigins: readonly string[],
+): (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void {
+  return (error, request, reply) => {
+    markForPages(request, reply, corsOrigins)
+    if (hasBody(request)) reply.header('connection', 'close')
+    reply.header('x-content-type-options', 'nosniff')
+    void handleError(error, request, reply)
+  }
 }
 
 /** What is answered where there is no route. */

@@ -122,7 +122,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }
         await jobs.remove(job.id)
-        context.background.start('clearing garbage', context.clearGarbage)
+        context.clearGarbage()
         return await reply.status(204).send(null)
       },
     )

@@ -8,7 +8,7 @@ import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './connection.ts'
 import type { ApiContext, ApiParts } from './context.ts'
 import { addCors } from './cors.ts'
-import { handleError, handleFrameworkError, noRoute } from './error-handler.ts'
+import { frameworkErrors, handleError, noRoute } from './error-handler.ts'
 import { addFront } from './front.ts'
 import { healthRoutes } from './health.ts'
 import { sendJson } from './job-body.ts'
@@ -38,7 +38,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     // Requests are not logged, so a logger for each of them would be made for nothing.
     childLoggerFactory: (parent) => parent,
     trustProxy: settings.trustedProxies.length === 0 ? false : [...settings.trustedProxies],
-    frameworkErrors: handleFrameworkError,
+    frameworkErrors: frameworkErrors(settings.corsOrigins),
     clientErrorHandler: answerBrokenHttp,
     // Node's own limit of 300 s for a whole request would end long uploads.
     requestTimeout: 0,

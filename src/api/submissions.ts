@@ -125,7 +125,7 @@ export async function requireTier(asked: ServiceTier | undefined, context: ApiCo
  * Lets complaints about one field of the body pass, which is validated with better messages behind.
  * @param others the body's schema, with anything in that field: only the first complaint is known, and others may stand behind it
  */
-export function requireValidBut(request: FastifyRequest, field: string, others: TSchema): void {
+function requireValidBut(request: FastifyRequest, field: string, others: TSchema): void {
   const error = request.validationError
   if (error === undefined) return
   const path = error.validation?.[0]?.instancePath ?? ''

@@ -131,7 +131,7 @@ async function clear(
     clearTimeout(timer)
   }
   // Does nothing with a job that has not finished.
-  if (await jobs.remove(id)) await clearGarbage()
+  if (await jobs.remove(id)) clearGarbage()
 }
 
 function failure(job: Job | undefined): ApiError {

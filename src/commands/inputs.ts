@@ -3,6 +3,7 @@ import { open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import type { Readable } from 'node:stream'
+import { isDiskFull } from '../whisper/errors.ts'
 
 /** Standard input, by the names that it has. Opened by its path it can't be read where it is a socket. */
 const STDIN = new Set(['-', '/dev/stdin', '/dev/fd/0', '/proc/self/fd/0'])
@@ -127,10 +128,6 @@ async function spool(
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-function isDiskFull(error: unknown): boolean {
-  return codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT'
 }
 
 async function diskFull(folder: string, bytes: number, cause: unknown): Promise<Error> {

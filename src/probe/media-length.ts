@@ -1,6 +1,6 @@
 import { AVFMT_FLAG_CUSTOM_IO, AVMEDIA_TYPE_AUDIO } from 'node-av/constants'
 import { Dictionary, FormatContext, IOContext } from 'node-av/lib'
-import { FORMATS } from './formats.ts'
+import { OPEN_OPTIONS } from '../whisper/audio/formats.ts'
 import { RangedFile } from './ranged-file.ts'
 import type { ReadBlock } from './ranged-file.ts'
 
@@ -26,7 +26,7 @@ export async function mediaLength(
   const context = new FormatContext()
   const io = new IOContext()
   // No protocol can be opened: what the bytes refer to stays closed.
-  const options = Dictionary.fromObject({ ...FRAMES, format_whitelist: FORMATS.join(','), protocol_whitelist: 'none' })
+  const options = Dictionary.fromObject({ ...OPEN_OPTIONS, ...FRAMES, protocol_whitelist: 'none' })
   try {
     context.allocContext()
     io.allocContextWithCallbacks(BUFFER_BYTES, 0, file.read, null, file.seek)

@@ -41,7 +41,7 @@ export class ProbeProcess {
     this.#onEnd = onEnd
     const { execPath, execArgv, env } = probeLimits()
     const child = fork(ENTRY, [], {
-      ...{ execPath, execArgv, env },
+      ...{ execPath, execArgv: [...execArgv], env },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })

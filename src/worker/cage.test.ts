@@ -7,7 +7,7 @@ import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
 import { mp4WithPackets } from '../../test/support/hostile-mp4.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
 import { estimateMemory } from '../whisper/model-memory.ts'
-import { dataLimit } from './cage.ts'
+import { dataLimit, fileLimit } from './cage.ts'
 import type { CageOptions } from './cage.ts'
 import { EngineProcess } from './engine-process.ts'
 
@@ -18,7 +18,7 @@ const never = new AbortController().signal
 
 async function cageOfDemo(): Promise<CageOptions> {
   const modelBytes = await estimateMemory(DEMO, { precision: 'f32', slots: SLOTS })
-  return { dataBytes: dataLimit(modelBytes, ROOM_BYTES, 2), sandbox: null }
+  return { dataBytes: dataLimit(modelBytes, ROOM_BYTES, 2), fileBytes: null, sandbox: null }
 }
 
 function engineIn(folder: string, cage: CageOptions, entry?: string): EngineProcess {
@@ -37,10 +37,17 @@ const taskOf = (audioPath: string) => ({
   maxAudioSeconds: null,
 })
 
+test('an engine may write the log-mel of the longest recording that is allowed', () => {
+  const week = 7 * 86_400
+  // 3000 frames of 128 bands for each half a minute.
+  expect(fileLimit(week)).toBeGreaterThanOrEqual((week / 30) * 3000 * 128 * Float32Array.BYTES_PER_ELEMENT)
+  expect(fileLimit(null)).toBe(null)
+})
+
 describe.skipIf(process.platform !== 'linux')('the cage of an engine process', () => {
   test('bounds memory and files, allows no dump, and is the first to go when memory is short', async () => {
     await using folder = await temporaryFolder()
-    await using engine = engineIn(folder.path, { dataBytes: 3 * 2 ** 30, sandbox: null })
+    await using engine = engineIn(folder.path, { dataBytes: 3 * 2 ** 30, fileBytes: fileLimit(3600), sandbox: null })
     await engine.ready(never)
     const limits = await readFile(`/proc/${engine.pid}/limits`, 'utf8')
     const limitOf = (name: string): number => Number(new RegExp(`^Max ${name} +\\d+ +(\\d+)`, 'm').exec(limits)?.[1])
@@ -76,10 +83,17 @@ describe.skipIf(process.platform !== 'linux')('the cage of an engine process', (
     expect(Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1])).toBeLessThan(2 ** 20)
   })
 
+  test('refuses a recording whose features take a larger file than it may write', async () => {
+    await using folder = await temporaryFolder()
+    await using engine = engineIn(folder.path, { dataBytes: null, fileBytes: 2 ** 19, sandbox: null })
+    const outcome = engine.transcribe(taskOf(fixture('en-one-minute.m4a')), { signal: never })
+    await expect(outcome).rejects.toMatchObject({ code: 'engine.spool_full' })
+  })
+
   test('ends a process that takes all that it can get, and the next task starts another one', async () => {
     await using folder = await temporaryFolder()
     const entry = join(PROJECT, 'test/support/greedy-engine.child.ts')
-    await using engine = engineIn(folder.path, { dataBytes: 2 * 2 ** 30, sandbox: null }, entry)
+    await using engine = engineIn(folder.path, { dataBytes: 2 * 2 ** 30, fileBytes: null, sandbox: null }, entry)
     for (const _ of [1, 2]) {
       const outcome = engine.transcribe(taskOf('anything'), { signal: never })
       await expect(outcome).rejects.toMatchObject({ code: 'engine.crashed', retryable: true })

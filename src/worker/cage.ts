@@ -1,31 +1,19 @@
-import { existsSync } from 'node:fs'
-import process from 'node:process'
+import { limited } from '../confinement/limits.ts'
+import type { NodeProgram, ProcessLimits } from '../confinement/limits.ts'
 import type { Sandbox } from './sandbox.ts'
 
-/** What an engine process may take at most. */
-export interface CageOptions {
-  /** Memory of its own, reserved or used; what it maps of files does not count. Null: any, as drivers of GPUs need it. */
-  readonly dataBytes: number | null
+/** What an engine process may take at most. Any memory where drivers of GPUs need it. */
+export interface CageOptions extends Pick<ProcessLimits, 'dataBytes' | 'fileBytes'> {
   /** A namespace of its own where there is one. */
   readonly sandbox: Sandbox | null
 }
 
-/** How a program is started in its cage; for `fork` and `spawn`. */
-export interface Caged {
-  readonly execPath: string
-  readonly execArgv: readonly string[]
-}
-
-const SHELL = '/bin/sh'
 /** Recordings, their log-mel, weights, libraries: a few dozen for each task. */
 const OPEN_FILES = 4096
-/**
- * The largest file that it writes is the log-mel of a recording, 184 MB an hour of audio for the models with most bands, or a quantised
- * copy of weights.
- */
-const FILE_BYTES = 16 * 2 ** 30
-/** POSIX counts the sizes of files in these. */
-const BLOCK_BYTES = 512
+/** The largest file that an engine writes is the log-mel of a recording: 100 frames a second of 32-bit floats, 128 in most models at most. */
+const LOG_MEL_BYTES_PER_SECOND = 100 * 4 * 128
+/** The others are quantised copies of weights. */
+const WEIGHTS_BYTES = 16 * 2 ** 30
 
 /**
  * What Node and the libraries reserve before they do anything, and hardly use; the stacks of threads. Measured: 1.17 GB on two cores, of
@@ -45,21 +33,12 @@ export function dataLimit(modelBytes: number, roomBytes: number, threads: number
   return Math.ceil(RESERVED_BYTES + threads * STACK_BYTES + MODEL_SHARE * modelBytes + roomBytes)
 }
 
-/**
- * Limits by the shell's `ulimit`, which go with the process that it then becomes: no dumps of memory, in which recordings would lie; files
- * and memory bounded; the first one to be ended where the machine runs out of memory, as it is the one that takes it. A limit that is
- * lower already stays. Elsewhere than on Linux the program as it is.
- */
-export function caged(node: Caged, { dataBytes, sandbox }: CageOptions): Caged {
-  if (process.platform !== 'linux' || !existsSync(SHELL)) return node
-  const limits = ['-c 0', `-n ${OPEN_FILES}`, `-f ${FILE_BYTES / BLOCK_BYTES}`]
-  if (dataBytes !== null) limits.push(`-d ${Math.floor(dataBytes / 1024)}`)
-  const script = [...limits.map((limit) => `ulimit ${limit}`), 'echo 1000 > /proc/self/oom_score_adj'].map(
-    (line) => `{ ${line}; } 2>/dev/null`,
-  )
-  const program = sandbox === null ? [] : sandbox.command
-  return {
-    execPath: SHELL,
-    execArgv: ['-c', [...script, 'exec "$0" "$@"'].join('\n'), ...program, node.execPath, ...node.execArgv],
-  }
+/** @param maxAudioSeconds of a recording; null: any length, and so files of any size */
+export function fileLimit(maxAudioSeconds: number | null): number | null {
+  return maxAudioSeconds === null ? null : Math.max(WEIGHTS_BYTES, maxAudioSeconds * LOG_MEL_BYTES_PER_SECOND)
+}
+
+/** An engine's program in its cage. */
+export function caged(node: NodeProgram, { sandbox, ...limits }: CageOptions): NodeProgram {
+  return limited(node, { ...limits, openFiles: OPEN_FILES }, sandbox?.command)
 }

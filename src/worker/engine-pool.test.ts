@@ -163,7 +163,7 @@ describe('whether an engine answers', () => {
     const starts = { count: 0 }
     const cageOf = (): CageOptions => {
       starts.count += 1
-      return { dataBytes: null, sandbox: null }
+      return { dataBytes: null, fileBytes: null, sandbox: null }
     }
     return { starts, cageOf }
   }
@@ -189,7 +189,7 @@ describe('whether an engine answers', () => {
 
   test('is not remembered for ever: an engine that no longer starts is seen', async () => {
     let dataBytes: number | null = null
-    const cageOf = (): CageOptions => ({ dataBytes, sandbox: null })
+    const cageOf = (): CageOptions => ({ dataBytes, fileBytes: null, sandbox: null })
     await using pool = poolOf({ cageOf, answeredMs: 0 })
     await pool.check(never)
     // Less than the program itself needs.

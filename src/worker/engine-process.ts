@@ -1,14 +1,13 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { constants } from 'node:os'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { EngineProgress, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
 import { caged } from './cage.ts'
 import type { CageOptions } from './cage.ts'
+import { endEngine, exitOf } from './engine-end.ts'
 import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 import type { Transcription } from '../whisper/result.ts'
@@ -26,14 +25,8 @@ const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']
 
-/** No memory of its own is denied where nobody knows how much it needs. */
-const OPEN_CAGE: CageOptions = { dataBytes: null, sandbox: null }
-/** What shells and bubblewrap add to the number of the signal that ended their program. */
-const SIGNALLED = 128
-
-/** A sandbox has its engine within milliseconds. */
-const KILL_PAUSE_MS = 20
-const MOST_KILLS = 250
+/** Nothing is denied where nobody knows how much it needs. */
+const OPEN_CAGE: CageOptions = { dataBytes: null, fileBytes: null, sandbox: null }
 
 export interface EngineProcessOptions {
   /** How long the process may give no sign of life while it has tasks. */
@@ -170,7 +163,7 @@ export class EngineProcess implements AsyncDisposable {
     if (child === undefined) return
     // Its standard output is open until the last process behind it is gone, which in a sandbox is the engine itself.
     const closed = once(child, 'close')
-    this.#kill(child)
+    endEngine(child, this.#cage.sandbox !== null)
     await closed
   }
 
@@ -265,54 +258,19 @@ export class EngineProcess implements AsyncDisposable {
     this.#stallTimer.unref()
   }
 
-  /**
-   * In a sandbox the engine itself, whose end is also the end of what holds it. The other way round it would have no parent that takes
-   * note of its end; one that has just been begun would wait for that parent for ever.
-   */
-  #kill(child: ChildProcess, tries = MOST_KILLS): void {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const inside = this.#cage.sandbox === null ? [] : childrenOf(child)
-    for (const pid of inside) killIfThere(pid)
-    if (this.#cage.sandbox === null || tries === 0) child.kill('SIGKILL')
-    else if (inside.length === 0) setTimeout(() => this.#kill(child, tries - 1), KILL_PAUSE_MS)
-  }
-
   /** What hangs does not end by itself. */
   #end(why: string): void {
     const child = this.#child
     if (child === undefined) return
     this.#lose(child, why)
-    this.#kill(child)
+    endEngine(child, this.#cage.sandbox !== null)
   }
 
   /** What others wait for goes on; a process that computes for nobody ends. */
   #killIfAbandoned(child: ChildProcess, id: number): void {
     const isForNobody = [...this.#running.values()].every(({ isAbandoned }) => isAbandoned)
-    if (this.#child === child && this.#running.has(id) && isForNobody) this.#kill(child)
+    if (this.#child === child && this.#running.has(id) && isForNobody) endEngine(child, this.#cage.sandbox !== null)
   }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended this very moment.
-  }
-}
-
-function childrenOf({ pid }: ChildProcess): readonly number[] {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    return children.split(' ').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
-}
-
-/** What a sandbox gives as its own exit code was the signal that ended the engine. */
-function exitOf(code: number | null): string {
-  const signal = Object.entries(constants.signals).find(([, number]) => code === SIGNALLED + number)
-  return signal?.[0] ?? `exit code ${code}`
 }
 
 /** A process that has died, or was never there, can't be written to; that is reported by its `exit` or `error`. */

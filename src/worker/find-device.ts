@@ -5,7 +5,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { CPU } from '../whisper/device.ts'
 import type { Device, DeviceChoice } from '../whisper/device.ts'
-import { harmlessEnvironment } from './engine-environment.ts'
+import { harmlessEnvironment } from '../confinement/environment.ts'
 import { EngineProcessError } from './errors.ts'
 
 /** Compiling the first shaders takes a software renderer half a minute. */

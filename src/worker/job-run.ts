@@ -7,10 +7,11 @@ import type { PayloadStore } from '../payloads/store.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { EngineProgress } from './engine-protocol.ts'
 import { KeptWindows } from './kept-windows.ts'
+import { after } from './long-timer.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
 import { patiently } from './patience.ts'
 import { requireTranscript } from './require-transcript.ts'
-import { Stopped, settle } from './settling.ts'
+import { Stopped, settle, untilSettled } from './settling.ts'
 import type { StopReason } from './settling.ts'
 import type { Transcriber } from './transcriber.ts'
 import { TrueLength } from './true-length.ts'
@@ -19,7 +20,6 @@ import { TrueLength } from './true-length.ts'
 const HEARTBEATS_PER_LEASE = 4
 
 const JOBS_TABLE = 'the jobs table'
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 class UnreadableJob extends Error {
   override readonly name = 'UnreadableJob'
@@ -87,9 +87,10 @@ export class JobRun {
       try {
         // Without the lease nothing more could be kept.
         await windows.flush()
-        if (await this.#patiently(() => this.#length.releaseAsOrdinary(error), JOBS_TABLE)) return
         const { jobs, limits, maxRunMs } = this.#options
-        await settle(error, { jobs, limits, maxRunMs, claimed: this.#claimed, logger: this.#logger, stop })
+        const settling = { jobs, limits, maxRunMs, claimed: this.#claimed, logger: this.#logger, stop }
+        if (await untilSettled(() => this.#length.releaseAsOrdinary(error), settling)) return
+        await settle(error, settling)
       } catch (cause) {
         this.#logger.error({ err: cause }, 'the job could not be settled; its lease will run out')
       }
@@ -196,15 +197,4 @@ export class JobRun {
       this.#logger.warn({ err: error }, `the job waits for ${store}`)
     })
   }
-}
-
-/** A timer of any length: one of the platform's holds no more than 24 days. */
-function after(ms: number, callback: () => void): Disposable {
-  let timer: NodeJS.Timeout
-  const wait = (left: number): void => {
-    const step = Math.min(left, MAX_TIMER_MS)
-    timer = setTimeout(() => (left > step ? wait(left - step) : callback()), step)
-  }
-  wait(ms)
-  return { [Symbol.dispose]: () => clearTimeout(timer) }
 }

@@ -101,7 +101,7 @@ describe.skipIf(!isThere)(`the sandbox${why}`, () => {
         ...{ modelFolder: join(PROJECT, 'models/whisper-demo'), precision: 'q8', threads: 1, batch: 1 },
         ...{ temporaryFolder: folder.path, cacheFolder: folder.path },
       },
-      { cage: { dataBytes: 4 * 2 ** 30, sandbox } },
+      { cage: { dataBytes: 4 * 2 ** 30, fileBytes: 2 ** 30, sandbox } },
     )
     const task = {
       audioPath: fixture('en-short.wav'),

@@ -6,7 +6,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Logger } from 'pino'
-import { harmlessEnvironment } from './engine-environment.ts'
+import { harmlessEnvironment } from '../confinement/environment.ts'
 import { EngineProcessError } from './errors.ts'
 import type { SandboxChoice } from './sandbox-choice.ts'
 

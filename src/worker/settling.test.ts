@@ -28,13 +28,16 @@ const FULL = new EngineProcessError('engine.disk_full', 'The disk is full.', { r
 const never = new AbortController().signal
 
 /** A job that was claimed, and what runs it: a real database and payload store, and an engine that does what the test says. */
-async function open(transcribe: Transcriber['transcribe'] = async () => TRANSCRIPTION) {
+async function open(
+  transcribe: Transcriber['transcribe'] = async () => TRANSCRIPTION,
+  given: Parameters<typeof newJob>[0] = {},
+) {
   await using stack = new AsyncDisposableStack()
   const { path } = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-settling-')))
   const database = stack.use(await openSqlite(path))
   const jobs = new SqlJobStore(database)
   const payloads = await FolderPayloadStore.open(join(path, 'payloads'))
-  const { job } = await jobs.submit(newJob())
+  const { job } = await jobs.submit(newJob(given))
   await payloads.write(job.payloadKey, Readable.from([Buffer.from('sound')]))
   const transcriber: Transcriber = {
     transcribe,
@@ -65,7 +68,7 @@ async function open(transcribe: Transcriber['transcribe'] = async () => TRANSCRI
   }
 }
 
-type Verb = 'heartbeat' | 'succeed' | 'fail' | 'retry' | 'defer'
+type Verb = 'correctLength' | 'heartbeat' | 'succeed' | 'fail' | 'retry' | 'defer'
 
 /** The store, whose verb fails once: the database went away before it was done, or before its answer came. */
 function failingOnce(jobs: SqlJobStore, verb: Verb, when: 'before' | 'after'): JobStore {
@@ -195,6 +198,19 @@ describe('a job that broke off', () => {
     const { jobs, run, found } = fixture
     await run(await claimed(jobs), failingOnce(jobs, verb, 'before'))
     expect(await found()).toMatchObject({ crashes: 0, ...expected })
+  })
+
+  test('since it is no short one is given back as ordinary, also by a worker that stops while the database is away', async () => {
+    const stop = new AbortController()
+    const tooLong = new EngineProcessError('audio.too_long', 'It is longer.', { retryable: false })
+    const transcribe = (): Promise<never> => {
+      stop.abort()
+      return Promise.reject(tooLong)
+    }
+    await using fixture = await open(transcribe, { audioSeconds: 10 })
+    const { jobs, run, found } = fixture
+    await run(await claimed(jobs), failingOnce(jobs, 'correctLength', 'before'), stop.signal)
+    expect(await found()).toMatchObject({ status: 'pending', audioSeconds: 61, failures: 0, crashes: 0 })
   })
 
   test('is given back by a worker that stops', async () => {

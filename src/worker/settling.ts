@@ -42,7 +42,7 @@ export interface SettlingOptions {
 export async function settle(error: unknown, options: SettlingOptions): Promise<void> {
   const { jobs, claimed, logger, limits } = options
   const { job, lease } = claimed
-  const doing = <T>(action: () => Promise<T>): Promise<T> => settling(action, options)
+  const doing = <T>(action: () => Promise<T>): Promise<T> => untilSettled(action, options)
   if (error instanceof Stopped) {
     logger.info({ reason: error.reason }, 'job stopped')
     await doing(() => settleStopped(options, error.reason))
@@ -65,9 +65,11 @@ export async function settle(error: unknown, options: SettlingOptions): Promise<
   logger.error({ err: error, code, became }, 'job broke off')
 }
 
-/** As long as the database is away, and somebody has the time to wait. */
-async function settling<T>(action: () => Promise<T>, options: SettlingOptions): Promise<T> {
-  const { logger, stop, patience } = options
+/** Does what settles a job again and again while the database is away, and somebody has the time to wait. */
+export async function untilSettled<T>(
+  action: () => Promise<T>,
+  { logger, stop, patience }: Pick<SettlingOptions, 'logger' | 'stop' | 'patience'>,
+): Promise<T> {
   const onPause = (error: unknown): void =>
     logger.warn({ err: error }, 'the jobs table does not answer; the job waits to be settled')
   if (stop.aborted) return await patiently(action, new AbortController().signal, onPause, STOPPING)

@@ -89,6 +89,17 @@ describe('a page of an origin that is listed', () => {
   })
 })
 
+test('a page may read what is refused before any route is found', async () => {
+  for (const [path, status] of [
+    ['/v1/models/%zz', 400],
+    [`/v1/async/requests/${'a'.repeat(1100)}`, 414],
+  ] as const) {
+    const answer = await client.fetch(path, { headers: { origin: ORIGIN } })
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([status, ORIGIN])
+    expect(answer.headers.get('vary')).toBe('Origin')
+  }
+})
+
 test('a page of any other origin gets nothing, and no cache mixes the two up', async () => {
   for (const origin of [
     'https://evil.example',

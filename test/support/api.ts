@@ -71,7 +71,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       models: { isPresent: () => Promise.resolve(true) },
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),
-      clearGarbage: () => Promise.resolve(),
+      clearGarbage: () => undefined,
       uploads: new UploadRoom(new UnsubmittedUploads(database), config),
       draining: new AbortController().signal,
       settings: { ...config, framework: 'onnxruntime' },

@@ -1,24 +1,19 @@
-function box(type: string, ...parts: readonly (Buffer | readonly number[])[]): Buffer {
-  const content = Buffer.concat(parts.map((part) => Buffer.from(part)))
-  const size = Buffer.alloc(4)
-  size.writeUInt32BE(8 + content.length)
-  return Buffer.concat([size, Buffer.from(type, 'latin1'), content])
-}
+import { box, u32 } from './media.ts'
 
 /** Big-endian, of 32 bits. */
 function words(...values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(4 * values.length)
-  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, 4 * index)
-  return bytes
+  return Buffer.concat(values.map(u32))
 }
 
 const UNITY = words(0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000)
 /** AAC-LC, 16 kHz, mono. */
-const ESDS = [0, 0, 0, 0, 3, 22, 0, 1, 0, 4, 17, 64, 21, 0, 0, 0, 0, 0, 250, 0, 0, 0, 250, 0, 5, 2, 20, 8, 6, 1, 2]
+const ESDS = Buffer.from([
+  0, 0, 0, 0, 3, 22, 0, 1, 0, 4, 17, 64, 21, 0, 0, 0, 0, 0, 250, 0, 0, 0, 250, 0, 5, 2, 20, 8, 6, 1, 2,
+])
 
 /** An MP4 of a few hundred bytes whose tables announce so many packets: FFmpeg makes an index of 24 bytes for each. */
 export function mp4WithPackets(packets: number): Buffer {
-  const entry = box('mp4a', words(0, 1, 0, 0), [0, 1, 0, 16], words(0), words(16_000 * 0x1_0000), box('esds', ESDS))
+  const entry = box('mp4a', words(0, 1, 0, 0, 0x1_0010, 0), words(16_000 * 0x1_0000), box('esds', ESDS))
   const tables = [
     box('stsd', words(0, 1), entry),
     box('stts', words(0, 1, packets, 1024)),
@@ -29,7 +24,7 @@ export function mp4WithPackets(packets: number): Buffer {
   const media = box(
     'mdia',
     box('mdhd', words(0, 0, 0, 16_000, 16_000, 0x55c4_0000)),
-    box('hdlr', words(0, 0), Buffer.from('soun'), words(0, 0, 0), [0]),
+    box('hdlr', words(0, 0), Buffer.from('soun'), words(0, 0, 0), Buffer.alloc(1)),
     box('minf', box('smhd', words(0, 0)), box('stbl', ...tables)),
   )
   const track = box('trak', box('tkhd', words(7, 0, 0, 1, 0, 1000, 0, 0, 0, 0x100_0000), UNITY, words(0, 0)), media)

@@ -1,8 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { decodeAudio } from '../../src/whisper/audio/decode-audio.ts'
 import { SAMPLE_RATE } from '../../src/whisper/audio/log-mel.ts'
-
-const BYTES_PER_SAMPLE = 2
+import { wav } from './media.ts'
 
 /** Writes one recording of several, a WAV file, for a long one without a long file in the project. */
 export async function writeJoined(path: string, recordings: readonly string[]): Promise<void> {
@@ -13,24 +12,5 @@ export async function writeJoined(path: string, recordings: readonly string[]): 
       parts.push(Buffer.from(Buffer.from(buffer, byteOffset, byteLength)))
     }
   }
-  const samples = Buffer.concat(parts)
-  await writeFile(path, Buffer.concat([waveHeader(samples.length), samples]))
-}
-
-/** Of 16-bit mono samples. */
-function waveHeader(dataBytes: number): Buffer {
-  const header = Buffer.alloc(44)
-  header.write('RIFF', 0)
-  header.writeUInt32LE(36 + dataBytes, 4)
-  header.write('WAVEfmt ', 8)
-  header.writeUInt32LE(16, 16)
-  header.writeUInt16LE(1, 20)
-  header.writeUInt16LE(1, 22)
-  header.writeUInt32LE(SAMPLE_RATE, 24)
-  header.writeUInt32LE(SAMPLE_RATE * BYTES_PER_SAMPLE, 28)
-  header.writeUInt16LE(BYTES_PER_SAMPLE, 32)
-  header.writeUInt16LE(8 * BYTES_PER_SAMPLE, 34)
-  header.write('data', 36)
-  header.writeUInt32LE(dataBytes, 40)
-  return header
+  await writeFile(path, wav(Buffer.concat(parts), { sampleRate: SAMPLE_RATE }))
 }

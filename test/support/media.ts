@@ -1,4 +1,5 @@
 /** Writes and hurts small media files for tests. */
+import { randomOf } from './random.ts'
 
 export interface WavOptions {
   readonly sampleRate?: number
@@ -44,11 +45,8 @@ export function interleaved(samples: Int16Array, channelOf: readonly ((sample: n
 /** A copy in which these bytes, given as shares of the whole, are overwritten by noise, which is always the same. */
 export function overwritten(file: Buffer, from: number, to: number): Buffer {
   const hurt = Buffer.from(file)
-  let state = 1
-  for (let at = Math.floor(from * file.length); at < Math.floor(to * file.length); at++) {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
-    hurt[at] = (state >> 16) & 0xff
-  }
+  const random = randomOf(1)
+  for (let at = Math.floor(from * file.length); at < Math.floor(to * file.length); at++) hurt[at] = 256 * random()
   return hurt
 }
 

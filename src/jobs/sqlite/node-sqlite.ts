@@ -107,7 +107,7 @@ export function translated<T>(call: () => T): T {
 }
 
 /** SQLite's extended result code; 0 when there is none. An error of the file system counts as SQLite's own of that kind. */
-export function resultCode(error: unknown): number {
+function resultCode(error: unknown): number {
   if (!(error instanceof Error)) return 0
   if ('errcode' in error && typeof error.errcode === 'number') return error.errcode
   return 'syscall' in error ? SQLITE_CANTOPEN : 0

@@ -10,8 +10,9 @@ export class FileBytes implements Disposable {
     this.size = fstatSync(this.#handle).size
   }
 
-  /** What is there of `length` bytes; fewer, or none, at the end. */
+  /** What is there of `length` bytes; fewer, or none, at the end, and none where it begins before the file. */
   read(position: number, length: number): Buffer {
+    if (position < 0) return Buffer.alloc(0)
     const bytes = Buffer.alloc(Math.max(0, Math.min(length, this.size - position)))
     let count = 0
     while (count < bytes.length) {

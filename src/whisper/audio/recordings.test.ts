@@ -425,3 +425,11 @@ test('a header without any samples is told as that', async () => {
     message: expect.not.stringMatching(/damaged|cut off/),
   })
 })
+
+test('an MP3 of two frames, which is shorter than a tag would be', async () => {
+  const frame = Buffer.alloc(24)
+  // MPEG 2, layer III, 8 kbit/s, 24 kHz, mono.
+  frame.writeUInt32BE(0xff_f3_14_c4)
+  const { seconds } = await hear(await file('tiny.mp3', Buffer.concat([frame, frame])))
+  expect(seconds).toBeGreaterThan(0.04)
+})

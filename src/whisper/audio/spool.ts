@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { open, rm, statfs } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { EngineError } from '../errors.ts'
+import { EngineError, isDiskFull } from '../errors.ts'
 import { SILENCE } from './log-mel.ts'
 
 export const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT
@@ -13,7 +13,6 @@ const BLOCKS_PER_LOOK = 64
 /** Room on the disk that is left to everybody else, and the share of a small disk. */
 const RESERVE_BYTES = 256 * 2 ** 20
 const RESERVE_SHARE = 0.05
-const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
 
 export interface Room {
   readonly freeBytes: number
@@ -85,7 +84,7 @@ export class Spool implements AsyncDisposable {
         done += (await this.file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
       }
     } catch (cause) {
-      throw (position >= RESERVE_BYTES ? spoolFull(cause) : diskFull(cause)) ?? cause
+      throw isTooMuch(cause, position) ? tooLarge(cause) : (diskFull(cause) ?? cause)
     }
     this.#blockFrames = 0
   }
@@ -105,19 +104,17 @@ export class Spool implements AsyncDisposable {
 
 /** A file can't be written for many reasons, of which only this one passes when others make room. */
 function diskFull(cause: unknown): EngineError | undefined {
-  if (!isFull(cause)) return undefined
+  if (!isDiskFull(cause)) return undefined
   return new EngineError('engine.disk_full', 'The server’s disk is full.', { cause })
 }
 
-function spoolFull(cause: unknown): EngineError | undefined {
-  return isFull(cause) ? tooLarge(cause) : undefined
+/** Whether the recording is to blame: by what it has of the disk, or since it takes a larger file than the process may write. */
+function isTooMuch(cause: unknown, ownBytes: number): boolean {
+  if (cause instanceof Error && 'code' in cause && cause.code === 'EFBIG') return true
+  return isDiskFull(cause) && ownBytes >= RESERVE_BYTES
 }
 
 function tooLarge(cause?: unknown): EngineError {
   const message = 'The recording is so long that its features do not fit on the server’s disk.'
   return new EngineError('engine.spool_full', message, { cause })
-}
-
-function isFull(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && FULL.has(cause.code)
 }
