@@ -9,6 +9,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.ts'
 import { createSession } from '../inference/session.ts'
 import { buildDeviceDecoder } from './device-decoder.ts'
 import { buildDeviceEncoder } from './device-encoder.ts'
+import { buildEncoderProducts } from './probes.ts'
 import type { FloatType } from './graph-builder.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')
@@ -104,6 +105,20 @@ describe.each([
     })
   },
 )
+
+test('what the encoder’s pace is measured with multiplies in float16 as in float32', async () => {
+  const checkpoint = await readCheckpoint(DEMO)
+  const { nState } = checkpoint.dimensions
+  const x = new Tensor('float32', goldenTensor('en-short.encoder.f32').subarray(0, 100 * nState), [100, nState])
+  const rowIn = async (floats: FloatType): Promise<Float32Array> => {
+    const session = await createSession(buildEncoderProducts(checkpoint, 100, floats), 2)
+    return (await session.run({ x }))['y']?.data as Float32Array
+  }
+  const row = await rowIn('F32')
+  expect(row).toHaveLength(nState)
+  expect(maxError(await rowIn('F16'), row)).toBeLessThan(0.05)
+  expect(Math.max(...row.map(Math.abs))).toBeGreaterThan(0.5)
+})
 
 /** Empty caches for each input of a graph that is one. */
 function zeros(session: InferenceSession, floats: FloatType): Record<string, Tensor> {
