@@ -20,6 +20,7 @@ export class Background {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    await Promise.all(this.#running)
+    // What still answers may begin more.
+    while (this.#running.size > 0) await Promise.all(this.#running)
   }
 }

@@ -89,6 +89,12 @@ async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiC
   const onGone = (): void => end('gone')
   gone.addEventListener('abort', onGone)
   if (gone.aborted) onGone()
+  const { promise: over, resolve: endRun } = Promise.withResolvers<void>()
+  // The answer does not wait for it, and is not changed by it. From here on, so that whoever closes the server waits for all of this.
+  context.background.start('removing a synchronous job', async (closing) => {
+    await over
+    await clear({ ...job, isSent }, context, closing)
+  })
   try {
     const inTime = new Date(Date.now() + settings.syncTimeoutMs)
     const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true, idempotency: null } as const
@@ -102,8 +108,7 @@ async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiC
   } finally {
     clearTimeout(timer)
     gone.removeEventListener('abort', onGone)
-    // The answer does not wait for it, and is not changed by it.
-    context.background.start('removing a synchronous job', (closing) => clear({ ...job, isSent }, context, closing))
+    endRun()
   }
 }
 

@@ -1,13 +1,17 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ApiKeys } from '../../src/api/api-keys.ts'
+import type { ApiParts } from '../../src/api/context.ts'
+import type { Backend } from '../../src/backend.ts'
 import { QueueView } from '../../src/jobs/queue-view.ts'
 import { bodyOf, startApi } from '../support/api.ts'
 import type { ApiOptions, RunningApi } from '../support/api.ts'
 import type { Client } from '../support/client.ts'
+import { fixture } from '../support/clips.ts'
 
 /** Of a body that is announced and never sent: whoever waits for it waits for ever. */
 const ANNOUNCED = 80_000_000
@@ -478,4 +482,30 @@ test('DELETE has garbage cleared behind its answer', async () => {
   expect(rings).toBe(0)
   const answer = await own.client.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
   expect([answer.status, rings]).toEqual([204, 1])
+})
+
+test('a server has closed when nothing is left to do of a synchronous request that it broke off', async () => {
+  const done: string[] = []
+  const told = ({ jobs }: Backend): Partial<ApiParts> => ({
+    jobs: new Proxy(jobs, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name)
+        if (typeof value !== 'function') return value
+        return (...given: unknown[]): unknown => {
+          done.push(String(name))
+          return Reflect.apply(value, target, given)
+        }
+      },
+    }),
+  })
+  await using own = await startApi({ parts: told })
+  const body = await readFile(fixture('en-short.wav'))
+  const answer = own.client.fetch('/v1/ent/tiyarofs/1/sotto/whisper-demo', { method: 'POST', body }).catch(() => null)
+  // No worker takes it.
+  await expect.poll(() => done).toContain('submit')
+  const closed = own.api.close().then(() => done.push('closed'))
+  await expect.poll(() => own.api.server.listening).toBe(false)
+  own.api.server.closeAllConnections()
+  await closed
+  expect([await answer, done.slice(-2)]).toEqual([null, ['remove', 'closed']])
 })

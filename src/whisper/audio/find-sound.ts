@@ -1,3 +1,5 @@
+import { FFmpegError } from 'node-av/lib'
+import { EngineError } from '../errors.ts'
 import { byPreference } from './choose-track.ts'
 import { addPowers } from './channel-mix.ts'
 import { Container, TrackCodec } from './container.ts'
@@ -106,6 +108,9 @@ function* listen(
       if (maxSeconds !== null && seconds > maxSeconds) break
     }
     for (const chunk of conversion?.finish() ?? []) add(chunk, mix)
+  } catch (error) {
+    // A track that is only looked at may be as bad as it likes: what was heard of it counts.
+    if (!(error instanceof EngineError || error instanceof FFmpegError)) throw error
   } finally {
     conversion?.[Symbol.dispose]()
   }

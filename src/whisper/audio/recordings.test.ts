@@ -387,6 +387,12 @@ describe('the track that speaks', () => {
     })
   })
 
+  test('is the silent one where another can’t be converted', async () => {
+    await using auto = await open(recording('silent-beside-unusable.mka'), null)
+    expect([auto.durationSeconds, auto.warnings]).toEqual([0.5, []])
+    await expect(open(recording('silent-beside-unusable.mka'), 1)).rejects.toMatchObject({ code: 'audio.unsupported' })
+  })
+
   test('is refused when there is no such one', async () => {
     await expect(open(recording('silent-track-first.mka'), 2)).rejects.toMatchObject({
       code: 'input.invalid',
