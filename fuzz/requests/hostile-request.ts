@@ -55,7 +55,7 @@ function targetFor(operation: Operation, known: Known, random: () => number): st
   const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => pathValue(name, known, random))
   const query = operation.parameters
     .filter((parameter) => parameter.in === 'query' && random() < 0.6)
-    .map(({ name, schema }) => `${name}=${encoded(String(queryValue(name, schema, known, random)), random)}`)
+    .map(({ name, schema }) => `${name}=${encoded(textOf(queryValue(name, schema, known, random)), random)}`)
   if (random() < 0.1) query.push(`${encoded(nastyText(random), random)}=${encoded(nastyText(random), random)}`)
   if (random() < 0.05) query.push(...query)
   return query.length === 0 ? path : `${path}?${query.join('&')}`
@@ -194,4 +194,9 @@ function json(value: unknown, random: () => number): Buffer {
   const bytes = Buffer.from(JSON.stringify(value))
   if (random() < 0.03) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256)
   return maybeZipped(bytes, random)
+}
+
+/** Also of an object whose `toString` is what the generator put there. */
+function textOf(value: unknown): string {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
 }
