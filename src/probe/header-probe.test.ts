@@ -152,9 +152,7 @@ describe('a probe that is hurt', () => {
     const [pid = 0] = probe.pids
     expect((await probe.lengthOf(hostile, 'owner')).seconds).toBeUndefined()
     await expect.poll(() => isAlive(pid)).toBe(false)
-    await expect
-      .poll(async () => (await probe.lengthOf(GOOD, 'owner')).seconds)
-      .toBeCloseTo(3.04, 2)
+    await expect.poll(async () => (await probe.lengthOf(GOOD, 'owner')).seconds).toBeCloseTo(3.04, 2)
   })
 
   test('a process that dies of a file: its length is unknown, the next one gets its length', async () => {

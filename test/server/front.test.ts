@@ -448,9 +448,7 @@ describe('what anybody may ask', () => {
     expect(away).toContain('process_cpu_seconds_total')
     expect(away).not.toContain('sotto_queue_jobs{')
     isAway = false
-    await expect
-      .poll(scrape)
-      .toContain('sotto_queue_jobs{model="m",tier="cpuflex",status="pending"} 3')
+    await expect.poll(scrape).toContain('sotto_queue_jobs{model="m",tier="cpuflex",status="pending"} 3')
   })
 })
 

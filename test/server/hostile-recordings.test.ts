@@ -117,9 +117,7 @@ test('kill -9 of a server ends its probes', async () => {
   const probes = await server.probes()
   expect(probes).toHaveLength(1)
   await server.end('SIGKILL')
-  await expect
-    .poll(async () => (await Promise.all(probes.map(isAlive))).includes(true))
-    .toBe(false)
+  await expect.poll(async () => (await Promise.all(probes.map(isAlive))).includes(true)).toBe(false)
 })
 
 test.skipIf(!hasPostgres)(

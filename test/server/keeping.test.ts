@@ -64,9 +64,7 @@ test('a removed job’s recording and result go, and the answer does not wait fo
   expect(before.some((file) => file.includes(job.id))).toBe(true)
   const answer = await client.fetch(`/v1/async/requests/${job.id}`, { method: 'DELETE' })
   expect(answer.status).toBe(204)
-  await expect
-    .poll(async () => (await filesBelow(join(dataDir, 'payloads/objects'))).length)
-    .toBe(before.length - 2)
+  await expect.poll(async () => (await filesBelow(join(dataDir, 'payloads/objects'))).length).toBe(before.length - 2)
   expect((await filesBelow(join(dataDir, 'payloads/objects'))).some((file) => file.includes(job.id))).toBe(false)
 })
 
@@ -75,9 +73,7 @@ test('a recording that went with its job can be uploaded to the same URL again, 
   const { id } = await client.finish((await client.submit(url)).id)
   await client.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
   const file = /uploads\/([^?]+)/.exec(url)?.[1] ?? ''
-  await expect
-    .poll(async () => (await filesBelow(dataDir)).some((path) => path.endsWith(file)))
-    .toBe(false)
+  await expect.poll(async () => (await filesBelow(dataDir)).some((path) => path.endsWith(file))).toBe(false)
   await expect(client.submit(url)).rejects.toThrow(/409/)
   expect((await put(url)).status).toBe(200)
   expect((await client.finish((await client.submit(url)).id)).status).toBe('success')
