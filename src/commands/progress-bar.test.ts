@@ -72,7 +72,8 @@ test('a long line is cut off at the terminal’s end, and lines after it are not
   const terminal = new Terminal()
   using bar = showProgress(terminal, 'a'.repeat(500), 's')
   bar.update(1, 2)
-  expect(terminal.written[0]).toMatch(/^\r\u001B\[K\u001B\[\?7la.*s\u001B\[\?7h$/)
+  expect(terminal.written[0]?.startsWith('\r\u001B[K\u001B[?7laaa')).toBe(true)
+  expect(terminal.written[0]?.endsWith('1 of 2 s\u001B[?7h')).toBe(true)
 })
 
 test('where the stream is no terminal nothing is written', () => {
