@@ -6,7 +6,8 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
-const OLDEST = 24
+/** The first with `crypto.randomUUIDv7`. */
+const OLDEST = '26.1.0'
 const main = new URL('../src/main.ts', import.meta.url)
 
 function bundledNode() {
@@ -22,7 +23,7 @@ function bundledNode() {
   return undefined
 }
 
-if (Number.parseInt(process.versions.node, 10) >= OLDEST) {
+if (process.versions.node.localeCompare(OLDEST, 'en', { numeric: true }) >= 0) {
   await import(main.href)
 } else {
   const node = bundledNode()

@@ -36,7 +36,7 @@ export async function writeOnnxExport(folder: string, checkpointFolder: string):
 function encoder(tensors: Tensors, sizes: Dimensions, dtype: Dtype): Scope {
   const graph = new Scope(new Constants())
   const layers = new OnnxLayers(graph, tensors, linear(dtype), sizes, sizes.nAudioHead)
-  const features = graph.input('input_features', 'float32', ['batch_size', sizes.nMels, 2 * sizes.nAudioCtx])
+  const features = graph.input('input_features', 'F32', ['batch_size', sizes.nMels, 2 * sizes.nAudioCtx])
   const convolve = (input: string, name: string, stride: number): string => {
     const inputs = [input, layers.constant(`encoder.${name}.weight`), layers.constant(`encoder.${name}.bias`)]
     return graph.contrib('Gelu', [graph.node('Conv', inputs, { kernel_shape: [3], pads: [1, 1], strides: [stride] })])
@@ -66,12 +66,12 @@ function encoder(tensors: Tensors, sizes: Dimensions, dtype: Dtype): Scope {
 
 function decoder(tensors: Tensors, sizes: Dimensions, dtype: Dtype): Scope {
   const graph = new Scope(new Constants())
-  graph.input('input_ids', 'int64', ['batch_size', 'decoder_sequence_length'])
-  graph.input('encoder_hidden_states', 'float32', ['batch_size', 'encoder_sequence_length / 2', sizes.nState])
+  graph.input('input_ids', 'I64', ['batch_size', 'decoder_sequence_length'])
+  graph.input('encoder_hidden_states', 'F32', ['batch_size', 'encoder_sequence_length / 2', sizes.nState])
   for (const name of cacheNames(sizes)) {
-    graph.input(`past_key_values.${name}`, 'float32', cacheShape(sizes, name, 'past'))
+    graph.input(`past_key_values.${name}`, 'F32', cacheShape(sizes, name, 'past'))
   }
-  const condition = graph.input('use_cache_branch', 'bool', [1])
+  const condition = graph.input('use_cache_branch', 'BOOL', [1])
   const product = linear(dtype)
   const branch = (prefix: string, isLater: boolean): Scope => {
     const scope = new Scope(graph.constants, prefix)
@@ -134,7 +134,7 @@ function causalMask(scope: Scope, length: string, one: string): string {
 
 function emptyCache(scope: Scope, { nState, nTextHead }: Dimensions): string {
   const shape = scope.constants.integers(0, nTextHead, 1, nState / nTextHead)
-  return scope.node('Expand', [scope.constants.add('nothing', 'float32', [0, 1, 1, 1], new Float32Array()), shape])
+  return scope.node('Expand', [scope.constants.add('nothing', 'F32', [0, 1, 1, 1], new Float32Array()), shape])
 }
 
 function outputsOf(sizes: Dimensions): Outputs {

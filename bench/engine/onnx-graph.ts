@@ -1,43 +1,34 @@
 import { writeFile } from 'node:fs/promises'
-import proto from 'onnx-proto'
-import type { onnx } from 'onnx-proto'
+import { CONTRIB, encodeModel } from '../../src/whisper/graph/onnx-model.ts'
+import type {
+  DataType,
+  OnnxAttribute,
+  OnnxConstant,
+  OnnxGraph,
+  OnnxNode,
+  OnnxValue,
+} from '../../src/whisper/graph/onnx-model.ts'
 
-const { DataType } = proto.onnx.TensorProto
-export const TYPES = {
-  float32: DataType.FLOAT,
-  int64: DataType.INT64,
-  int8: DataType.INT8,
-  uint8: DataType.UINT8,
-  bool: DataType.BOOL,
-} as const
-export type Type = keyof typeof TYPES
-
-export type Attribute = number | string | readonly number[] | { readonly float: number } | { readonly graph: Scope }
 type Shape = readonly (number | string)[]
 export type Outputs = readonly (readonly [name: string, shape: Shape])[]
 
-/** As the exports are; the first opset with LayerNormalization. */
-const OPSET = 17
-const IR_VERSION = 8
-const CONTRIB = 'com.microsoft'
-
 /** The constants of a model: those of its outermost graph, which the branches within see as well. */
 export class Constants {
-  readonly tensors = new Map<string, onnx.ITensorProto>()
+  readonly tensors = new Map<string, OnnxConstant>()
 
-  add(name: string, type: Type, dims: readonly number[], data: ArrayBufferView): string {
-    const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    this.tensors.set(name, { name, dims: [...dims], dataType: TYPES[type], rawData })
+  add(name: string, type: DataType, shape: readonly number[], values: ArrayBufferView): string {
+    const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    this.tensors.set(name, { name, type, shape, data })
     return name
   }
 
   /** One-dimensional. */
   integers(...values: readonly number[]): string {
-    return this.add(`integers_${values.join('_')}`, 'int64', [values.length], BigInt64Array.from(values, BigInt))
+    return this.add(`integers_${values.join('_')}`, 'I64', [values.length], BigInt64Array.from(values, BigInt))
   }
 
   scalar(value: number): string {
-    return this.add(`scalar_${value}`, 'float32', [], Float32Array.of(value))
+    return this.add(`scalar_${value}`, 'F32', [], Float32Array.of(value))
   }
 }
 
@@ -45,9 +36,9 @@ export class Constants {
 export class Scope {
   readonly constants: Constants
   readonly #prefix: string
-  readonly #nodes: onnx.INodeProto[] = []
-  readonly #inputs: onnx.IValueInfoProto[] = []
-  readonly #outputs: onnx.IValueInfoProto[] = []
+  readonly #nodes: OnnxNode[] = []
+  readonly #inputs: OnnxValue[] = []
+  readonly #outputs: OnnxValue[] = []
   #count = 0
 
   constructor(constants: Constants, prefix = '') {
@@ -55,87 +46,64 @@ export class Scope {
     this.#prefix = prefix
   }
 
-  input(name: string, type: Type, shape: Shape): string {
-    this.#inputs.push(valueInfo(name, type, shape))
+  input(name: string, type: DataType, shape: Shape): string {
+    this.#inputs.push({ name, type, shape })
     return name
   }
 
   output(name: string, value: string, shape: Shape): void {
-    this.#nodes.push({ opType: 'Identity', input: [value], output: [this.#prefix + name] })
-    this.#outputs.push(valueInfo(this.#prefix + name, 'float32', shape))
+    this.#nodes.push({ operator: 'Identity', inputs: [value], outputs: [this.#prefix + name], attributes: {} })
+    this.#outputs.push({ name: this.#prefix + name, type: 'F32', shape })
   }
 
   /** Gives out what one of two branches does: their outputs, by position. */
   choose(condition: string, ifTrue: Scope, ifFalse: Scope, outputs: Outputs): void {
-    const attributes = { then_branch: { graph: ifTrue }, else_branch: { graph: ifFalse } }
-    const names = outputs.map(([name]) => name)
-    this.#nodes.push(nodeProto('If', [condition], names, attributes))
-    this.#outputs.push(...outputs.map(([name, shape]) => valueInfo(name, 'float32', shape)))
+    this.#nodes.push({
+      operator: 'If',
+      inputs: [condition],
+      outputs: outputs.map(([name]) => name),
+      attributes: { then_branch: { graph: ifTrue.branch() }, else_branch: { graph: ifFalse.branch() } },
+    })
+    this.#outputs.push(...outputs.map(([name, shape]) => ({ name, type: 'F32', shape }) as const))
   }
 
-  node(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    const [output = ''] = this.nodes(opType, inputs, 1, attributes)
-    return output
+  node(operator: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.#add({ operator, inputs, attributes }, 1)[0] ?? ''
   }
 
   /** A node with several outputs. */
-  nodes(opType: string, inputs: readonly string[], count: number, attributes: Attributes = {}): readonly string[] {
-    this.#count += 1
-    const outputs = Array.from({ length: count }, (_, index) => `${this.#prefix}${opType}_${this.#count}_${index}`)
-    this.#nodes.push(nodeProto(opType, inputs, outputs, attributes))
-    return outputs
+  nodes(operator: string, inputs: readonly string[], count: number, attributes: Attributes = {}): readonly string[] {
+    return this.#add({ operator, inputs, attributes }, count)
   }
 
   /** An operator of ONNX Runtime's own. */
-  contrib(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    const output = this.node(opType, inputs, attributes)
-    const last = this.#nodes.at(-1)
-    if (last !== undefined) last.domain = CONTRIB
-    return output
+  contrib(operator: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.#add({ operator, domain: CONTRIB, inputs, attributes }, 1)[0] ?? ''
   }
 
-  toProto(isOutermost: boolean): onnx.IGraphProto {
+  /** The graph as a branch, which sees the constants of the outermost one. */
+  branch(): OnnxGraph {
     return {
       name: `${this.#prefix}graph`,
-      node: this.#nodes,
-      input: this.#inputs,
-      output: this.#outputs,
-      ...(isOutermost ? { initializer: [...this.constants.tensors.values()] } : {}),
+      nodes: this.#nodes,
+      constants: [],
+      inputs: this.#inputs,
+      outputs: this.#outputs,
     }
+  }
+
+  #add(node: Omit<OnnxNode, 'outputs'>, count: number): readonly string[] {
+    this.#count += 1
+    const name = `${this.#prefix}${node.operator}_${this.#count}`
+    const outputs = Array.from({ length: count }, (_, index) => `${name}_${index}`)
+    this.#nodes.push({ ...node, outputs })
+    return outputs
   }
 }
 
-type Attributes = Readonly<Record<string, Attribute>>
+type Attributes = Readonly<Record<string, OnnxAttribute>>
 
 export async function writeModel(path: string, graph: Scope): Promise<void> {
-  const opsetImport = [
-    { domain: '', version: OPSET },
-    { domain: CONTRIB, version: 1 },
-  ]
-  const model = { irVersion: IR_VERSION, opsetImport, producerName: 'sotto-bench', graph: graph.toProto(true) }
-  await writeFile(path, proto.onnx.ModelProto.encode(model).finish())
-}
-
-function nodeProto(
-  opType: string,
-  input: readonly string[],
-  output: readonly string[],
-  attributes: Attributes,
-): onnx.INodeProto {
-  const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value))
-  return { opType, input: [...input], output: [...output], attribute }
-}
-
-function valueInfo(name: string, type: Type, shape: Shape): onnx.IValueInfoProto {
-  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
-  return { name, type: { tensorType: { elemType: TYPES[type], shape: { dim } } } }
-}
-
-function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
-  const { AttributeType } = proto.onnx.AttributeProto
-  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: Buffer.from(value) }
-  if (typeof value === 'number') return { name, type: AttributeType.INT, i: value }
-  if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float }
-  if ('graph' in value) return { name, type: AttributeType.GRAPH, g: value.graph.toProto(false) }
-  return { name, type: AttributeType.INTS, ints: [...value] }
+  const constants = [...graph.constants.tensors.values()]
+  await writeFile(path, encodeModel({ producer: 'sotto-bench', graph: { ...graph.branch(), constants } }))
 }

@@ -29,7 +29,7 @@ export class OnnxLayers {
   /** A tensor as it is. */
   constant(name: string): string {
     const { shape, values } = this.#tensor(name)
-    return this.#scope.constants.tensors.has(name) ? name : this.#scope.constants.add(name, 'float32', shape, values)
+    return this.#scope.constants.tensors.has(name) ? name : this.#scope.constants.add(name, 'F32', shape, values)
   }
 
   multiply(input: string, name: string): string {

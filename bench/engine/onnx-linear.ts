@@ -29,7 +29,7 @@ export function linear(dtype: Dtype): Linear {
 function fullPrecision(scope: Scope, input: string, weight: Matrix): string {
   const { inputs, outputs } = weight
   const matrix = once(scope.constants, weight.name, (name) =>
-    scope.constants.add(name, 'float32', [inputs, outputs], transpose(weight)),
+    scope.constants.add(name, 'F32', [inputs, outputs], transpose(weight)),
   )
   return scope.node('MatMul', [input, matrix])
 }
@@ -71,9 +71,9 @@ function addQ8(constants: Constants, name: string, weight: Matrix): string {
     scales[output] = scale
     for (const [index, value] of row.entries()) quantised[index * outputs + output] = Math.round(value / scale)
   }
-  constants.add(`${name}_scale`, 'float32', [outputs], scales)
-  constants.add(`${name}_zero`, 'int8', [outputs], new Int8Array(outputs))
-  return constants.add(name, 'int8', [inputs, outputs], quantised)
+  constants.add(`${name}_scale`, 'F32', [outputs], scales)
+  constants.add(`${name}_zero`, 'I8', [outputs], new Int8Array(outputs))
+  return constants.add(name, 'I8', [inputs, outputs], quantised)
 }
 
 const Q4_BLOCK = 32
@@ -101,8 +101,8 @@ function addQ4(constants: Constants, name: string, { inputs, outputs, values }: 
       packed[(block * Q4_BLOCK) / 2 + pair] = level(2 * pair) | (level(2 * pair + 1) << 4)
     }
   }
-  constants.add(`${name}_scale`, 'float32', [outputs * blocks], scales)
-  return constants.add(name, 'uint8', [outputs, blocks, Q4_BLOCK / 2], packed)
+  constants.add(`${name}_scale`, 'F32', [outputs * blocks], scales)
+  return constants.add(name, 'U8', [outputs, blocks, Q4_BLOCK / 2], packed)
 }
 
 function once(constants: Constants, name: string, add: (name: string) => string): string {

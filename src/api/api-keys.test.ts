@@ -68,6 +68,15 @@ describe('ApiKeys', () => {
 })
 
 describe('the first key', () => {
+  test('has an id of the secret that all servers share, which versions may not differ in', async () => {
+    await using fixture = await open()
+    const { keys, folder } = fixture
+    await using database = await openSqlite(folder)
+    const value = Buffer.from('109156bec4fbc1ea71b4efe1671c5836'.padEnd(64, '0'), 'hex').toString('base64')
+    await database.queries.insertInto('secrets').values({ name: 'first-key', value }).execute()
+    expect((await keys.createFirst())?.id).toBe('109156be-c4fb-41ea-b1b4-efe1671c5836')
+  })
+
   test('is made once, however many servers start at the same time', async () => {
     await using fixture = await open()
     const others = await Promise.all([fixture.connect(), fixture.connect()])

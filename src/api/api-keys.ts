@@ -1,6 +1,5 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
-import { v4 as uuidv4 } from 'uuid'
 import type { Database } from '../jobs/dialect.ts'
 import { dateOf } from '../jobs/job-row.ts'
 import type { ApiKeysTable } from '../jobs/schema.ts'
@@ -139,7 +138,7 @@ export class ApiKeys {
 
   async #firstId(): Promise<string> {
     const secret = await openSharedSecret(this.#database, FIRST_KEY)
-    return uuidv4({ random: secret.subarray(0, 16) })
+    return uuidOf(secret.subarray(0, 16))
   }
 
   /** The database's version; what was remembered of an earlier one is forgotten. */
@@ -180,4 +179,12 @@ function apiKeyOf(row: Selectable<ApiKeysTable>): ApiKey {
 
 function hashOf(secret: string): string {
   return hash('sha256', secret)
+}
+
+/** A UUID of version 4 (RFC 9562, section 5.4) whose other bits are these. */
+function uuidOf(random: Uint8Array): string {
+  const bits = Buffer.from(random)
+  bits.writeUInt8((bits.readUInt8(6) & 0x0f) | 0x40, 6)
+  bits.writeUInt8((bits.readUInt8(8) & 0x3f) | 0x80, 8)
+  return bits.toString('hex').replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }

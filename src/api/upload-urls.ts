@@ -1,6 +1,6 @@
+import { randomUUIDv7 } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { v7 as uuidv7 } from 'uuid'
 import { makeUploadKey } from '../payloads/upload-key.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -63,7 +63,7 @@ export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypeb
           ...(parts === undefined ? {} : { parts }),
         })
         if (presigned === null) {
-          const PUT = await uploadUrl(request, `${uuidv7()}.${extension}`, owner, context)
+          const PUT = await uploadUrl(request, `${randomUUIDv7()}.${extension}`, owner, context)
           return await reply.status(201).send({ uploadUrl: { PUT } })
         }
         const { url: PUT, parts: urls } = presigned

@@ -1,39 +1,61 @@
 import process from 'node:process'
-import { Presets, SingleBar } from 'cli-progress'
 import type { DownloadProgress } from '../models/model-cache.ts'
 
 export interface ProgressBar extends Disposable {
   update(done: number, total: number): void
 }
 
-/**
- * A bar on a terminal; nothing where the stream is none.
- * @param format cli-progress's, with {bar}, {percentage}, {done} and {total}
- */
-export function showProgress(stream: NodeJS.WriteStream, format: string): ProgressBar {
+const WIDTH = 40
+const REDRAW_MS = 100
+
+/** Codes of terminals: back to the beginning of a cleared line; what does not fit is cut off, or goes on in the next line. */
+const CLEARED = '\r\u001B[K'
+const WRAP_OFF = '\u001B[?7l'
+const WRAP_ON = '\u001B[?7h'
+
+/** A bar on a terminal, which is gone in the end; nothing where the stream is none. */
+export function showProgress(
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>,
+  name: string,
+  unit: string,
+): ProgressBar {
   if (!stream.isTTY) return { update: () => undefined, [Symbol.dispose]: () => undefined }
-  const bar = new SingleBar({ format, stream, hideCursor: true, clearOnComplete: true }, Presets.shades_classic)
-  let started = false
+  let first: { readonly done: number; readonly atMs: number } | undefined
+  let drawnMs = Number.NEGATIVE_INFINITY
   return {
     update(done, total) {
-      const rounded = { done: Math.floor(done), total: Math.ceil(total) }
-      if (started) bar.setTotal(total)
-      else bar.start(total, 0, rounded)
-      started = true
-      bar.update(Math.min(done, total), rounded)
+      const nowMs = performance.now()
+      first ??= { done, atMs: nowMs }
+      if (nowMs - drawnMs < REDRAW_MS) return
+      drawnMs = nowMs
+      const left = ((total - done) * (nowMs - first.atMs)) / (done - first.done) / 1000
+      const line = `${name}  ${bar(done / total)}  ${Math.floor(done)} of ${Math.ceil(total)} ${unit}${timeLeft(left)}`
+      stream.write(`${CLEARED}${WRAP_OFF}${line}${WRAP_ON}`)
     },
     [Symbol.dispose]() {
-      if (started) bar.stop()
-      started = false
+      if (first !== undefined) stream.write(CLEARED)
+      first = undefined
     },
   }
 }
 
+function bar(ratio: number): string {
+  const done = Math.min(Math.max(ratio, 0), 1) || 0
+  return `${'█'.repeat(Math.round(done * WIDTH)).padEnd(WIDTH, '░')} ${Math.floor(done * 100)} %`
+}
+
+/** Nothing while the speed is unknown. */
+function timeLeft(seconds: number): string {
+  if (!Number.isFinite(seconds) || seconds < 0) return ''
+  const whole = Math.ceil(seconds)
+  return `  ${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')} left`
+}
+
 /** A bar on stderr for the weights of a model. */
 export function downloadBar(id: string): Disposable & { readonly update: (progress: DownloadProgress) => void } {
-  const bar = showProgress(process.stderr, `${id}  {bar} {percentage} %  {done} of {total} MB  {eta_formatted} left`)
+  const shown = showProgress(process.stderr, id, 'MB')
   return {
-    update: ({ receivedBytes, totalBytes }) => bar.update(receivedBytes / 1e6, totalBytes / 1e6),
-    [Symbol.dispose]: () => bar[Symbol.dispose](),
+    update: ({ receivedBytes, totalBytes }) => shown.update(receivedBytes / 1e6, totalBytes / 1e6),
+    [Symbol.dispose]: () => shown[Symbol.dispose](),
   }
 }

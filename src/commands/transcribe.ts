@@ -143,10 +143,7 @@ async function transcribeInput(
   limits: Parameters<typeof openInput>[1],
 ): Promise<Transcript> {
   await using recording = await openInput(input, limits)
-  using bar = showProgress(
-    process.stderr,
-    `${basename(input.name)}  {bar} {percentage} %  {done} of {total} s  {eta_formatted} left`,
-  )
+  using bar = showProgress(process.stderr, basename(input.name), 's')
   const { signal } = limits
   return await engine.transcribe(
     { ...task, audioPath: recording.path },

@@ -1,4 +1,4 @@
-import DataLoader from 'dataloader'
+import { setImmediate } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { Database } from './dialect.ts'
 import type { Job } from './job.ts'
@@ -10,47 +10,59 @@ import type { Soon } from './soon.ts'
 /** As many as fit well into one statement. */
 const MOST = 100
 
+interface Read {
+  readonly rows: ReadonlyMap<string, JobRow>
+  /** `KnownJobs.generation` at its beginning. */
+  readonly generation: number
+}
+
 /** Looks jobs up by their ids. Those that are asked for in one turn of the event loop are read together. */
 export class JobFinder {
   /** To be told of each change. */
   readonly known: KnownJobs
   readonly #database: Database
-  readonly #reads: DataLoader<string, Job | undefined>
+  /** What will be read at the end of this turn. */
+  #next: { readonly ids: Set<string>; readonly read: Promise<Read> } | undefined
 
   constructor(database: Database) {
     this.#database = database
     this.known = new KnownJobs(database)
-    this.#reads = new DataLoader((ids) => this.#read(ids), {
-      cache: false,
-      maxBatchSize: MOST,
-      batchScheduleFn: (read) => void setImmediate(read),
-    })
   }
 
   find(id: string): Soon<Job | undefined> {
-    return this.known.get(id) ?? this.#reads.load(id)
+    return this.known.get(id) ?? this.#find(id)
   }
 
-  /** A row that is damaged is the error of the one who asked for it. */
-  async #read(ids: readonly string[]): Promise<readonly (Job | Error | undefined)[]> {
+  async #find(id: string): Promise<Job | undefined> {
+    const { rows, generation } = await this.#readWith(id)
+    const row = rows.get(id)
+    if (row === undefined) return undefined
+    const job = jobOf(row)
+    this.known.add(job, generation)
+    return job
+  }
+
+  #readWith(id: string): Promise<Read> {
+    if (this.#next === undefined || this.#next.ids.size >= MOST) {
+      const ids = new Set<string>()
+      this.#next = { ids, read: this.#read(ids) }
+    }
+    this.#next.ids.add(id)
+    return this.#next.read
+  }
+
+  /** @param ids may be added to until the turn ends */
+  async #read(ids: ReadonlySet<string>): Promise<Read> {
+    await setImmediate()
+    this.#next = undefined
     const { generation } = this.known
     const given = this.#database.dialect.rows(
-      ids.map((id) => ({ id })),
+      [...ids].map((id) => ({ id })),
       { id: 'text' },
     )
     const { rows } = await sql<JobRow>`
       select * from jobs where id in (select given.id from ${given})
     `.execute(this.#database.queries)
-    const found = new Map<string, Job | Error>()
-    for (const row of rows) {
-      try {
-        const job = jobOf(row)
-        this.known.add(job, generation)
-        found.set(row.id, job)
-      } catch (error) {
-        found.set(row.id, error instanceof Error ? error : new Error(String(error)))
-      }
-    }
-    return ids.map((id) => found.get(id))
+    return { rows: new Map(rows.map((row) => [row.id, row])), generation }
   }
 }

@@ -1,17 +1,17 @@
-import { v7 as uuidv7 } from 'uuid'
+import { randomUUIDv7 } from 'node:crypto'
 import type { Job } from './job.ts'
 import type { JobStore, NewJob } from './store.ts'
 
 /** A job for tests. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {
   return {
-    id: uuidv7(),
+    id: randomUUIDv7(),
     keyId: 'key-1',
     model: 'sotto/whisper-demo',
     serviceTier: 'cpuflex',
     priority: 'normal',
     input: { language: 'en', temperature: 0, initial_prompt: null },
-    payloadKey: `uploads/${uuidv7()}.mp3`,
+    payloadKey: `uploads/${randomUUIDv7()}.mp3`,
     audioSeconds: 90,
     maxAudioSeconds: null,
     urgent: false,

@@ -1,5 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
-import { v7 as uuidv7 } from 'uuid'
+import { createHmac, randomUUIDv7, timingSafeEqual } from 'node:crypto'
 import type { PayloadKey } from './store.ts'
 
 const UPLOAD_KEY = /^uploads\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})-([\da-f]{32})\.([a-z\d]{1,16})$/
@@ -10,7 +9,7 @@ const MAC_BYTES = 16
  * whose first half of an HMAC-SHA256 vouches for the owner. Only what `makeUploadKey` made is taken for an upload of anyone.
  */
 export function makeUploadKey(secret: Buffer, owner: string, extension: string): PayloadKey {
-  const uuid = uuidv7()
+  const uuid = randomUUIDv7()
   return `uploads/${uuid}-${mac(secret, owner, uuid, extension).toString('hex')}.${extension}`
 }
 

@@ -1,23 +1,12 @@
 import { basename, dirname } from 'node:path'
-import proto from 'onnx-proto'
-import type { onnx } from 'onnx-proto'
 import { locate } from '../checkpoint/safetensors.ts'
 import type { Tensors, TensorType } from '../checkpoint/safetensors.ts'
 import { EngineError } from '../errors.ts'
+import { CONTRIB, DATA_TYPES, encodeModel } from './onnx-model.ts'
+import type { OnnxAttribute, OnnxConstant, OnnxNode, OnnxValue } from './onnx-model.ts'
 
 /** A value of the graph: a node's output, an input or a constant. */
 export type Value = string & { readonly __brand: 'Value' }
-
-const { DataType } = proto.onnx.TensorProto
-const TYPES: Readonly<Record<TensorType | 'I32' | 'I64', number>> = {
-  F32: DataType.FLOAT,
-  F16: DataType.FLOAT16,
-  BF16: DataType.BFLOAT16,
-  I8: DataType.INT8,
-  U8: DataType.UINT8,
-  I32: DataType.INT32,
-  I64: DataType.INT64,
-}
 
 /** Types of the values that go into a graph and come out of it. */
 export type ValueType = 'F32' | 'F16' | 'I8' | 'I32' | 'I64'
@@ -25,15 +14,7 @@ export type ValueType = 'F32' | 'F16' | 'I8' | 'I32' | 'I64'
 /** What a graph calculates in. */
 export type FloatType = 'F32' | 'F16'
 
-export type Attribute = number | string | readonly number[] | { readonly float: number }
-type Attributes = Readonly<Record<string, Attribute>>
-
-/** Opset of 2021, the oldest with LayerNormalization; IR version to go with it. */
-const OPSET = 17
-const IR_VERSION = 8
-
-/** Operators of ONNX Runtime's own. */
-const CONTRIB = 'com.microsoft'
+type Attributes = Readonly<Record<string, OnnxAttribute>>
 
 /** Stands for an optional input that is left out. */
 export const NO_VALUE = '' as Value
@@ -48,10 +29,10 @@ export interface BuiltGraph {
 /** Puts an ONNX graph together whose weights are byte ranges of the checkpoint's own files. */
 export class GraphBuilder {
   readonly #tensors: Tensors
-  readonly #nodes: onnx.INodeProto[] = []
-  readonly #initializers: onnx.ITensorProto[] = []
-  readonly #inputs: onnx.IValueInfoProto[] = []
-  readonly #outputs: onnx.IValueInfoProto[] = []
+  readonly #nodes: OnnxNode[] = []
+  readonly #constants: OnnxConstant[] = []
+  readonly #inputs: OnnxValue[] = []
+  readonly #outputs: OnnxValue[] = []
   /** Tensors of the checkpoint that are in use: as they are stored, and in the graph's floats. */
   readonly #stored = new Set<string>()
   readonly #weights = new Map<string, Value>()
@@ -65,14 +46,14 @@ export class GraphBuilder {
   }
 
   input(name: string, type: ValueType, shape: readonly (number | string)[]): Value {
-    this.#inputs.push(valueInfo(name, TYPES[type], shape))
+    this.#inputs.push({ name, type, shape })
     return name as Value
   }
 
   /** @param value of a node, which is renamed: a copy of all logits takes a twentieth of a step */
   output(name: string, value: Value, shape: readonly (number | string)[], type: ValueType = 'F32'): void {
     this.#outputNames.set(value, name)
-    this.#outputs.push(valueInfo(name, TYPES[type], shape))
+    this.#outputs.push({ name, type, shape })
   }
 
   /** The type of a tensor of the checkpoint; undefined when it is not there. */
@@ -105,61 +86,51 @@ export class GraphBuilder {
    */
   stored(name: string, shape: readonly number[]): Value {
     if (this.#stored.has(name)) return name as Value
-    const location = locate(this.#tensors, name, shape)
-    this.#initializers.push({
-      name,
-      dims: [...location.shape],
-      dataType: TYPES[location.type],
-      dataLocation: proto.onnx.TensorProto.DataLocation.EXTERNAL,
-      externalData: [
-        { key: 'location', value: basename(location.file) },
-        { key: 'offset', value: String(location.offset) },
-        { key: 'length', value: String(location.length) },
-      ],
-    })
+    const { file, offset, length, type, shape: found } = locate(this.#tensors, name, shape)
+    this.#constants.push({ name, type, shape: found, data: { file: basename(file), offset, length } })
     this.#stored.add(name)
     return name as Value
   }
 
   integers(values: readonly number[]): Value {
     const name = this.#name('integers')
-    const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
-    this.#initializers.push({ name, dims: [values.length], dataType: TYPES.I64, rawData })
+    const data = new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
+    this.#constants.push({ name, type: 'I64', shape: [values.length], data })
     return name
   }
 
   bytes(values: Int8Array, shape: readonly number[]): Value {
     const name = this.#name('bytes')
-    const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-    this.#initializers.push({ name, dims: [...shape], dataType: TYPES.I8, rawData })
+    const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    this.#constants.push({ name, type: 'I8', shape, data })
     return name
   }
 
   scalar(value: number): Value {
     const name = this.#name('scalar')
     const isHalf = this.floats === 'F16'
-    const rawData = new Uint8Array(isHalf ? 2 : 4)
-    if (isHalf) new DataView(rawData.buffer).setFloat16(0, value, true)
-    else new DataView(rawData.buffer).setFloat32(0, value, true)
-    this.#initializers.push({ name, dims: [], dataType: TYPES[this.floats], rawData })
+    const data = new Uint8Array(isHalf ? 2 : 4)
+    if (isHalf) new DataView(data.buffer).setFloat16(0, value, true)
+    else new DataView(data.buffer).setFloat32(0, value, true)
+    this.#constants.push({ name, type: this.floats, shape: [], data })
     return name
   }
 
-  node(opType: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
-    return this.#add('', opType, inputs, attributes, [this.#name(opType)])[0]
+  node(operator: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
+    return this.#add('', operator, inputs, attributes, [this.#name(operator)])[0]
   }
 
   cast(value: Value, type: ValueType): Value {
-    return this.node('Cast', [value], { to: TYPES[type] })
+    return this.node('Cast', [value], { to: DATA_TYPES[type] })
   }
 
   /** A node with two outputs. */
-  pair(opType: string, inputs: readonly Value[], attributes: Attributes = {}): readonly [Value, Value] {
-    return this.#add('', opType, inputs, attributes, [this.#name(opType), this.#name(opType)])
+  pair(operator: string, inputs: readonly Value[], attributes: Attributes = {}): readonly [Value, Value] {
+    return this.#add('', operator, inputs, attributes, [this.#name(operator), this.#name(operator)])
   }
 
-  contrib(opType: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
-    return this.#add(CONTRIB, opType, inputs, attributes, [this.#name(opType)])[0]
+  contrib(operator: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
+    return this.#add(CONTRIB, operator, inputs, attributes, [this.#name(operator)])[0]
   }
 
   /** Of a graph whose weights lie in the checkpoint's files. */
@@ -174,40 +145,34 @@ export class GraphBuilder {
 
   /** The ModelProto. */
   serialise(): Uint8Array {
-    return proto.onnx.ModelProto.encode({
-      irVersion: IR_VERSION,
-      opsetImport: [
-        { domain: '', version: OPSET },
-        { domain: CONTRIB, version: 1 },
-      ],
-      producerName: 'sotto',
+    return encodeModel({
+      producer: 'sotto',
       graph: {
         name: 'whisper',
-        node: this.#nodes.map((node) => ({
+        nodes: this.#nodes.map((node) => ({
           ...node,
-          input: this.#renamed(node.input),
-          output: this.#renamed(node.output),
+          inputs: this.#renamed(node.inputs),
+          outputs: this.#renamed(node.outputs),
         })),
-        initializer: this.#initializers,
-        input: this.#inputs,
-        output: this.#outputs,
+        constants: this.#constants,
+        inputs: this.#inputs,
+        outputs: this.#outputs,
       },
-    }).finish()
+    })
   }
 
-  #renamed(values: readonly string[] | null | undefined): string[] {
-    return (values ?? []).map((value) => this.#outputNames.get(value) ?? value)
+  #renamed(values: readonly string[]): string[] {
+    return values.map((value) => this.#outputNames.get(value) ?? value)
   }
 
   #add<const Outputs extends readonly Value[]>(
     domain: string,
-    opType: string,
+    operator: string,
     inputs: readonly Value[],
     attributes: Attributes,
     outputs: Outputs,
   ): Outputs {
-    const attribute = Object.entries(attributes).map(([name, value]) => attributeProto(name, value))
-    this.#nodes.push({ domain, opType, input: [...inputs], output: [...outputs], attribute })
+    this.#nodes.push({ domain, operator, inputs, outputs, attributes })
     return outputs
   }
 
@@ -215,17 +180,4 @@ export class GraphBuilder {
     this.#count += 1
     return `${prefix}_${this.#count}` as Value
   }
-}
-
-function valueInfo(name: string, elemType: number, shape: readonly (number | string)[]): onnx.IValueInfoProto {
-  const dim = shape.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }))
-  return { name, type: { tensorType: { elemType, shape: { dim } } } }
-}
-
-function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
-  const { AttributeType } = proto.onnx.AttributeProto
-  if (typeof value === 'string') return { name, type: AttributeType.STRING, s: Buffer.from(value) }
-  if (typeof value === 'number') return { name, type: AttributeType.INT, i: value }
-  if ('float' in value) return { name, type: AttributeType.FLOAT, f: value.float }
-  return { name, type: AttributeType.INTS, ints: [...value] }
 }
