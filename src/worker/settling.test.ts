@@ -30,14 +30,14 @@ const never = new AbortController().signal
 /** A job that was claimed, and what runs it: a real database and payload store, and an engine that does what the test says. */
 async function open(
   transcribe: Transcriber['transcribe'] = async () => TRANSCRIPTION,
-  given: Parameters<typeof newJob>[0] = {},
+  overrides: Parameters<typeof newJob>[0] = {},
 ) {
   await using stack = new AsyncDisposableStack()
   const { path } = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-settling-')))
   const database = stack.use(await openSqlite(path))
   const jobs = new SqlJobStore(database)
   const payloads = await FolderPayloadStore.open(join(path, 'payloads'))
-  const { job } = await jobs.submit(newJob(given))
+  const { job } = await jobs.submit(newJob(overrides))
   await payloads.write(job.payloadKey, Readable.from([Buffer.from('sound')]))
   const transcriber: Transcriber = {
     transcribe,
