@@ -20,6 +20,9 @@ const FULL_SCALE = 2 ** 15
 /** Of samples from −1 to 1, up to which a channel is silent. */
 const SILENT_POWER = (SILENT_PEAK / FULL_SCALE) ** 2 / 2
 
+/** Each one that is listened to costs as much as decoding the file once more; recorders of conversations write a dozen or two. */
+const MOST_TRACKS = 32
+
 interface Loudness {
   /** Of the mix, of 16 bits. */
   peak: number
@@ -43,7 +46,9 @@ export function* findSound(
   using file = new FileBytes(path)
   using container = Container.open(path, file, 0)
   const tracks =
-    source.track === null ? byPreference(container.tracks) : container.tracks.slice(source.track, source.track + 1)
+    source.track === null
+      ? byPreference(container.tracks).slice(0, MOST_TRACKS)
+      : container.tracks.slice(source.track, source.track + 1)
   if (tracks.length === 1 && (tracks[0]?.stream.codecpar.channels ?? 0) < 2) return undefined
   let first: AudioTrack | undefined
   for (const track of tracks) {
