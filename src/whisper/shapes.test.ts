@@ -52,6 +52,11 @@ describe('agrees with a plain forward pass in 64-bit numbers', () => {
     })
     afterAll(() => model[Symbol.asyncDispose]())
 
+    test('an expected speed, however short the contexts are, which leaves the slot free', async () => {
+      expect(await model.expectedSpeed()).toBeGreaterThan(0)
+      expect(await model.expectedSpeed()).toBeLessThan(Infinity)
+    })
+
     test('the encoder', async () => {
       using slot = model.slot()
       expect(relativeError(await slot.encode(mel), encoded)).toBeLessThan(1e-5)

@@ -10,11 +10,10 @@ import type { Slot } from './slot.ts'
 /** Of the encoder's 1500 as many as are multiplied about as fast as all of them: on two cores 5 ms of the base model. */
 const ROWS_ON_CPU = 128
 const ROWS_ON_DEVICE = 512
-/** Of so many calls the one in the middle counts: on a busy machine one is interrupted now and then. */
+/** Calls that are measured, more where they take less than `LEAST_MS` all together, fewer where they take more than `MOST_MS`. */
 const TIMES = 3
-/** Shorter than an interruption: of calls that take less all together there are more. */
-const LEAST_MS = 15
-/** Of calls that take more all together there are fewer. */
+/** On a busy machine the interruptions, which come every few milliseconds, are part of its speed. */
+const LEAST_MS = 20
 const MOST_MS = 300
 
 /**
@@ -32,25 +31,28 @@ export async function measurePace(
   const session = await createSession(buildEncoderProducts(checkpoint, rows, device.floats), threads, device.name)
   try {
     const feeds = { x: new Tensor('float32', new Float32Array(rows * nState).fill(1), [rows, nState]) }
-    const productSeconds = await usualSeconds(() => session.run(feeds))
-    const secondsPerStep = await usualSeconds(() => slot.read([0], [0]))
+    const productSeconds = await meanSeconds(() => session.run(feeds))
+    const secondsPerStep = await meanSeconds(async () => {
+      // The text's context may be short.
+      slot.restart()
+      await slot.read([0], [0])
+    })
     return { multiplyAddsPerSecond: (rows * mlpMultiplyAdds(dimensions)) / productSeconds, secondsPerStep }
   } finally {
     await session.release()
   }
 }
 
-/** Behind a first one, which gets memory and, on a device, compiles. */
-async function usualSeconds(call: () => Promise<unknown>): Promise<number> {
+/** Of calls behind a first one, which gets memory and, on a device, compiles. */
+async function meanSeconds(call: () => Promise<unknown>): Promise<number> {
   await call()
-  const seconds: number[] = []
+  const beganMs = performance.now()
+  let calls = 0
   let passedMs = 0
-  while (passedMs < LEAST_MS || (seconds.length < TIMES && passedMs < MOST_MS)) {
-    const startMs = performance.now()
+  while (passedMs < LEAST_MS || (calls < TIMES && passedMs < MOST_MS)) {
     await call()
-    const tookMs = performance.now() - startMs
-    seconds.push(tookMs / 1000)
-    passedMs += tookMs
+    calls += 1
+    passedMs = performance.now() - beganMs
   }
-  return seconds.sort((one, other) => one - other)[Math.floor(seconds.length / 2)] ?? Number.NaN
+  return passedMs / calls / 1000
 }
