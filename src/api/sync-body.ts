@@ -49,15 +49,20 @@ export async function receiveSync(request: FastifyRequest, context: SyncBodyCont
   const isEncoded = request.headers['content-encoding'] !== undefined
   if (!isEncoded && Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge()
   const body = arrivingBody(request, context.limits)
-  if (isJson) return await receiveJson(body, request.held, request, context)
-  if (isForm(request.contentType)) return await receiveForm(body, request.held.sync, request, context)
+  if (isJson) return await receiveJson(atMost(mostBytes, body), request.held, request, context)
+  if (isForm(request.contentType)) return await receiveForm(body, request.held, request, context)
   const input = parseWhisperInput({}, context.model)
   return { input, recording: await store(held(body, request.held.sync), context, async () => undefined) }
 }
 
+interface Holds {
+  readonly json: Hold
+  readonly sync: Hold
+}
+
 async function receiveJson(
-  body: Readable,
-  holds: { readonly json: Hold; readonly sync: Hold },
+  body: AsyncIterable<Uint8Array>,
+  holds: Holds,
   request: FastifyRequest,
   context: SyncBodyContext,
 ): Promise<Received> {
@@ -91,14 +96,17 @@ async function receiveJson(
 /** A field `input` of the form is JSON, as `input` of a JSON body. */
 async function receiveForm(
   body: Readable,
-  hold: Hold,
+  holds: Holds,
   request: FastifyRequest,
   context: SyncBodyContext,
 ): Promise<Received> {
   const { limits, model, parseJson } = context
-  const form = await readForm(body, request.contentType, limits.jsonBytes)
+  const form = await readForm(body, request.contentType, {
+    maxFieldBytes: limits.jsonBytes,
+    onFieldBytes: holds.json.take,
+  })
   const read: { input?: Input } = {}
-  const recording = await store(held(form.file, hold), context, async () => {
+  const recording = await store(held(form.file, holds.sync), context, async () => {
     const { input, ...others } = Object.fromEntries(await form.fields)
     const [other] = Object.keys(others)
     if (other !== undefined) {
@@ -125,7 +133,17 @@ async function store(
   }
 }
 
-async function* decoded(body: Readable, field: BytesField): AsyncGenerator<Uint8Array> {
+/** White space between letters counts as well: it is stored nowhere, and so would be read without end. */
+async function* atMost(mostBytes: number, body: Readable): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > mostBytes) throw tooLarge()
+    yield chunk
+  }
+}
+
+async function* decoded(body: AsyncIterable<Uint8Array>, field: BytesField): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     const bytes = field.push(chunk)
     if (bytes.length > 0) yield bytes

@@ -40,11 +40,12 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         const announced = bodyBytesOf(request)
         if (announced !== undefined && announced > settings.maxUploadBytes)
           throw tooLarge(announced, settings.maxUploadBytes)
-        if (!(request.body instanceof Readable)) throw emptyUpload()
+        if (!(request.body instanceof Readable) || request.held === null) throw emptyUpload()
+        const fields = { maxFieldBytes: limits.jsonBytes, onFieldBytes: request.held.json.take }
         const bodyBytes = isEncoded(request) ? undefined : announced
         using hold = await context.uploads.begin(key, request.owner, bodyBytes, true)
         const body = arrivingBody(request, limits)
-        const form = isForm(request.contentType) ? await readForm(body, request.contentType, limits.jsonBytes) : null
+        const form = isForm(request.contentType) ? await readForm(body, request.contentType, fields) : null
         const { bytes } = await payloads.write(key, streamOf(requireContent(form?.file ?? body)), {
           ...{ maxBytes: hold.maxBytes, bodyBytes },
           beforeCommit: async () => {

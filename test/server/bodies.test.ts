@@ -14,6 +14,10 @@ const MAX_BYTES = 1_000_000
 const RECORDING = randomBytes(300_000)
 const SYNC = '/v1/ent/tiyarofs/1/sotto/whisper-demo'
 const BOUNDARY = 'a-boundary'
+/** More than a recording takes in base64, and nothing of it is stored. */
+const MUCH_SPACE = gzipSync(
+  Buffer.concat([Buffer.from('{"Bytes":"AAAA'), Buffer.alloc(90 * 2 ** 20, ' '), Buffer.from('"}')]),
+)
 
 let running: RunningApi
 let upload: string
@@ -33,6 +37,14 @@ const formOf = (...recordings: readonly Buffer[]): FormData => {
   const form = new FormData()
   form.append('note', 'a field')
   for (const bytes of recordings) form.append('file', new Blob([new Uint8Array(bytes)]), 'short.wav')
+  return form
+}
+
+/** Before the file, as whoever wants them to be kept until it comes would have it. */
+const formWithFields = (fields: number, bytes: number): FormData => {
+  const form = new FormData()
+  for (let at = 0; at < fields; at++) form.append(`field ${at}`, 'a'.repeat(bytes))
+  form.append('file', new Blob([new Uint8Array(RECORDING)]), 'short.wav')
   return form
 }
 
@@ -104,6 +116,12 @@ describe('PUT refuses, and what was there stays', () => {
     ['a form with two files', () => put(formOf(RECORDING, RECORDING)), 400, /second file/],
     ['a form without a file', () => put(formOf()), 400, /no file/],
     ['what is no form', () => put(new Uint8Array(RECORDING), asForm), 400, /multipart\/form-data/],
+    [
+      'a form whose boundary stands within something else',
+      () => put(new Uint8Array(RECORDING), { 'content-type': 'multipart/form-data; x="boundary=a' }),
+      400,
+      /names no boundary/,
+    ],
     ['a form that breaks off', () => put(formText(''), asForm), 400, /breaks off/],
     [
       'a form that breaks off behind its file',
@@ -198,7 +216,20 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
       413,
       /Async API/,
     ],
+    [
+      'white space without end between the letters',
+      () => post(new Uint8Array(MUCH_SPACE), { 'content-type': 'application/json', 'content-encoding': 'gzip' }),
+      413,
+      /Async API/,
+    ],
     ['what is no gzip', () => json('{}', { 'content-encoding': 'gzip' }), 400, /Content-Encoding/],
+    ['a form with much beside its file', () => post(formWithFields(4, 300_000)), 413, /beside its file/],
+    [
+      'much that stands before a form',
+      () => post('x'.repeat(1_200_000), { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }),
+      413,
+      /beside its file/,
+    ],
     ['a form with a wrong input', () => post(formWith('input', '{"vad":true}')), 400, /input\.vad/],
     ['a form with an input that is no JSON', () => post(formWith('input', '{')), 400, /JSON/],
     ['a form with another field', () => post(formWith('model', 'x')), 400, /"model"/],
@@ -231,6 +262,17 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
     const more = own.send(head(900) + 'x'.repeat(800))
     await expect.poll(() => files(own.dataDir)).toHaveLength(1)
     expect(more.received).toBe('')
+  })
+
+  test("fields of forms count as other requests' JSON does, but for a few bytes", async () => {
+    await using own = await startApi({ limits: { jsonBytesInFlight: 1000 } })
+    const send = (fields: number, bytes: number): Promise<Response> =>
+      own.client.fetch(SYNC, { method: 'POST', body: formWithFields(fields, bytes) })
+    expect(await refusal(send(2, 100_000))).toEqual([503, expect.stringMatching(/in hand/)])
+    const url = await own.client.uploadUrl('wav')
+    const put = fetch(url, { method: 'PUT', body: formWithFields(2, 100_000) })
+    expect(await refusal(put)).toEqual([503, expect.stringMatching(/in hand/)])
+    expect(await refusal(send(1, 100))).toEqual([400, expect.stringMatching(/"field 0"/)])
   })
 
   test('a client that left before its job was submitted gets none', async () => {

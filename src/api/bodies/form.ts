@@ -6,6 +6,8 @@ import { ignore } from './arriving.ts'
 const MULTIPART = /^multipart\/form-data\s*;.*\bboundary=/i
 /** More than any form has beside its file. */
 const MAX_FIELDS = 20
+/** Beside its file, and of its first piece: so little is counted nowhere, for uploads of an hour hold it as well. */
+const FREE_BYTES = 2 ** 16
 
 /** A form as browsers and `curl -F` send it. */
 export interface Form {
@@ -20,22 +22,43 @@ export function isForm(contentType: string): boolean {
   return MULTIPART.test(contentType)
 }
 
+export interface FormLimits {
+  /** Of all that is beside the file. */
+  readonly maxFieldBytes: number
+  /** Told of memory that it takes; what it throws ends the form. */
+  readonly onFieldBytes: (bytes: number) => void
+}
+
 /**
  * The form that a body is, once its file begins.
- * @throws ApiError 400 when it holds no file, or is no form
+ * @throws ApiError 400 when it holds no file, or is no form; 413 when it has too much beside it
  */
-export async function readForm(body: Readable, contentType: string, maxFieldBytes: number): Promise<Form> {
+export async function readForm(
+  body: Readable,
+  contentType: string,
+  { maxFieldBytes, onFieldBytes }: FormLimits,
+): Promise<Form> {
   const begun = Promise.withResolvers<Readable>()
   const whole = Promise.withResolvers<ReadonlyMap<string, string>>()
   // Whoever waits for the file alone is told by that.
   whole.promise.catch(() => undefined)
   const fields = new Map<string, string>()
   let file: Readable | undefined
-  const form = new Busboy({
-    headers: { 'content-type': contentType },
-    limits: { fieldSize: maxFieldBytes, fields: MAX_FIELDS, headerSize: 16_384, headerPairs: 50 },
-  })
+  const form = openForm(contentType, maxFieldBytes)
+  let isInFile = false
+  let besideBytes = 0
+  const count = ({ length }: Uint8Array): void => {
+    if (isInFile) return
+    besideBytes += length
+    try {
+      if (besideBytes > maxFieldBytes + FREE_BYTES) throw tooLarge(maxFieldBytes)
+      onFieldBytes(Math.max(0, Math.min(length, besideBytes - FREE_BYTES)))
+    } catch (error) {
+      fail(error instanceof Error ? error : refused('it could not be read', error))
+    }
+  }
   const fail = (error: Error): void => {
+    body.off('data', count)
     body.unpipe(form)
     begun.reject(error)
     whole.reject(error)
@@ -45,6 +68,8 @@ export async function readForm(body: Readable, contentType: string, maxFieldByte
     stream.on('error', ignore)
     if (file === undefined) {
       file = stream
+      isInFile = true
+      stream.once('end', () => (isInFile = false))
       begun.resolve(stream)
       return
     }
@@ -52,7 +77,7 @@ export async function readForm(body: Readable, contentType: string, maxFieldByte
     fail(refused(`it holds a second file (${JSON.stringify(name?.slice(0, 100))})`))
   })
   form.on('field', (name, value, isNameCut, isCut) => {
-    if (isNameCut || isCut) fail(new ApiError(413, `A field of the form has more than ${maxFieldBytes} bytes.`))
+    if (isNameCut || isCut) fail(tooLarge(maxFieldBytes))
     else fields.set(name, value)
   })
   form.on('fieldsLimit', () => fail(refused(`it has more than ${MAX_FIELDS} fields`)))
@@ -62,8 +87,24 @@ export async function readForm(body: Readable, contentType: string, maxFieldByte
     whole.resolve(fields)
   })
   body.once('error', fail)
-  body.pipe(form)
+  body.on('data', count).pipe(form)
   return { file: await begun.promise, fields: whole.promise }
+}
+
+/** @throws ApiError 400 when the Content-Type is not what it seems */
+function openForm(contentType: string, maxFieldBytes: number): InstanceType<typeof Busboy> {
+  try {
+    return new Busboy({
+      headers: { 'content-type': contentType },
+      limits: { fieldSize: maxFieldBytes, fields: MAX_FIELDS, headerSize: 16_384, headerPairs: 50 },
+    })
+  } catch (cause) {
+    throw refused('that names no boundary', cause)
+  }
+}
+
+function tooLarge(maxFieldBytes: number): ApiError {
+  return new ApiError(413, `The form has more than ${maxFieldBytes} bytes beside its file.`)
 }
 
 function refused(why: string, cause?: unknown): ApiError {
