@@ -270,8 +270,8 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
       own.client.fetch(SYNC, { method: 'POST', body: formWithFields(fields, bytes) })
     expect(await refusal(send(2, 100_000))).toEqual([503, expect.stringMatching(/in hand/)])
     const url = await own.client.uploadUrl('wav')
-    const put = fetch(url, { method: 'PUT', body: formWithFields(2, 100_000) })
-    expect(await refusal(put)).toEqual([503, expect.stringMatching(/in hand/)])
+    const uploaded = fetch(url, { method: 'PUT', body: formWithFields(2, 100_000) })
+    expect(await refusal(uploaded)).toEqual([503, expect.stringMatching(/in hand/)])
     expect(await refusal(send(1, 100))).toEqual([400, expect.stringMatching(/"field 0"/)])
   })
 

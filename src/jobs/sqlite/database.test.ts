@@ -142,6 +142,13 @@ describe('an open database', () => {
     expect(await store.find(job.id)).toMatchObject({ status: 'pending' })
   })
 
+  test('has no statement wait on the thread, so that a hundred that find it locked hold nobody up either', async () => {
+    await using folder = await temporaryFolder()
+    await using database = await openSqlite(folder.path)
+    const { rows } = await sql`pragma busy_timeout`.execute(database.queries)
+    expect(rows).toEqual([{ timeout: 0 }])
+  })
+
   test('that stays locked says so', async () => {
     await using folder = await temporaryFolder()
     await using database = await openSqlite(folder.path)

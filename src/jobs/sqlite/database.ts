@@ -11,8 +11,8 @@ import { NodeSqlite, openPrivateFile, translated } from './node-sqlite.ts'
 
 /** How long the start waits for another process's write. */
 const OPEN_TIMEOUT_MS = 5_000
-/** How long a statement may hold everybody up for that; then it waits by the side, as `driver.ts` says. */
-const BUSY_TIMEOUT_MS = 50
+/** Then no statement waits on the thread, where many that do hold it up together: they wait by the side, as `driver.ts` says. */
+const BUSY_TIMEOUT_MS = 0
 
 /**
  * Opens the database of a data folder, which must exist, and brings its schema up to date. Several processes may have it
