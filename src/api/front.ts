@@ -31,7 +31,7 @@ export function addFront(api: FastifyInstance, limits: RequestLimits): void {
       headers['content-type'] = 'application/octet-stream'
     }
     if (hasBody(request)) {
-      const held = { json: json.hold(), sync: sync.hold() }
+      const held = { json: json.hold(request), sync: sync.hold(request) }
       request.held = held
       reply.raw.once('close', () => {
         held.json[Symbol.dispose]()

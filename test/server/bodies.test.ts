@@ -248,7 +248,7 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
   })
 
   test('more than all such requests together may bring: 503; there is room again when they are answered', async () => {
-    await using own = await startApi({ limits: { syncBytesInFlight: 1000 } })
+    await using own = await startApi({ limits: { syncBytesInFlight: 1200 } })
     const head = (bytes: number): string =>
       `POST ${SYNC} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${own.key}\r\nContent-Length: ${bytes}\r\n\r\n`
     const held = own.send(head(900) + 'x'.repeat(800))

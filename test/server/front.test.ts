@@ -226,7 +226,7 @@ describe('JSON', () => {
   })
 
   test('of all requests together takes so much memory and no more: 503 that says when to come again', async () => {
-    await using own = await startApi({ limits: { jsonBytesInFlight: 1000 } })
+    await using own = await startApi({ limits: { jsonBytesInFlight: 1200 } })
     const head = (bytes: number): string =>
       `POST /v1/input/upload-url?extension=wav HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${own.key}\r\nContent-Length: ${bytes}\r\n\r\n`
     const held = own.send(head(900) + ' '.repeat(800))
