@@ -73,10 +73,11 @@ class OrphanSearch {
     if (this.#rounds % LOOKS_PER_SEARCH !== 0) return
     const { database, jobs, payloads } = this.#backend
     const before = new Date((await databaseTime(database)).getTime() - this.#olderThanMs)
+    // First: what fails behind it must not keep a key's quota used up.
+    await new UnsubmittedUploads(database).forgetBefore(before)
     const unfinished = await payloads.removeUnfinished(before)
     const garbage = new Garbage(database)
     const orphans = belongs ? await findOrphans({ jobs, payloads, garbage, before }, signal) : 0
-    await new UnsubmittedUploads(database).forgetBefore(before)
     this.#collector.ring()
     const removed = unfinished + orphans
     if (removed > 0) this.#logger.info({ removed }, 'removing uploads and results that belong to no job')

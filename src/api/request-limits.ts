@@ -6,6 +6,8 @@ export interface RequestLimits {
   readonly jsonDepth: number
   /** For a JSON body to arrive. */
   readonly jsonMs: number
+  /** For the body of a synchronous request to arrive, which holds its bytes that long. */
+  readonly syncMs: number
   /** Of all JSON bodies together that are not answered yet. */
   readonly jsonBytesInFlight: number
   /** Of all recordings in synchronous requests together that are not answered yet. */
@@ -21,6 +23,8 @@ export const REQUEST_LIMITS: RequestLimits = {
   jsonBytes: 2 ** 20,
   jsonDepth: 64,
   jsonMs: 30_000,
+  // A minute of music in CD quality at 40 kB a second.
+  syncMs: 300_000,
   jsonBytesInFlight: 2 ** 24,
   syncBytesInFlight: 2 ** 28,
   // A kilobyte a second: a phone at the edge of its network has ten, and may be without any for half a minute.

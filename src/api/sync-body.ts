@@ -48,7 +48,7 @@ export async function receiveSync(request: FastifyRequest, context: SyncBodyCont
   if (!(request.body instanceof Readable) || request.held === null) throw isJson ? noRecording() : emptyUpload()
   const isEncoded = request.headers['content-encoding'] !== undefined
   if (!isEncoded && Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge()
-  const body = arrivingBody(request, context.limits)
+  const body = arrivingBody(request, context.limits, context.limits.syncMs)
   if (isJson) return await receiveJson(atMost(mostBytes, body), request.held, request, context)
   if (isForm(request.contentType)) return await receiveForm(body, request.held, request, context)
   const input = parseWhisperInput({}, context.model)

@@ -334,6 +334,19 @@ function replaced<Whole extends object, Name extends keyof Whole>(
   })
 }
 
+test('a synchronous body that does not arrive in time is ended by 408, however steadily it comes; nothing stays', async () => {
+  await using hurried = await startApi({ limits: { syncMs: 200, lingerMs: 50 } })
+  for (const headers of ['Content-Type: audio/wav', 'Content-Type: audio/wav\r\nContent-Encoding: gzip']) {
+    const connection = hurried.send(
+      `POST ${SYNC} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${hurried.key}\r\n${headers}\r\nContent-Length: 1000\r\n\r\n`,
+    )
+    const answer = await connection.ended
+    expect(answer).toMatch(/^HTTP\/1\.1 408/)
+    expect(bodyOf(answer)).toEqual({ code: 408, message: expect.stringMatching(/within 0.2 s/) })
+  }
+  await expect.poll(() => files(hurried.dataDir)).toEqual([])
+})
+
 describe('a body that brings next to nothing is ended by 408, and its connection closed:', () => {
   let impatient: RunningApi
   beforeAll(async () => {

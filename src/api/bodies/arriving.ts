@@ -15,9 +15,10 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
 /**
  * A request's body as it arrives, decoded as its Content-Encoding says. Unlike the request's own stream it can be destroyed while its sender
  * is still to be answered. What ends it early is an `ApiError`, unless the client went away. Whoever reads it has to bound its bytes.
+ * @param limitMs for all of it to arrive; it may take any time unless this is given
  * @throws ApiError 415
  */
-export function arrivingBody(request: FastifyRequest, limits: RequestLimits): Readable {
+export function arrivingBody(request: FastifyRequest, limits: RequestLimits, limitMs?: number): Readable {
   const encoding = encodingOf(request)
   const { raw } = request
   const body = new PassThrough()
@@ -28,6 +29,9 @@ export function arrivingBody(request: FastifyRequest, limits: RequestLimits): Re
     body.destroy(error instanceof Error ? error : new Error('the body broke off', { cause: error }))
   }
   slow.addEventListener('abort', () => destroy(slow.reason), { once: true })
+  const late = (): void => destroy(new ApiError(408, `The body did not arrive within ${(limitMs ?? 0) / 1000} s.`))
+  const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs)
+  body.once('close', () => clearTimeout(timer))
   raw.once('error', destroy)
   raw.once('close', () => {
     if (!raw.readableEnded) destroy(undefined)
