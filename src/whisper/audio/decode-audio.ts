@@ -91,6 +91,7 @@ function* decodeParts(recording: Recording, progress: Progress): Generator<Int16
     silentParts = progress.samples > samples ? 0 : silentParts + 1
   }
   if (progress.samples === 0) throw damaged()
+  if (from !== undefined) tellPartsLeft(recording.warnings, progress.samples)
 }
 
 interface Recording {
@@ -147,6 +148,11 @@ function tellLostPart(warnings: AudioWarnings, { message }: EngineError, samples
     message: `What was joined to the recording here can’t be read. ${message}`,
     start,
   })
+}
+
+function tellPartsLeft(warnings: AudioWarnings, samples: number): void {
+  const message = `The file is more than ${MAX_PARTS} recordings, one behind the other, or many of them are empty; the rest was not read.`
+  warnings.add({ code: 'audio.damaged', message, start: samples / SAMPLE_RATE })
 }
 
 /** FLAC counts its samples in its header; elsewhere durations are often wrong. */

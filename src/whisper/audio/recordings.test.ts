@@ -230,6 +230,14 @@ describe('a header that announces more than there is, and can’t be true', () =
     expect(heard.warnings).toEqual([])
   })
 
+  test('what stands behind the boxes of an MP4, and is none', async () => {
+    const whole = await readFile(fixture('en-one-minute.m4a'))
+    const tag = Buffer.from('TAGA title'.padEnd(128))
+    const heard = await hear(await file('tagged.m4a', Buffer.concat([whole, tag])))
+    expect(heard.seconds).toBeCloseTo(59.82, 1)
+    expect(heard.warnings).toEqual([])
+  })
+
   test('a live recording without a duration', async () => {
     const webm = await readFile(fixture('de-short.webm'))
     const duration = webm.indexOf(Buffer.from('448988', 'hex'))
@@ -283,6 +291,13 @@ describe('files that were joined', () => {
     expect(heard.seconds).toBeCloseTo(10.66 + 44.23, 0)
     expect(heard.warnings).toEqual([])
     expect(peak(part(heard, 50))).toBeGreaterThan(1000)
+  })
+
+  test('more of them than are read, which is told', async () => {
+    const parts = Array.from({ length: 1002 }, () => wav(new Uint8Array(320)))
+    const heard = await hear(await file('parts.wav', Buffer.concat(parts)))
+    expect(heard.seconds).toBeCloseTo(10, 1)
+    expect(heard.warnings).toEqual([expect.objectContaining({ code: 'audio.damaged', start: heard.seconds })])
   })
 
   test('Ogg, mono and then stereo, and then mono', async () => {
