@@ -10,6 +10,7 @@ import type { CageOptions } from './cage.ts'
 import { endEngine, exitOf } from './engine-end.ts'
 import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
+import { showing } from './sandbox.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
@@ -177,7 +178,9 @@ export class EngineProcess implements AsyncDisposable {
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
-    const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, this.#cage)
+    const { sandbox, ...limits } = this.#cage
+    const cage = { ...limits, sandbox: sandbox && showing(sandbox, this.#settings.modelFolder) }
+    const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, cage)
     const child = fork(this.#entry, [], {
       execPath,
       execArgv: [...execArgv],
