@@ -19,6 +19,8 @@ const TOLERATED_SECONDS = 1
 /** Recordings that may be joined in one file, and of them in a row without sound. */
 const MAX_PARTS = 1000
 const MAX_SILENT_PARTS = 20
+/** Formats of frames alone, one behind the other: FFmpeg passes over what is none, be it half of the file, without an error. */
+const ONLY_SOUND: ReadonlySet<string> = new Set(['mp3', 'aac', 'ac3', 'eac3', 'amr', 'dts'])
 
 /** What of a file's sound is heard. */
 export interface AudioSource {
@@ -131,7 +133,8 @@ function* decodePart(
   const next = container.next ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
   if (next !== undefined) return next
   if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
-  decoder.tellEnd(file.size - from)
+  const isAllSound = ONLY_SOUND.has(container.format) || (isMatroska(container) && container.context.nbStreams === 1)
+  decoder.tellEnd((isAllSound ? soundEnd(file) : file.size) - from, isAllSound)
   tellCut(container, track, decoder.samples / SAMPLE_RATE, warnings)
   if (container.isCut) {
     const message =
@@ -153,6 +156,10 @@ function tellLostPart(warnings: AudioWarnings, { message }: EngineError, samples
 function tellPartsLeft(warnings: AudioWarnings, samples: number): void {
   const message = `The file is more than ${MAX_PARTS} recordings, one behind the other, or many of them are empty; the rest was not read.`
   warnings.add({ code: 'audio.damaged', message, start: samples / SAMPLE_RATE })
+}
+
+function isMatroska({ format }: Container): boolean {
+  return format.startsWith('matroska')
 }
 
 /** FLAC counts its samples in its header; elsewhere durations are often wrong. */

@@ -212,6 +212,16 @@ describe('a file that was cut off gives what is there', () => {
   })
 })
 
+test.each(['en-two-voices.mp3', 'de-short.webm'])(
+  'the end of %s was lost, and nothing is in its place',
+  async (name) => {
+    const hurt = await readFile(fixture(name))
+    hurt.fill(0, Math.round(0.6 * hurt.length))
+    const heard = await hear(await file(`zeros-${name}`, hurt))
+    expect(codes(heard)).toEqual(['audio.damaged'])
+  },
+)
+
 describe('a header that announces more than there is, and can’t be true', () => {
   test.each([0, 2_000_000_000, 0x7fff_ffff, 0xffff_ffff])('a WAV of %d bytes', async (announcedBytes) => {
     const whole = await short()
