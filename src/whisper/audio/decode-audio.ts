@@ -9,7 +9,7 @@ import { SAMPLE_RATE } from './log-mel.ts'
 import { missingBytes, soundEnd } from './missing-bytes.ts'
 import { nextOggLink } from './ogg-links.ts'
 import { TrackDecoder } from './track-decoder.ts'
-import { TrackReader } from './track-reader.ts'
+import { ONLY_FRAMES, TrackReader } from './track-reader.ts'
 import { AudioWarnings } from './warnings.ts'
 
 /** Decoding is synchronous (six times as fast as a promise a frame); others get their turn this often. */
@@ -19,8 +19,6 @@ const TOLERATED_SECONDS = 1
 /** Recordings that may be joined in one file, and of them in a row without sound. */
 const MAX_PARTS = 1000
 const MAX_SILENT_PARTS = 20
-/** Formats of frames alone, one behind the other: FFmpeg passes over what is none, be it half of the file, without an error. */
-const ONLY_SOUND: ReadonlySet<string> = new Set(['mp3', 'aac', 'ac3', 'eac3', 'amr', 'dts'])
 
 /** What of a file's sound is heard. */
 export interface AudioSource {
@@ -133,7 +131,7 @@ function* decodePart(
   const next = container.next ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
   if (next !== undefined) return next
   if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
-  const isAllSound = ONLY_SOUND.has(container.format) || (isMatroska(container) && container.context.nbStreams === 1)
+  const isAllSound = ONLY_FRAMES.has(container.format) || (isMatroska(container) && container.context.nbStreams === 1)
   decoder.tellEnd((isAllSound ? soundEnd(file) : file.size) - from, isAllSound)
   tellCut(container, track, decoder.samples / SAMPLE_RATE, warnings)
   if (container.isCut) {

@@ -222,6 +222,13 @@ test.each(['en-two-voices.mp3', 'de-short.webm'])(
   },
 )
 
+test('the middle of an MP3 was lost, and nothing is in its place', async () => {
+  const hurt = await readFile(fixture('es-long.mp3'))
+  hurt.fill(0, Math.round(0.4 * hurt.length), Math.round(0.6 * hurt.length))
+  const heard = await hear(await file('hole.mp3', hurt))
+  expect(codes(heard)).toEqual(['audio.damaged'])
+})
+
 describe('a header that announces more than there is, and can’t be true', () => {
   test.each([0, 2_000_000_000, 0x7fff_ffff, 0xffff_ffff])('a WAV of %d bytes', async (announcedBytes) => {
     const whole = await short()
