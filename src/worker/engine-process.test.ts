@@ -144,6 +144,19 @@ test('a process that hangs is ended, and said to have given no sign of life', as
   await expect.poll(() => isRunning(pid)).toBe(false)
 })
 
+test('who was stopped itself has not heard the process, and does not end it', async () => {
+  await using engine = start({ entry: child('busy-engine'), stallMs: 3000 })
+  await engine.ready(never)
+  const { pid } = engine
+  const outcome = engine.transcribe(SHORT, { signal: never }).catch((error: unknown) => error)
+  await engine.ready(never)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000)
+  await engine.ready(never)
+  expect(engine.pid).toBe(pid)
+  process.kill(pid ?? 0, 'SIGKILL')
+  expect(await outcome).toMatchObject({ message: 'The engine process ended with SIGKILL.' })
+})
+
 test('a process whose reading of a recording hangs is ended, though it says that it is alive', async () => {
   await using engine = start({ entry: child('hanging-engine') })
   const outcomes = await Promise.all(

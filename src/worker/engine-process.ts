@@ -10,14 +10,23 @@ import type { CageOptions } from './cage.ts'
 import { endEngine, exitOf } from './engine-end.ts'
 import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
+import { showing } from './sandbox.ts'
 import type { Transcription } from '../whisper/result.ts'
 import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
 
 /** A native call can't be interrupted: when nothing else runs, a task that has not ended this long after its abort ends the process. */
 const ABORT_GRACE_MS = 1000
 
-/** Longer than any native call takes; the longest is the encoder of a large model on a slow core. */
-const STALL_MS = 300_000
+/**
+ * Longer than any native call takes. The longest are the encoder of a large model on slow cores, two million million operations, and the
+ * loading of its weights from a slow disk. What hangs in FFmpeg, or on a device, is noticed much sooner.
+ */
+const STALL_MS = 1_800_000
+/**
+ * The silence is counted in so many parts, each of which has to pass while this process listens: one that was stopped, alone or together
+ * with the machine, has not heard what was said meanwhile.
+ */
+const STALL_PARTS = 6
 
 /** The extension differs between a checkout and a compiled package. */
 const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, import.meta.url))
@@ -169,7 +178,9 @@ export class EngineProcess implements AsyncDisposable {
 
   #start(): ChildProcess {
     if (this.#child !== undefined) return this.#child
-    const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, this.#cage)
+    const { sandbox, ...limits } = this.#cage
+    const cage = { ...limits, sandbox: sandbox && showing(sandbox, this.#settings.modelFolder) }
+    const { execPath, execArgv } = caged({ execPath: process.execPath, execArgv: NODE_FLAGS }, cage)
     const child = fork(this.#entry, [], {
       execPath,
       execArgv: [...execArgv],
@@ -250,11 +261,12 @@ export class EngineProcess implements AsyncDisposable {
 
   /** From each sign of life on, the process has so long to give another one. */
   #watch(): void {
-    clearTimeout(this.#stallTimer)
+    clearInterval(this.#stallTimer)
     if (this.#running.size === 0) return
-    this.#stallTimer = setTimeout(() => {
-      this.#end(`gave no sign of life for ${this.#stallMs / 1000} s`)
-    }, this.#stallMs)
+    let silentParts = 0
+    this.#stallTimer = setInterval(() => {
+      if (++silentParts > STALL_PARTS) this.#end(`gave no sign of life for ${this.#stallMs / 1000} s`)
+    }, this.#stallMs / STALL_PARTS)
     this.#stallTimer.unref()
   }
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -90,6 +90,30 @@ describe.skipIf(!isThere)(`the sandbox${why}`, () => {
       }
       socket.on('connect', () => say('connected')).on('error', ({ code }) => say(code))`
     expect(await within(sandbox ?? { command: [] }, script)).toEqual(['ECONNREFUSED', ['1']])
+  })
+
+  test('an engine finds weights that lie behind links elsewhere', async () => {
+    await using folder = await temporaryFolder()
+    const at = (name: string): string => join(folder.path, name)
+    for (const name of ['hub', 'work', 'disk/model', 'disk/blobs']) await mkdir(at(name), { recursive: true })
+    const demo = join(PROJECT, 'models/whisper-demo')
+    for (const [index, name] of (await readdir(demo)).entries()) {
+      await copyFile(join(demo, name), at(`disk/blobs/${index}`))
+      await symlink(join('../blobs', String(index)), at(`disk/model/${name}`))
+    }
+    await symlink(at('disk/model'), at('hub/model'))
+    const folders = { readable: [at('hub'), join(PROJECT, 'test')], writable: [at('work')] }
+    const sandbox = await findSandbox('on', folders, { logger, signal: never })
+    await using engine = new EngineProcess(
+      {
+        ...{ modelFolder: at('hub/model'), precision: 'f32', threads: 1, batch: 1 },
+        ...{ temporaryFolder: at('work'), cacheFolder: at('work') },
+      },
+      { cage: { dataBytes: null, fileBytes: null, sandbox } },
+    )
+    const options = { ...DEFAULT_OPTIONS, language: 'en' }
+    const task = { audioPath: fixture('en-short.wav'), options, maxAudioSeconds: null }
+    expect((await engine.transcribe(task, { signal: never })).text).not.toBe('')
   })
 
   test('an engine transcribes in it, dies by its signal, and is gone when it is disposed of', async () => {

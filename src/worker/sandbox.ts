@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, lstatSync, readlinkSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { access, constants, mkdir } from 'node:fs/promises'
 import { delimiter, dirname, extname, join, sep } from 'node:path'
 import process from 'node:process'
@@ -68,6 +68,14 @@ export async function findSandbox(
   }
   logger.info(cause === undefined ? {} : { err: cause }, `engine processes run without a sandbox: ${why}`)
   return null
+}
+
+/** The same with a checkpoint's files in it, which may lie behind links that lead out of the folders that it shows. */
+export function showing(sandbox: Sandbox, folder: string): Sandbox {
+  if (!existsSync(folder)) return sandbox
+  const files = readdirSync(folder).map((name) => join(folder, name))
+  const places = [folder, ...files].filter((path) => existsSync(path)).map((path) => realpathSync(path))
+  return { command: [...sandbox.command, ...[...new Set(places)].flatMap((path) => ['--ro-bind', path, path])] }
 }
 
 async function findProgram(name: string): Promise<string | undefined> {

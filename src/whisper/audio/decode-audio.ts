@@ -9,7 +9,7 @@ import { SAMPLE_RATE } from './log-mel.ts'
 import { missingBytes, soundEnd } from './missing-bytes.ts'
 import { nextOggLink } from './ogg-links.ts'
 import { TrackDecoder } from './track-decoder.ts'
-import { TrackReader } from './track-reader.ts'
+import { ONLY_FRAMES, TrackReader } from './track-reader.ts'
 import { AudioWarnings } from './warnings.ts'
 
 /** Decoding is synchronous (six times as fast as a promise a frame); others get their turn this often. */
@@ -91,6 +91,7 @@ function* decodeParts(recording: Recording, progress: Progress): Generator<Int16
     silentParts = progress.samples > samples ? 0 : silentParts + 1
   }
   if (progress.samples === 0) throw damaged()
+  if (from !== undefined) tellPartsLeft(recording.warnings, progress.samples)
 }
 
 interface Recording {
@@ -130,7 +131,8 @@ function* decodePart(
   const next = container.next ?? (container.format === 'ogg' ? nextOggLink(file, from + lastPacketAt + 1) : undefined)
   if (next !== undefined) return next
   if (decoder.samples === 0) throw packets === 0 && lastError === undefined ? silent() : damaged(lastError)
-  decoder.tellEnd(file.size - from)
+  const isAllSound = ONLY_FRAMES.has(container.format) || (isMatroska(container) && container.context.nbStreams === 1)
+  decoder.tellEnd((isAllSound ? soundEnd(file) : file.size) - from, isAllSound)
   tellCut(container, track, decoder.samples / SAMPLE_RATE, warnings)
   if (container.isCut) {
     const message =
@@ -147,6 +149,15 @@ function tellLostPart(warnings: AudioWarnings, { message }: EngineError, samples
     message: `What was joined to the recording here can’t be read. ${message}`,
     start,
   })
+}
+
+function tellPartsLeft(warnings: AudioWarnings, samples: number): void {
+  const message = `The file is more than ${MAX_PARTS} recordings, one behind the other, or many of them are empty; the rest was not read.`
+  warnings.add({ code: 'audio.damaged', message, start: samples / SAMPLE_RATE })
+}
+
+function isMatroska({ format }: Container): boolean {
+  return format.startsWith('matroska')
 }
 
 /** FLAC counts its samples in its header; elsewhere durations are often wrong. */

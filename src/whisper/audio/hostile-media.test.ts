@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fixture } from '../../../test/support/clips.ts'
 import { box, u32, wav } from '../../../test/support/media.ts'
 import { openFeatures } from './features.ts'
 import { OPEN_OPTIONS } from './formats.ts'
@@ -65,15 +66,26 @@ function mp4(...boxes: readonly Buffer[]): Buffer {
 
 const MANY = 85_000_000
 const sizes = (count: number): Buffer => full('stsz', u32(1), u32(count))
+const fragment = (count: number): Buffer => box('moof', box('traf', full('tfhd', u32(1)), full('trun', u32(count))))
+
+test('an MP4 of hundreds of thousands of boxes, as hours in fragments have, is read', async () => {
+  const boxes = Array.from({ length: 300_000 }, () => box('free'))
+  const path = join(folder, 'day.m4a')
+  await writeFile(path, Buffer.concat([await readFile(fixture('en-one-minute.m4a')), ...boxes]))
+  await using features = await openFeatures(path, { melBands: 80, temporaryFolder: folder, maxSeconds: null })
+  expect(features.durationSeconds).toBeCloseTo(59.82, 1)
+  expect(features.warnings).toEqual([])
+})
 
 describe('a few bytes take no memory', () => {
   test.each([
     ['an index of 85 million samples', mp4(track(MANY, sizes(MANY)))],
     ['four of them', mp4(...Array.from({ length: 4 }, () => track(MANY, sizes(MANY))))],
     ['in a box that has no place there', mp4(track(1, sizes(1)), box('udta', sizes(MANY)))],
+    ['a fragment of 85 million samples', Buffer.concat([mp4(track(0, sizes(0))), fragment(MANY)])],
     [
-      'a fragment of 85 million samples',
-      Buffer.concat([mp4(track(0, sizes(0))), box('moof', box('traf', full('tfhd', u32(1)), full('trun', u32(MANY))))]),
+      'thirty fragments of 900,000 samples',
+      Buffer.concat([mp4(track(0, sizes(0))), ...Array.from({ length: 30 }, () => fragment(900_000))]),
     ],
     ['boxes a thousand deep', Array.from({ length: 1000 }).reduce<Buffer>((inner) => box('moov', inner), sizes(MANY))],
   ])('%s', async (_, content) => {

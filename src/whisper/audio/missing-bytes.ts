@@ -11,6 +11,11 @@ export interface MissingBytes {
 /** Sizes that are written before the end is known may be a little off. */
 const TOLERATED_SHARE = 0.01
 const TOLERATED_BYTES = 1024
+/** Of an MP4, outside all others. */
+const TOP_BOXES: ReadonlySet<string> = new Set([
+  ...['ftyp', 'styp', 'moov', 'moof', 'mdat', 'wide', 'free', 'skip', 'pnot', 'udta', 'meta', 'uuid', 'sidx', 'ssix'],
+  ...['mfra', 'pdin', 'emsg', 'prft'],
+])
 /** A page of Ogg is at most so long. */
 const MAX_OGG_PAGE_BYTES = 65_307
 
@@ -31,14 +36,15 @@ function announcedEnd(file: FileBytes): number | undefined {
   if (magic === 'FORM' && head.length >= 8) return head.readUInt32BE(4) + 8
   if (magic === 'OggS') return lastOggPageEnd(file)
   if (magic === '\x1A\x45\xDF\xA3') return segmentEnd(file)
-  if (/^(ftyp|moov|mdat|wide|free|skip)$/.test(head.toString('latin1', 4, 8))) return lastBoxEnd(file)
+  if (TOP_BOXES.has(head.toString('latin1', 4, 8))) return lastBoxEnd(file)
   return xingEnd(file)
 }
 
+/** What stands behind the boxes, as a tag or what a camera notes down, is none, whatever size could be read from it. */
 function lastBoxEnd(file: FileBytes): number {
   let end = 0
-  for (let box = boxAt(file, 0, file.size); box !== undefined; box = boxAt(file, box.end, file.size))
-    end = box.announcedEnd
+  let box = boxAt(file, 0, file.size)
+  for (; box !== undefined && TOP_BOXES.has(box.type); box = boxAt(file, box.end, file.size)) end = box.announcedEnd
   return end
 }
 

@@ -7,8 +7,8 @@ const PARENTS: ReadonlySet<string> = new Set([
 ])
 /** Samples of one byte that a file may announce and not have: the index of so many takes a few megabytes. */
 const MAX_ABSENT_SAMPLES = 1_000_000
-/** Longer headers than any program writes. */
-const MAX_BOXES = 200_000
+/** A day in fragments of a second, as recorders write them against a loss of power, has a million; FFmpeg takes microseconds for each. */
+const MAX_BOXES = 3_000_000
 const MAX_DEPTH = 12
 
 /**
@@ -18,12 +18,14 @@ const MAX_DEPTH = 12
  */
 export function requirePlausibleTables(file: FileBytes): void {
   let boxes = 0
-  const most = Math.max(file.size, MAX_ABSENT_SAMPLES)
+  // Of all tables together, since a file may have any number of them.
+  let samplesLeft = file.size + MAX_ABSENT_SAMPLES
   const walk = (from: number, end: number, depth: number): void => {
     for (let box = boxAt(file, from, end); box !== undefined; box = boxAt(file, box.end, end)) {
       if (++boxes > MAX_BOXES || depth > MAX_DEPTH) throw implausible()
       if (PARENTS.has(box.type)) walk(box.content, box.end, depth + 1)
-      if (samplesOf(file, box) > most) throw implausible()
+      samplesLeft -= samplesOf(file, box)
+      if (samplesLeft < 0) throw implausible()
     }
   }
   walk(0, file.size, 0)

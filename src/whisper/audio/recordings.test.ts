@@ -212,6 +212,23 @@ describe('a file that was cut off gives what is there', () => {
   })
 })
 
+test.each(['en-two-voices.mp3', 'de-short.webm'])(
+  'the end of %s was lost, and nothing is in its place',
+  async (name) => {
+    const hurt = await readFile(fixture(name))
+    hurt.fill(0, Math.round(0.6 * hurt.length))
+    const heard = await hear(await file(`zeros-${name}`, hurt))
+    expect(codes(heard)).toEqual(['audio.damaged'])
+  },
+)
+
+test('the middle of an MP3 was lost, and nothing is in its place', async () => {
+  const hurt = await readFile(fixture('es-long.mp3'))
+  hurt.fill(0, Math.round(0.4 * hurt.length), Math.round(0.6 * hurt.length))
+  const heard = await hear(await file('hole.mp3', hurt))
+  expect(codes(heard)).toEqual(['audio.damaged'])
+})
+
 describe('a header that announces more than there is, and can’t be true', () => {
   test.each([0, 2_000_000_000, 0x7fff_ffff, 0xffff_ffff])('a WAV of %d bytes', async (announcedBytes) => {
     const whole = await short()
@@ -227,6 +244,14 @@ describe('a header that announces more than there is, and can’t be true', () =
     mp3.writeUInt32BE(2 * mp3.readUInt32BE(at + 8), at + 8)
     const heard = await hear(await file('xing.mp3', mp3))
     expect(heard.seconds).toBeCloseTo(10.66, 1)
+    expect(heard.warnings).toEqual([])
+  })
+
+  test('what stands behind the boxes of an MP4, and is none', async () => {
+    const whole = await readFile(fixture('en-one-minute.m4a'))
+    const tag = Buffer.from('TAGA title'.padEnd(128))
+    const heard = await hear(await file('tagged.m4a', Buffer.concat([whole, tag])))
+    expect(heard.seconds).toBeCloseTo(59.82, 1)
     expect(heard.warnings).toEqual([])
   })
 
@@ -283,6 +308,13 @@ describe('files that were joined', () => {
     expect(heard.seconds).toBeCloseTo(10.66 + 44.23, 0)
     expect(heard.warnings).toEqual([])
     expect(peak(part(heard, 50))).toBeGreaterThan(1000)
+  })
+
+  test('more of them than are read, which is told', async () => {
+    const parts = Array.from({ length: 1002 }, () => wav(new Uint8Array(320)))
+    const heard = await hear(await file('parts.wav', Buffer.concat(parts)))
+    expect(heard.seconds).toBeCloseTo(10, 1)
+    expect(heard.warnings).toEqual([expect.objectContaining({ code: 'audio.damaged', start: heard.seconds })])
   })
 
   test('Ogg, mono and then stereo, and then mono', async () => {

@@ -15,6 +15,9 @@ const TOLD_GAP_SECONDS = 1
 const TOLD_LOSS_SECONDS = 0.1
 /** Of a file, behind a read error at its end: some formats end by an error, or with an index. */
 const TOLD_UNREAD_SHARE = 0.02
+/** More than tags of any kind take that are not known as such: a second of most sound. */
+const TOLD_UNREAD_BYTES = 16 * 2 ** 10
+const NO_LOSS: Loss = { readErrors: 0, seconds: 0 }
 const NOTHING = new Int16Array(0)
 
 /** Turns what a track holds into 16 kHz mono, each sound at its place in time. */
@@ -153,18 +156,22 @@ export class TrackDecoder implements Disposable {
     }
   }
 
-  /** Tells what is lost at the end, behind the last sound. */
-  tellEnd(fileBytes: number): void {
-    const { lostAtEnd, gaveUp = false, lastPacketAt = 0 } = this.#summary ?? {}
-    if (lostAtEnd === undefined) return
-    const isUnread = lostAtEnd.readErrors > 0 && fileBytes - lastPacketAt > TOLD_UNREAD_SHARE * fileBytes
+  /**
+   * Tells what is lost at the end, behind the last sound.
+   * @param isAllSound whether there should be nothing but sound, so that what was not read is damage, though no error tells of it
+   */
+  tellEnd(fileBytes: number, isAllSound: boolean): void {
+    const { lostAtEnd = NO_LOSS, gaveUp = false, lastPacketAt = 0 } = this.#summary ?? {}
+    const unreadBytes = fileBytes - lastPacketAt
+    const isTold = lostAtEnd.readErrors > 0 || (isAllSound && unreadBytes > TOLD_UNREAD_BYTES)
+    const isUnread = isTold && unreadBytes > TOLD_UNREAD_SHARE * fileBytes
     const end = this.#samples / SAMPLE_RATE
     if (gaveUp || isUnread || lostAtEnd.seconds > TOLD_LOSS_SECONDS) this.#tellDamage(end, end, lostAtEnd)
   }
 
   #tellDamage(start: number, end: number, { seconds }: Loss): void {
     const lost = Math.max(end - start, seconds)
-    const length = lost === 0 ? '' : `, about ${lost.toFixed(1)} s`
+    const length = lost < TOLD_LOSS_SECONDS ? '' : `, about ${lost.toFixed(1)} s`
     const message = `The recording is damaged here, and something is missing${length}. The rest was transcribed.`
     this.#warnings.add({ code: 'audio.damaged', message, start, end })
   }

@@ -10,6 +10,12 @@ const MAX_READ_ERRORS = 1000
 /** Packets of others, or that can't be decoded, after which a sign of life is given. */
 const PACKETS_PER_SIGN = 256
 
+/** Formats of frames alone, one behind the other: FFmpeg passes over what is none, be it half of the file, without an error. */
+export const ONLY_FRAMES: ReadonlySet<string> = new Set(['mp3', 'aac', 'ac3', 'eac3', 'amr', 'dts'])
+/** More than a frame of these takes: what lies before a frame, and is none, comes with it. */
+const MAX_FRAME_BYTES = 16 * 2 ** 10
+const TAG = /ID3|APETAGEX/
+
 /** What a track holds, in turn. */
 export type TrackItem =
   | {
@@ -57,6 +63,7 @@ export class TrackReader {
   #lastError: FFmpegError | undefined
   #packets = 0
   #lastPacketAt = 0
+  #lastFrameBytes = 0
 
   /** @param soundEnd where tags begin in the file, which are no broken sound */
   constructor(container: Container, track: AudioTrack, codec: CodecContext, soundEnd: number) {
@@ -105,6 +112,7 @@ export class TrackReader {
 
   *#decode(packet: Packet, frame: Frame): Generator<TrackItem, void, void> {
     this.#packets += 1
+    if (ONLY_FRAMES.has(this.#container.format)) this.#notePassedOver(packet)
     this.#lastPacketAt = Math.max(this.#lastPacketAt, Number(packet.pos))
     if (this.#pauses(packet)) {
       const at = this.#secondsOf(packet.pts)
@@ -128,6 +136,17 @@ export class TrackReader {
       frame.timeBase = this.#track.stream.timeBase
       const lostBefore = this.#takeLoss()
       yield { type: 'frame', frame, at: this.#secondsOf(frame.pts), lostBefore }
+    }
+  }
+
+  /** How long it would have been is guessed by the frame before it. */
+  #notePassedOver(packet: Packet): void {
+    if (Number(packet.pos) + packet.size > this.#soundEnd) return
+    if (packet.size <= MAX_FRAME_BYTES) {
+      this.#lastFrameBytes = packet.size
+    } else if (this.#lastFrameBytes > 0 && !TAG.test(packet.data?.toString('latin1') ?? '')) {
+      this.#readErrors += 1
+      this.#lostSeconds += (packet.size / this.#lastFrameBytes) * Number(packet.duration) * this.#secondsPerTick
     }
   }
 
