@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import pino from 'pino'
@@ -13,13 +13,16 @@ import { fixture } from '../../test/support/clips.ts'
 import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
+import { moduleFolders } from './module-folders.ts'
 import { findSandbox } from './sandbox.ts'
 import type { Sandbox } from './sandbox.ts'
 
 const never = new AbortController().signal
 const logger = pino({ level: 'silent' })
 const NOTHING = { readable: [], writable: [] }
-const isThere = (await findSandbox('auto', NOTHING, { logger, signal: never })) !== null
+/** Needs nothing: where bubblewrap works and what an engine loads is not found in it, tests fail, and are not skipped. */
+const entry = join(PROJECT, 'src/worker/errors.ts')
+const isThere = (await findSandbox('auto', NOTHING, { logger, signal: never, entry })) !== null
 const why = isThere ? '' : ' (skipped: bubblewrap is not there, or may not do it here)'
 
 /** What a script prints as JSON that runs in it. */
@@ -46,7 +49,45 @@ test('it can be turned off', async () => {
   expect(await findSandbox('off', NOTHING, { logger, signal: never })).toBeNull()
 })
 
+test('modules are looked for where links of pnpm lead: beside the package, and in its global store', async () => {
+  await using folder = await temporaryFolder()
+  const link = async (from: string, to: string): Promise<void> => {
+    for (const path of [join(folder.path, to), dirname(join(folder.path, from))]) await mkdir(path, { recursive: true })
+    await symlink(join(folder.path, to), join(folder.path, from))
+  }
+  const own = 'project/node_modules/.pnpm'
+  await mkdir(join(folder.path, own, 'sotto@1/node_modules/sotto'), { recursive: true })
+  await link(`${own}/sotto@1/node_modules/near`, `${own}/near@1/node_modules/near`)
+  expect(moduleFolders(join(folder.path, own, 'sotto@1/node_modules/sotto'))).toEqual([
+    join(folder.path, own, 'sotto@1/node_modules/sotto/node_modules'),
+    join(folder.path, 'project/node_modules'),
+  ])
+
+  await mkdir(join(folder.path, 'store/sotto/node_modules/sotto'), { recursive: true })
+  await link('store/sotto/node_modules/@of/near', 'store/near/node_modules/@of/near')
+  await link('store/near/node_modules/far', 'store/far/node_modules/far')
+  await symlink('nowhere', join(folder.path, 'store/far/node_modules/gone'))
+  expect(moduleFolders(join(folder.path, 'store/sotto/node_modules/sotto')).slice(1)).toEqual(
+    ['sotto', 'near', 'far'].map((name) => join(folder.path, 'store', name, 'node_modules')),
+  )
+})
+
 describe.skipIf(!isThere)(`the sandbox${why}`, () => {
+  test('is not used where a module of the engine can’t be found in it, and the reason is told', async () => {
+    await using folder = await temporaryFolder()
+    const missing = join(folder.path, 'missing.mjs')
+    await writeFile(missing, "await import('not-shown')")
+    const folders = { readable: [folder.path], writable: [] }
+    const told: string[] = []
+    const lines = pino({}, { write: (line) => void told.push(line) })
+    expect(await findSandbox('auto', folders, { logger: lines, signal: never, entry: missing })).toBeNull()
+    expect(told.join('')).toMatch(/without a sandbox: .*Cannot find package 'not-shown'/)
+    await expect(findSandbox('on', folders, { logger, signal: never, entry: missing })).rejects.toMatchObject({
+      code: 'sandbox.unavailable',
+      message: expect.stringContaining("Cannot find package 'not-shown'"),
+    })
+  })
+
   test('shows the folders that it is given, also behind links, and none beside them', async () => {
     await using folder = await temporaryFolder()
     const at = (name: string): string => join(folder.path, name)

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import type { Logger } from 'pino'
 import { harmlessEnvironment } from '../confinement/environment.ts'
 import { EngineProcessError } from './errors.ts'
+import { moduleFolders } from './module-folders.ts'
 import type { SandboxChoice } from './sandbox-choice.ts'
 
 /** What engine processes are started by: they see a few folders, no network, and no other process. */
@@ -23,15 +24,25 @@ export interface SandboxFolders {
   readonly writable: readonly string[]
 }
 
-const PROBE_MS = 10_000
+/** Native libraries from a cold disk take a slow machine a while; others are done in a fraction of a second. */
+const TRIAL_MS = 60_000
+/** The extension differs between a checkout and a compiled package. */
+const TRIAL = fileURLToPath(new URL(`./sandbox-trial${extname(import.meta.url)}`, import.meta.url))
 /** The sources, or what they were compiled to, lie beside the manifest. */
 const PACKAGE = dirname(dirname(import.meta.dirname))
 /** Of the package's folder only this: a data folder may lie in it as well. */
-const PARTS = ['package.json', 'src', 'dist', 'models', 'node_modules']
+const PARTS = ['package.json', 'src', 'dist', 'models']
 /** Libraries of the system, and what tells where they are. */
 const SYSTEM = ['/usr', '/nix/store', '/sys/devices/system', '/sys/fs/cgroup']
 const SETTINGS = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'ld.so.preload', 'localtime', 'alternatives']
 const LINKED = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
+
+export interface SandboxTrial {
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** What the trial runs. */
+  readonly entry?: string
+}
 
 /**
  * Finds out whether bubblewrap is there and works: in containers it often may not, and then the container is the cage.
@@ -41,7 +52,7 @@ const LINKED = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 export async function findSandbox(
   choice: SandboxChoice,
   folders: SandboxFolders,
-  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+  { logger, signal, entry = TRIAL }: SandboxTrial,
 ): Promise<Sandbox | null> {
   if (choice === 'off') return null
   const program = await findProgram('bwrap')
@@ -50,7 +61,7 @@ export async function findSandbox(
     for (const folder of folders.writable) await mkdir(folder, { recursive: true, mode: 0o700 }).catch(() => undefined)
     const sandbox = { command: [program, ...bubblewrap(folders)] }
     try {
-      await tryOut(sandbox, signal)
+      await tryOut(sandbox, entry, signal)
       logger.info('engine processes run in a sandbox, by bubblewrap')
       return sandbox
     } catch (error) {
@@ -58,7 +69,10 @@ export async function findSandbox(
       cause = error
     }
   }
-  const why = program === undefined ? 'there is no bwrap in the PATH' : 'bwrap is there, and can’t make one here'
+  const why =
+    program === undefined
+      ? 'there is no bwrap in the PATH'
+      : `bwrap is there, and no engine runs in it: ${reason(cause)}`
   if (choice === 'on') {
     throw new EngineProcessError(
       'sandbox.unavailable',
@@ -66,7 +80,7 @@ export async function findSandbox(
       { retryable: false, cause },
     )
   }
-  logger.info(cause === undefined ? {} : { err: cause }, `engine processes run without a sandbox: ${why}`)
+  logger.info(`engine processes run without a sandbox: ${why}`)
   return null
 }
 
@@ -92,17 +106,29 @@ async function findProgram(name: string): Promise<string | undefined> {
   return undefined
 }
 
-/** Loads what an engine loads first, and ends. */
-async function tryOut({ command: [program = '', ...args] }: Sandbox, signal: AbortSignal): Promise<void> {
-  const entry = fileURLToPath(new URL(`./errors${extname(import.meta.url)}`, import.meta.url))
-  const options = { timeout: PROBE_MS, killSignal: 'SIGKILL', env: harmlessEnvironment(), signal } as const
+/** Loads what an engine loads, and ends: without its libraries a sandbox is none. */
+async function tryOut(
+  { command: [program = '', ...args] }: Sandbox,
+  entry: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { timeout: TRIAL_MS, killSignal: 'SIGKILL', env: harmlessEnvironment(), signal } as const
   await promisify(execFile)(program, [...args, process.execPath, entry], options)
+}
+
+/** Why the trial failed, in a line. Node shows the place of an error before what it says. */
+function reason(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'this is not Linux'
+  if ('killed' in cause && cause.killed === true) return `the trial took longer than ${TRIAL_MS / 1000} s`
+  const said = 'stderr' in cause && typeof cause.stderr === 'string' ? cause.stderr : cause.message
+  const lines = said.split('\n').filter((line) => line.trim() !== '')
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0] ?? 'the trial said nothing'
 }
 
 /** The process is the first one of its namespace, so that with it all ends that it started. */
 function bubblewrap({ readable, writable }: SandboxFolders): readonly string[] {
   const { LD_LIBRARY_PATH: libraries = '', LD_PRELOAD: preloaded = '' } = harmlessEnvironment()
-  const code = [process.execPath, ...PARTS.map((part) => join(PACKAGE, part)), ...modulesAbove(PACKAGE)]
+  const code = [process.execPath, ...PARTS.map((part) => join(PACKAGE, part)), ...moduleFolders(PACKAGE)]
   const all = [
     ...[...SYSTEM, ...SETTINGS.map((name) => join('/etc', name)), ...libraries.split(':'), ...preloaded.split(/[: ]/)],
     ...[...code, ...readable],
@@ -115,19 +141,6 @@ function bubblewrap({ readable, writable }: SandboxFolders): readonly string[] {
     ...writable.flatMap((path) => bind('--bind', path)),
     ...['--chdir', '/'],
   ]
-}
-
-/** Where the package is one of others, those that it needs lie beside it. */
-function modulesAbove(folder: string): readonly string[] {
-  const at = folder.split(sep).lastIndexOf('node_modules')
-  return at === -1
-    ? []
-    : [
-        folder
-          .split(sep)
-          .slice(0, at + 1)
-          .join(sep),
-      ]
 }
 
 /** Under its own name, and under the one that links lead to. */
