@@ -8,6 +8,7 @@ import { FileBytes } from './file-bytes.ts'
 import { SAMPLE_RATE } from './log-mel.ts'
 import { missingBytes, soundEnd } from './missing-bytes.ts'
 import { nextOggLink } from './ogg-links.ts'
+import { FileTags } from './tags.ts'
 import { TrackDecoder } from './track-decoder.ts'
 import { ONLY_FRAMES, TrackReader } from './track-reader.ts'
 import { AudioWarnings } from './warnings.ts'
@@ -116,9 +117,9 @@ function* decodePart(
   container.only(track)
   const { samples } = progress
   using decoder = new TrackDecoder({ zero: container.startSeconds, samples, channel: source.channel, warnings })
-  const tagsAt = container.format === 'mp3' ? soundEnd(file) : file.size
+  const tags = new FileTags(file, from, container.format === 'mp3' ? soundEnd(file) : file.size)
   try {
-    for (const chunk of decoder.decode(new TrackReader(container, track, codec.context, tagsAt).items())) {
+    for (const chunk of decoder.decode(new TrackReader(container, track, codec.context, tags).items())) {
       progress.samples += chunk.length
       yield chunk
     }

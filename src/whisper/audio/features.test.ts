@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clips, fixture } from '../../../test/support/clips.ts'
+import { wav } from '../../../test/support/media.ts'
 import { goldenTensor, maxError } from '../../../test/support/golden.ts'
 import { decodeAudio } from './decode-audio.ts'
 import { openFeatures } from './features.ts'
@@ -104,6 +105,11 @@ describe('files that can’t be transcribed', () => {
   test('an m4a whose index is missing', async () => {
     const whole = await readFile(fixture('en-one-minute.m4a'))
     expect(await codeOf(await file('cut.m4a', whole.subarray(0, 200_000)))).toBe('audio.not_media')
+  })
+
+  test('the padding that an encoder adds to the longest length is none', async () => {
+    const silence = await file('padded.wav', wav(new Uint8Array(32_000 * 5.05)))
+    expect(await codeOf(silence, { maxSeconds: 5 })).toBe('none')
   })
 
   test('a longer one than allowed', async () => {

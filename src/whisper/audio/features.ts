@@ -6,6 +6,7 @@ import { decodeAudio } from './decode-audio.ts'
 import type { AudioSource } from './decode-audio.ts'
 import { QUIET_PEAK, findSound } from './find-sound.ts'
 import { LogMelStream, SAMPLE_RATE, SILENCE, normalise } from './log-mel.ts'
+import { TOLERATED_PADDING_SECONDS } from './padding.ts'
 import { BYTES_PER_VALUE, Spool } from './spool.ts'
 import { AudioWarnings } from './warnings.ts'
 import type { AudioWarning } from './warnings.ts'
@@ -108,13 +109,14 @@ async function spoolFeatures(
   const spool = stack.use(await Spool.create(temporaryFolder, melBands))
   const logMel = new LogMelStream(melBands)
   const emit = (frame: Float32Array): void => spool.append(frame)
+  const limitSeconds = maxSeconds ?? Infinity
   let peak = 0
   let progressAt = 0
   for await (const samples of decodeAudio(path, { source, warnings, ...(signal === undefined ? {} : { signal }) })) {
     for (const sample of samples) peak = Math.max(peak, Math.abs(sample))
     logMel.push(samples, emit)
     if (spool.hasBlock) await spool.flush()
-    if (maxSeconds !== null && logMel.samples > maxSeconds * SAMPLE_RATE) throw tooLong(maxSeconds)
+    if (logMel.samples > (limitSeconds + TOLERATED_PADDING_SECONDS) * SAMPLE_RATE) throw tooLong(limitSeconds)
     if (performance.now() < progressAt) continue
     progressAt = performance.now() + PROGRESS_MS
     onProgress?.(logMel.samples / SAMPLE_RATE)

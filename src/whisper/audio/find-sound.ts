@@ -7,6 +7,7 @@ import type { AudioTrack } from './container.ts'
 import { Conversion } from './conversion.ts'
 import type { AudioSource } from './decode-audio.ts'
 import { FileBytes } from './file-bytes.ts'
+import { FileTags } from './tags.ts'
 import { TrackReader } from './track-reader.ts'
 import type { AudioWarnings } from './warnings.ts'
 
@@ -101,7 +102,7 @@ function* listen(
   let [samples, seconds] = [0, 0]
   let conversion: Conversion | undefined
   try {
-    for (const item of new TrackReader(container, track, codec.context, file.size).items()) {
+    for (const item of new TrackReader(container, track, codec.context, new FileTags(file, 0, file.size)).items()) {
       yield
       if (item.type !== 'frame') continue
       if (conversion?.fits(item.frame) === false) break

@@ -1,6 +1,7 @@
 import type { FileBytes } from './file-bytes.ts'
 import { boxAt } from './mp4-tables.ts'
 import { riffFacts } from './riff.ts'
+import { id3End } from './tags.ts'
 
 /** What a container's own header proves to be missing at the file's end. */
 export interface MissingBytes {
@@ -84,9 +85,7 @@ function lastOggPageEnd(file: FileBytes): number | undefined {
 
 /** MP3: where the header that encoders write into the first frame says that the sound ends; an ID3 tag may lie before it. */
 function xingEnd(file: FileBytes): number | undefined {
-  const tag = file.read(0, 10)
-  const isTagged = tag.length === 10 && tag.toString('latin1', 0, 3) === 'ID3'
-  const from = isTagged ? 10 + [6, 7, 8, 9].reduce((size, at) => (size << 7) | ((tag[at] ?? 0) & 0x7f), 0) : 0
+  const from = id3End(file, 0) ?? 0
   const bytes = file.read(from, 4096)
   const frame = bytes.findIndex((byte, at) => byte === 0xff && ((bytes[at + 1] ?? 0) & 0xe0) === 0xe0)
   // The marker stands at most 36 bytes into the frame.

@@ -72,6 +72,33 @@ function likeness(one: Int16Array, other: Int16Array): number {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
 }
 
+function id3(content: Buffer): Buffer {
+  const size = content.length + 10
+  const head = Buffer.from('ID3\x03\0\0....APIC....\0\0', 'latin1')
+  for (const [at, shift] of [21, 14, 7, 0].entries()) head[6 + at] = (size >> shift) & 0x7f
+  head.writeUInt32BE(content.length, 14)
+  return Buffer.concat([head, content])
+}
+
+function ape(content: Buffer): Buffer {
+  const end = (flags: number): Buffer => {
+    const bytes = Buffer.alloc(32)
+    bytes.write('APETAGEX')
+    bytes.writeUInt32LE(2000, 8)
+    bytes.writeUInt32LE(content.length + 32, 12)
+    bytes.writeUInt32LE(1, 16)
+    bytes.writeUInt32LE(flags, 20)
+    return bytes
+  }
+  return Buffer.concat([end(0xa000_0000), content, end(0x8000_0000)])
+}
+
+/** The same of a sound that begins in one at about this time: what encoders pad shifts it a little. */
+function likenessAround(one: Heard, seconds: number, other: Int16Array): number {
+  const shifts = Array.from({ length: 41 }, (_, at) => (at - 20) / 100)
+  return Math.max(...shifts.map((shift) => likeness(part(one, seconds + shift), other.subarray(0, 40 * SAMPLE_RATE))))
+}
+
 test.each(clips(120))('$name is unhurt', async ({ path }) => {
   await using features = await openFeatures(path, { melBands: 80, temporaryFolder: folder, maxSeconds: null })
   expect(features.warnings).toEqual([])
@@ -326,6 +353,51 @@ describe('files that were joined', () => {
     expect(likeness(part(heard, 0, 10.51), first.samples)).toBeGreaterThan(0.99)
     expect(likeness(part(heard, 10.51, 13.55), samplesOf(await short()))).toBeGreaterThan(0.9)
     expect(likeness(part(heard, 13.55), first.samples)).toBeGreaterThan(0.99)
+  })
+
+  describe('MP3 with tags between them', () => {
+    const NAMES = ['en-two-voices.mp3', 'es-long.mp3', 'en-two-voices.mp3']
+    const picture = (bytes: number): Buffer => overwritten(Buffer.alloc(bytes), 0, 1)
+    const title = Buffer.from('TAGA title'.padEnd(128))
+    const tags = async (between: Buffer): Promise<Heard> => {
+      const parts = await Promise.all(NAMES.map((name) => readFile(fixture(name))))
+      return await hear(await file('tags.mp3', Buffer.concat(parts.flatMap((mp3) => [between, mp3]))))
+    }
+
+    test.each([
+      ['ID3v2 with a large picture', id3(picture(3_000_000))],
+      ['ID3v2 with a picture', id3(picture(20_000))],
+      ['a small ID3v2', id3(Buffer.from('a title'))],
+      ['APEv2', ape(picture(100_000))],
+      ['ID3v1', title],
+      ['all of them', Buffer.concat([ape(picture(50_000)), title, id3(picture(500_000)), id3(picture(70))])],
+    ])('%s', async (_, between) => {
+      const heard = await tags(between)
+      expect(heard.warnings).toEqual([])
+      expect(heard.seconds).toBeCloseTo(10.66 + 44.23 + 10.66, 0)
+      const { samples } = await hear(fixture('es-long.mp3'))
+      expect(likenessAround(heard, 10.66, samples)).toBeGreaterThan(0.98)
+    })
+
+    test('so many that a lost frame at each would be told', async () => {
+      const mp3 = await readFile(fixture('en-two-voices.mp3'))
+      const many = Array.from({ length: 20 }, () => [mp3, title, id3(Buffer.from('a title'))]).flat()
+      const heard = await hear(await file('many.mp3', Buffer.concat(many)))
+      expect(heard.warnings).toEqual([])
+      expect(heard.seconds / 20).toBeCloseTo(10.66, 0)
+    })
+
+    test('behind a recording that breaks off within a frame', async () => {
+      const [first, second] = await Promise.all([
+        readFile(fixture('en-two-voices.mp3')),
+        readFile(fixture('es-long.mp3')),
+      ])
+      const joined = [first.subarray(0, 60_011), id3(picture(1_000_000)), second]
+      const heard = await hear(await file('broken-off.mp3', Buffer.concat(joined)))
+      expect(heard.warnings).toEqual([])
+      const { samples } = await hear(fixture('es-long.mp3'))
+      expect(likenessAround(heard, heard.seconds - 44.23, samples)).toBeGreaterThan(0.98)
+    })
   })
 
   test('a tag behind an MP3 is no sound', async () => {

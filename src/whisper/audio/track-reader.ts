@@ -3,6 +3,7 @@ import { FFmpegError, Frame, Packet, PosixError } from 'node-av/lib'
 import type { CodecContext } from 'node-av/lib'
 import { codecName } from './container.ts'
 import type { AudioTrack, Container } from './container.ts'
+import type { FileTags } from './tags.ts'
 
 const AVERROR_EAGAIN = FFmpegError.AVERROR(PosixError.EAGAIN)
 /** Errors in a row, without anything that can be read in between, from which on the rest is given up. */
@@ -14,7 +15,6 @@ const PACKETS_PER_SIGN = 256
 export const ONLY_FRAMES: ReadonlySet<string> = new Set(['mp3', 'aac', 'ac3', 'eac3', 'amr', 'dts'])
 /** More than a frame of these takes: what lies before a frame, and is none, comes with it. */
 const MAX_FRAME_BYTES = 16 * 2 ** 10
-const TAG = /ID3|APETAGEX/
 
 /** What a track holds, in turn. */
 export type TrackItem =
@@ -55,22 +55,23 @@ export class TrackReader {
   readonly #container: Container
   readonly #track: AudioTrack
   readonly #codec: CodecContext
-  readonly #soundEnd: number
+  readonly #tags: FileTags
   readonly #secondsPerTick: number
   readonly #pauses: (packet: Packet) => boolean
   #readErrors = 0
   #lostSeconds = 0
+  /** Of tags, by the timestamps, which FFmpeg counts on where it takes a tag for sound. */
+  #tagSeconds = 0
   #lastError: FFmpegError | undefined
   #packets = 0
   #lastPacketAt = 0
   #lastFrameBytes = 0
 
-  /** @param soundEnd where tags begin in the file, which are no broken sound */
-  constructor(container: Container, track: AudioTrack, codec: CodecContext, soundEnd: number) {
+  constructor(container: Container, track: AudioTrack, codec: CodecContext, tags: FileTags) {
     this.#container = container
     this.#track = track
     this.#codec = codec
-    this.#soundEnd = soundEnd
+    this.#tags = tags
     const { num, den } = track.stream.timeBase
     this.#secondsPerTick = num / den
     this.#pauses = pausesOf(codecName(track))
@@ -112,8 +113,14 @@ export class TrackReader {
 
   *#decode(packet: Packet, frame: Frame): Generator<TrackItem, void, void> {
     this.#packets += 1
-    if (ONLY_FRAMES.has(this.#container.format)) this.#notePassedOver(packet)
     this.#lastPacketAt = Math.max(this.#lastPacketAt, Number(packet.pos))
+    if (ONLY_FRAMES.has(this.#container.format)) {
+      if (this.#tags.isIn(packet)) {
+        this.#tagSeconds += Number(packet.duration) * this.#secondsPerTick
+        return
+      }
+      this.#notePassedOver(packet)
+    }
     if (this.#pauses(packet)) {
       const at = this.#secondsOf(packet.pts)
       const seconds = Number(packet.duration) * this.#secondsPerTick
@@ -141,10 +148,10 @@ export class TrackReader {
 
   /** How long it would have been is guessed by the frame before it. */
   #notePassedOver(packet: Packet): void {
-    if (Number(packet.pos) + packet.size > this.#soundEnd) return
+    if (Number(packet.pos) + packet.size > this.#tags.soundEnd) return
     if (packet.size <= MAX_FRAME_BYTES) {
       this.#lastFrameBytes = packet.size
-    } else if (this.#lastFrameBytes > 0 && !TAG.test(packet.data?.toString('latin1') ?? '')) {
+    } else if (this.#lastFrameBytes > 0) {
       this.#readErrors += 1
       this.#lostSeconds += (packet.size / this.#lastFrameBytes) * Number(packet.duration) * this.#secondsPerTick
     }
@@ -157,7 +164,7 @@ export class TrackReader {
 
   #noteDamage(result: number, packet: Packet | undefined): void {
     this.#lastError = FFmpegError.fromCode(result) ?? undefined
-    if (packet === undefined || Number(packet.pos) >= this.#soundEnd) return
+    if (packet === undefined || Number(packet.pos) >= this.#tags.soundEnd) return
     this.#lostSeconds += Math.max(0, Number(packet.duration)) * this.#secondsPerTick
   }
 
@@ -175,7 +182,7 @@ export class TrackReader {
   }
 
   #secondsOf(timestamp: bigint): number | undefined {
-    return timestamp === AV_NOPTS_VALUE ? undefined : Number(timestamp) * this.#secondsPerTick
+    return timestamp === AV_NOPTS_VALUE ? undefined : Number(timestamp) * this.#secondsPerTick - this.#tagSeconds
   }
 }
 

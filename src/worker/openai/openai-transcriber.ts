@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { TOLERATED_PADDING_SECONDS } from '../../whisper/audio/padding.ts'
 import type { Transcription } from '../../whisper/result.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from '../transcriber.ts'
 import { transcriptionOf } from './answer.ts'
@@ -39,7 +40,7 @@ export class OpenAiTranscriber implements Transcriber {
     const { input, maxAudioSeconds } = task
     requireHonoured(input)
     const transcription = transcriptionOf(await this.#ask(task, control), input)
-    if (maxAudioSeconds !== null && transcription.duration > maxAudioSeconds) {
+    if (maxAudioSeconds !== null && transcription.duration > maxAudioSeconds + TOLERATED_PADDING_SECONDS) {
       throw new RemoteError('audio.too_long', `The recording is longer than ${maxAudioSeconds} s.`)
     }
     return transcription
