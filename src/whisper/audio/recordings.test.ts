@@ -379,14 +379,6 @@ describe('files that were joined', () => {
       expect(likenessAround(heard, 10.66, samples)).toBeGreaterThan(0.98)
     })
 
-    test('so many that a lost frame at each would be told', async () => {
-      const mp3 = await readFile(fixture('en-two-voices.mp3'))
-      const many = Array.from({ length: 20 }, () => [mp3, title, id3(Buffer.from('a title'))]).flat()
-      const heard = await hear(await file('many.mp3', Buffer.concat(many)))
-      expect(heard.warnings).toEqual([])
-      expect(heard.seconds / 20).toBeCloseTo(10.66, 0)
-    })
-
     test('behind a recording that breaks off within a frame', async () => {
       const [first, second] = await Promise.all([
         readFile(fixture('en-two-voices.mp3')),

@@ -1,6 +1,13 @@
 import type { Packet } from 'node-av/lib'
 import type { FileBytes } from './file-bytes.ts'
 
+/** With what stands behind it, `FileBytes` keeps it: hostile files may have a tag every few bytes. */
+const BLOCK_BYTES = 4000
+/** ID3v1's three letters alone are too little: it is known behind other tags only, and FFmpeg knows it. */
+const MARKS = ['ID3', 'APETAGEX'] as const
+const LONGEST_MARK = 8
+/** Shorter ones do no harm, and a hostile file may be nothing else. */
+const LEAST_TAG_BYTES = 32
 const ID3_HEAD_BYTES = 10
 const APE_HEAD_BYTES = 32
 const ID3V1_BYTES = 128
@@ -13,8 +20,11 @@ export class FileTags {
   readonly soundEnd: number
   readonly #file: FileBytes
   readonly #from: number
-  /** Of the tags that were come across last. */
-  #end = 0
+  /** Of the tags that were found last, one behind the other. */
+  #begin: number
+  #end: number
+  /** How far the file was searched. */
+  #searched: number
 
   /**
    * @param from where in the file its packets' positions count from
@@ -23,35 +33,44 @@ export class FileTags {
   constructor(file: FileBytes, from: number, soundEnd: number) {
     this.#file = file
     this.#from = from
+    this.#begin = this.#end = this.#searched = from
     this.soundEnd = soundEnd - from
   }
 
-  /**
-   * Whether a tag is in a packet, be it in part: FFmpeg finds frames in pictures too. For packets in their order.
-   */
-  isIn(packet: Packet): boolean {
-    const at = this.#from + Number(packet.pos)
-    if (at < this.#from) return false
-    const isInside = at < this.#end
-    if (at + packet.size <= this.#end) return true
-    const found = this.#find(packet.data ?? Buffer.alloc(0), at, Math.max(at, this.#end))
-    if (found !== undefined) this.#end = found
-    return isInside || found !== undefined
+  /** Whether a tag is in a packet, be it in part: FFmpeg finds frames in pictures too. For packets in their order. */
+  isIn({ pos, size }: Packet): boolean {
+    const begin = this.#from + Number(pos)
+    const end = begin + size
+    if (begin < this.#from) return false
+    while (this.#end <= begin) if (!this.#search(end)) return false
+    return this.#begin < end
   }
 
-  /** Where the tags end that begin in these bytes, which lie at `at`, from `from` on. */
-  #find(bytes: Buffer, at: number, from: number): number | undefined {
-    const first = tagsEnd(this.#file, from)
-    if (first !== undefined) return first
-    for (const mark of ['ID3', 'APETAGEX']) {
-      let place = bytes.indexOf(mark, from - at, 'latin1')
-      for (; place !== -1; place = bytes.indexOf(mark, place + 1, 'latin1')) {
-        const end = tagsEnd(this.#file, at + place)
-        if (end !== undefined) return end
-      }
+  /**
+   * Looks for the next tags in the file, which is faster than in the packets: node-av copies those.
+   * @returns whether there are some, of those that begin before `until`
+   */
+  #search(until: number): boolean {
+    for (; this.#searched < until && this.#searched < this.#file.size; this.#searched += BLOCK_BYTES) {
+      const begins = tagsIn(this.#file, this.#searched)
+      if (begins.length === 0) continue
+      this.#begin = Math.min(...begins)
+      this.#searched = this.#end = tagsEnd(this.#file, this.#begin) ?? this.#begin + 1
+      return true
     }
-    return undefined
+    return false
   }
+}
+
+/** Where tags begin in a block of the file: the first of each kind. */
+function tagsIn(file: FileBytes, from: number): readonly number[] {
+  const bytes = file.read(from, BLOCK_BYTES + LONGEST_MARK - 1)
+  return MARKS.flatMap((mark) => {
+    for (let at = bytes.indexOf(mark, 0, 'latin1'); at !== -1; at = bytes.indexOf(mark, at + 1, 'latin1')) {
+      if ((tagEnd(file, from + at) ?? 0) - from - at >= LEAST_TAG_BYTES) return [from + at]
+    }
+    return []
+  })
 }
 
 /** Where the tags end, one behind the other, of which the first begins here; undefined where none does. */
