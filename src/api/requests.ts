@@ -1,6 +1,6 @@
-import { randomUUIDv7 } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { newJobId } from '../jobs/job-id.ts'
 import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import { whenThere } from '../jobs/soon.ts'
@@ -95,7 +95,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         const { maxAudioSeconds } = context.settings
         const { payloadKey, payloadVersion } = recording
         const renewed = {
-          ...{ id: randomUUIDv7(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
+          ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },

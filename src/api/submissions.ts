@@ -1,8 +1,8 @@
-import { randomUUIDv7 } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
+import { newJobId } from '../jobs/job-id.ts'
 import type { ServiceTier } from '../jobs/job.ts'
 import type { Submitted } from '../jobs/store.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
@@ -60,7 +60,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const job = {
           ...options,
           ...{ payloadKey, payloadVersion, audioSeconds },
-          id: randomUUIDv7(),
+          id: newJobId(),
           keyId,
           model: model.id,
           serviceTier,

@@ -1,7 +1,7 @@
-import { randomUUIDv7 } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
+import { newJobId } from '../jobs/job-id.ts'
 import { isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import type { NewJob } from '../jobs/store.ts'
@@ -52,7 +52,7 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const { input, recording } = await receiveSync(request, { model, parseJson, ...context })
         const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
-        const asked = { id: randomUUIDv7(), keyId: request.owner, model: model.id, serviceTier, input }
+        const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
         const isSent = recording.audioSeconds === undefined
         const json = await run({ ...asked, payloadKey, payloadVersion, audioSeconds, isSent }, gone, context)
         await sendJson(reply, `{"response":${json}}`)

@@ -1,11 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto'
+import { newJobId } from './job-id.ts'
 import type { Job } from './job.ts'
 import type { JobStore, NewJob } from './store.ts'
 
 /** A job for tests. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {
   return {
-    id: randomUUIDv7(),
+    id: newJobId(),
     keyId: 'key-1',
     model: 'sotto/whisper-demo',
     serviceTier: 'cpuflex',
