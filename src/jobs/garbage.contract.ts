@@ -30,6 +30,33 @@ export function describeGarbage(name: string, open: () => Promise<JobStoreFixtur
       expect((await garbage.take(9)).keys).toEqual([payloadKey])
     })
 
+    test('that a process was removing when it was killed is taken by the next one, and still refused to submits', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const payloadKey = await forsaken(store)
+      const garbage = new Garbage(database)
+      await garbage.take(9)
+      expect((await garbage.take(9)).keys).toEqual([])
+      await store.recover()
+      await expect(store.submit(newJob({ payloadKey }))).rejects.toMatchObject(GONE)
+      expect((await garbage.take(9)).keys).toContain(payloadKey)
+      await garbage.failed([payloadKey])
+      expect((await garbage.take(9)).keys).toEqual([])
+      await store.recover()
+      expect((await garbage.take(9)).keys).toContain(payloadKey)
+    })
+
+    test('is not kept by a mark of a clock that was set back since', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const payloadKey = await forsaken(store)
+      const garbage = new Garbage(database)
+      await garbage.take(9)
+      const later = sql<number>`${database.dialect.now} + 86400`
+      await database.queries.updateTable('garbage').set({ claimed_until: later, due_at: later }).execute()
+      expect((await garbage.take(9)).keys).toContain(payloadKey)
+    })
+
     test('a submit that comes first keeps its recording', async () => {
       await using fixture = await open()
       const { store, database } = fixture

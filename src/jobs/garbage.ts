@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder, SqlBool } from 'kysely'
 import type { Database } from './dialect.ts'
 
 /** Removing one payload takes no longer, or whoever began it is dead. */
@@ -44,7 +45,8 @@ export class Garbage {
       const { rows: due } = await sql<{ payload_key: string; is_free: unknown }>`
         select payload_key, ${dialect.locksPayload('payload_key')} as is_free from (
           select payload_key from garbage
-          where removed_at is null and due_at <= ${now} and (claimed_until is null or claimed_until <= ${now})
+          where removed_at is null and ${isPast('due_at', now, LONGEST_PAUSE_SECONDS)}
+            and (claimed_until is null or ${isPast('claimed_until', now, CLAIM_SECONDS)})
           order by due_at limit ${limit} ${dialect.skipLockedGarbage}
         ) as due
       `.execute(transaction)
@@ -114,6 +116,25 @@ export class Garbage {
       .where('removed_at', '<', sql<number>`${dialect.now} - ${TOMBSTONE_SECONDS}`)
       .execute()
   }
+}
+
+/** Whether a time has come that was set so far ahead at most; one that is further away is of a clock that was set back since. */
+function isPast(column: string, now: RawBuilder<number>, aheadSeconds: number): RawBuilder<SqlBool> {
+  const time = sql.ref(column)
+  return sql<SqlBool>`(${time} <= ${now} or ${time} > ${now} + ${aheadSeconds})`
+}
+
+/**
+ * At the start of the only process on a database: what the one before it was removing when it ended is removed by this one, and what
+ * failed is tried again. Marks stay, since removals may have happened.
+ */
+export async function recoverGarbage({ queries, dialect }: Database): Promise<void> {
+  await queries
+    .updateTable('garbage')
+    .set({ claimed_until: dialect.now, due_at: dialect.now })
+    .where('claimed_until', 'is not', null)
+    .where('removed_at', 'is', null)
+    .execute()
 }
 
 export async function addGarbage(queries: Database['queries'], keys: readonly string[]): Promise<void> {

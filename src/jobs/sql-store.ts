@@ -4,7 +4,7 @@ import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
-import { forgetRemoval } from './garbage.ts'
+import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
@@ -210,6 +210,7 @@ export class SqlJobStore implements JobStore {
       .set({ status: 'cancelled', cancel_requested_at: now, completed_at: now })
       .where(sql<SqlBool>`status = 'pending' and urgent = 1`)
       .execute()
+    await recoverGarbage(this.#database)
     this.#known.clear()
     return running.length
   }
