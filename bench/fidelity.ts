@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { DEFAULT_OPTIONS, goldenClips, optionsOf } from '../test/support/golden.ts'
 import type { GoldenRun } from '../test/support/golden.ts'
 import { PROJECT } from '../test/support/server.ts'
-import { openFeatures } from '../src/whisper/audio/features.ts'
-import { WhisperModel } from '../src/whisper/model.ts'
-import type { TranscribeOptions } from '../src/whisper/options.ts'
-import type { Transcription } from '../src/whisper/result.ts'
-import { transcribe } from '../src/whisper/transcribe.ts'
+import { openFeatures } from '../src/speech/audio/features.ts'
+import { WhisperModel } from '../src/models/whisper/model.ts'
+import type { TranscribeOptions } from '../src/models/whisper/options.ts'
+import type { Transcription } from '../src/models/whisper/result.ts'
+import { transcribe } from '../src/models/whisper/transcribe.ts'
 
 /**
  * Compares the engine with the recorded answers of the reference, parameter by parameter, and reports what differs, as JSON lines

@@ -7,12 +7,12 @@ import { PROJECT } from '../test/support/server.ts'
 import { LAYOUTS, writeRandomCheckpoint } from '../test/support/random-checkpoint.ts'
 import type { Layout } from '../test/support/random-checkpoint.ts'
 import { oneOf, bytes } from '../src/setting-values.ts'
-import { CPU, DEVICE_CHOICES } from '../src/whisper/device.ts'
-import type { Device } from '../src/whisper/device.ts'
-import { planDevice } from '../src/whisper/device-memory.ts'
-import { openDevice } from '../src/whisper/inference/open-device.ts'
-import type { Slot } from '../src/whisper/inference/slot.ts'
-import { WhisperModel } from '../src/whisper/model.ts'
+import { CPU, DEVICE_CHOICES } from '../src/contract/device.ts'
+import type { Device } from '../src/contract/device.ts'
+import { planDevice } from '../src/models/whisper/device-memory.ts'
+import { openDevice } from '../src/speech/inference/open-device.ts'
+import type { Slot } from '../src/models/whisper/inference/slot.ts'
+import { WhisperModel } from '../src/models/whisper/model.ts'
 
 /**
  * How many seconds of audio a device transcribes in a second, and how that grows with the windows that are decoded together, beside

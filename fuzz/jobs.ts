@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Check } from 'typebox/value'
-import { TranscriptSchema } from '../src/transcript/result.ts'
+import { TranscriptSchema } from '../src/contract/transcript.ts'
 import type { Client, JobBody } from '../test/support/client.ts'
 
 const POLL_MS = 25

@@ -4,9 +4,9 @@ import type { ServiceTier } from './jobs/job.ts'
 import type { KeyLimits } from './jobs/store.ts'
 import type { LogLevel, Setting, SettingName, SettingValues } from './settings.ts'
 import { SECRET_SETTINGS, SETTINGS } from './settings.ts'
-import type { DeviceChoice } from './whisper/device.ts'
-import type { Precision } from './whisper/options.ts'
+import type { DeviceChoice } from './contract/device.ts'
 import type { SandboxChoice } from './worker/sandbox-choice.ts'
+import type { Precision } from './contract/precision.ts'
 
 export interface Config {
   readonly host: string

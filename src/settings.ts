@@ -23,12 +23,12 @@ import {
   text,
 } from './setting-values.ts'
 import type { EngineChoice, PayloadsChoice } from './setting-values.ts'
-import { DEVICE_CHOICES } from './whisper/device.ts'
-import type { DeviceChoice } from './whisper/device.ts'
-import { PRECISIONS } from './whisper/options.ts'
+import { DEVICE_CHOICES } from './contract/device.ts'
+import type { DeviceChoice } from './contract/device.ts'
 import { SANDBOX_CHOICES } from './worker/sandbox-choice.ts'
 import type { SandboxChoice } from './worker/sandbox-choice.ts'
-import type { Precision } from './whisper/options.ts'
+import { PRECISIONS } from './contract/precision.ts'
+import type { Precision } from './contract/precision.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { LAYOUTS, writeRandomCheckpoint } from './support/random-checkpoint.ts'
-import { TENSOR_TYPES } from '../src/whisper/checkpoint/safetensors.ts'
+import { TENSOR_TYPES } from '../src/speech/weights/safetensors.ts'
 
 const [name = '', folder, wantedType = 'F32', shards = '1'] = process.argv.slice(2)
 const layout = Object.entries(LAYOUTS).find(([known]) => known === name)?.[1]

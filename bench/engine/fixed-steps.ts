@@ -1,8 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LAYOUTS, writeRandomCheckpoint } from '../../test/support/random-checkpoint.ts'
-import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import { Tokenizer } from '../../src/whisper/tokenizer/tokenizer.ts'
+import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
+import { Tokenizer } from '../../src/models/whisper/tokenizer/tokenizer.ts'
 import { overwriteTensor, readTensor } from './tensors.ts'
 
 /** Tokens that each window of 30 s is decoded to, its two timestamps among them. */

@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { Checkpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import { melFilters } from '../../src/whisper/audio/mel-filters.ts'
-import { tokenBytes } from '../../src/whisper/tokenizer/bytes.ts'
-import { readVocabulary } from '../../src/whisper/tokenizer/vocabulary.ts'
+import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import { melFilters } from '../../src/speech/audio/mel-filters.ts'
+import { tokenBytes } from '../../src/speech/tokenizer/bytes.ts'
+import { readVocabulary } from '../../src/speech/tokenizer/vocabulary.ts'
 import { floatBytes, halfBytes, readTensor } from './tensors.ts'
 
 const MAGIC = 0x67_67_6d_6c

@@ -1,4 +1,4 @@
-import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
+import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
 import { checkpointFolder, audioFile, speech } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { peakMb } from './machine.ts'

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { CONTRIB, encodeModel } from '../../src/whisper/graph/onnx-model.ts'
+import { CONTRIB, encodeModel } from '../../src/speech/graph/onnx-model.ts'
 import type {
   DataType,
   OnnxAttribute,
@@ -7,7 +7,7 @@ import type {
   OnnxGraph,
   OnnxNode,
   OnnxValue,
-} from '../../src/whisper/graph/onnx-model.ts'
+} from '../../src/speech/graph/onnx-model.ts'
 
 type Shape = readonly (number | string)[]
 export type Outputs = readonly (readonly [name: string, shape: Shape])[]

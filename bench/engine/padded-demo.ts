@@ -1,8 +1,8 @@
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import type { Checkpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import { Tokenizer } from '../../src/whisper/tokenizer/tokenizer.ts'
+import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
+import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import { Tokenizer } from '../../src/models/whisper/tokenizer/tokenizer.ts'
 import { halfBytes, readTensor } from './tensors.ts'
 
 /** Pieces of text in the published multilingual vocabularies, which whisper.cpp takes for granted. */

@@ -4,7 +4,7 @@ import { optionsOf } from '../../test/support/golden.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
 import { loadConfig } from '../../src/config.ts'
 import { EngineProcess } from '../../src/worker/engine-process.ts'
-import type { EngineTask } from '../../src/worker/engine-protocol.ts'
+import type { EngineTask } from '../../src/contract/engine-protocol.ts'
 import { peakMb, THREADS } from './machine.ts'
 import type { Sample } from './measurements.ts'
 

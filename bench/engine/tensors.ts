@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
-import type { Checkpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import type { TensorLocation } from '../../src/whisper/checkpoint/safetensors.ts'
+import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import type { TensorLocation } from '../../src/speech/weights/safetensors.ts'
 
 /** The numbers of a tensor as the checkpoint has them, widened to float32. */
 export interface TensorValues {

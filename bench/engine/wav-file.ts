@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { decodeAudio } from '../../src/whisper/audio/decode-audio.ts'
+import { decodeAudio } from '../../src/speech/audio/decode-audio.ts'
 
 const SAMPLE_RATE = 16_000
 const HEADER_BYTES = 44

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
 import type { Soon } from '../jobs/soon.ts'
 import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
-import { TranscriptSchema } from '../transcript/result.ts'
+import { TranscriptSchema } from '../contract/transcript.ts'
 
 /** Characters. */
 const REMEMBERED = 2 ** 25

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
-import { PartialWhisperInputSchema } from '../models/whisper-input.ts'
-import { TranscriptSchema } from '../transcript/result.ts'
+import { PartialWhisperInputSchema } from '../models/whisper/parameters.ts'
+import { TranscriptSchema } from '../contract/transcript.ts'
 import { jobOptionFields } from './job-options.ts'
 import { nullable } from './nullable.ts'
 

@@ -13,7 +13,7 @@ export function addDeviceCommand(program: Command, context: CommandContext): voi
   addSettings(command, ['device']).action(async (options: Readonly<Record<string, unknown>>) => {
     const { device } = loadConfig(context.environment, givenFlags(options))
     // Loaded here: the native libraries are for those who need them.
-    const { reportDevice } = await import('../worker/report-device.ts')
+    const { reportDevice } = await import('../engine/report-device.ts')
     const report = await reportDevice(device)
     console.log(options['json'] === true ? JSON.stringify(report) : describe(report))
     if ('error' in report) context.exitWith(1)

@@ -3,7 +3,7 @@ import { open, readdir, realpath, rm, stat, statfs } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import type { Readable } from 'node:stream'
-import { isDiskFull } from '../whisper/errors.ts'
+import { isDiskFull } from '../speech/errors.ts'
 
 /** Standard input, by the names that it has. Opened by its path it can't be read where it is a socket. */
 const STDIN = new Set(['-', '/dev/stdin', '/dev/fd/0', '/proc/self/fd/0'])

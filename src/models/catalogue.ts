@@ -1,5 +1,5 @@
-import { ModelError } from './errors.ts'
-import { LANGUAGES } from './languages.ts'
+import { ModelError } from '../hub/errors.ts'
+import { LANGUAGES } from './whisper/languages.ts'
 
 /** What is known of a model that can be served; null: not known before it is fetched. */
 export interface ModelDescription {

@@ -1,6 +1,6 @@
 import { AVFMT_FLAG_CUSTOM_IO, AVMEDIA_TYPE_AUDIO } from 'node-av/constants'
 import { Dictionary, FormatContext, IOContext } from 'node-av/lib'
-import { OPEN_OPTIONS } from '../whisper/audio/formats.ts'
+import { OPEN_OPTIONS } from '../speech/audio/formats.ts'
 import { RangedFile } from './ranged-file.ts'
 import type { ReadBlock } from './ranged-file.ts'
 

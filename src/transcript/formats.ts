@@ -1,4 +1,4 @@
-import type { Transcript } from './result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 
 export const TRANSCRIPT_FORMATS = ['json', 'text'] as const
 export type TranscriptFormat = (typeof TRANSCRIPT_FORMATS)[number]

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { CageOptions } from './cage.ts'
 import { EngineProcess } from './engine-process.ts'
-import type { EngineSettings } from './engine-protocol.ts'
+import type { EngineSettings } from '../contract/engine-protocol.ts'
 import { Turns } from './turns.ts'
 import { Wakeup } from './wakeup.ts'
 

@@ -8,10 +8,10 @@ import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
 import { PROJECT } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
 import type { EngineProcessOptions } from './engine-process.ts'
-import type { EngineProgress, EngineTask } from './engine-protocol.ts'
-import type { Precision } from '../whisper/options.ts'
-import { parseWindowCheckpoint } from '../whisper/window-checkpoint.ts'
-import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import type { EngineProgress, EngineTask } from '../contract/engine-protocol.ts'
+import { parseWindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { Precision } from '../contract/precision.ts'
 
 let folder: string
 beforeAll(async () => {

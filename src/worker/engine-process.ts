@@ -4,15 +4,21 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import type { EngineProgress, EngineReply, EngineRequest, EngineSettings, EngineTask } from './engine-protocol.ts'
+import type {
+  EngineProgress,
+  EngineReply,
+  EngineRequest,
+  EngineSettings,
+  EngineTask,
+} from '../contract/engine-protocol.ts'
 import { caged } from './cage.ts'
 import type { CageOptions } from './cage.ts'
 import { endEngine, exitOf } from './engine-end.ts'
 import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 import { showing } from './sandbox.ts'
-import type { Transcription } from '../whisper/result.ts'
-import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import type { Transcription } from '../models/whisper/result.ts'
+import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 
 /** A native call can't be interrupted: when nothing else runs, a task that has not ended this long after its abort ends the process. */
 const ABORT_GRACE_MS = 1000
@@ -29,7 +35,7 @@ const STALL_MS = 1_800_000
 const STALL_PARTS = 6
 
 /** The extension differs between a checkout and a compiled package. */
-const ENTRY = fileURLToPath(new URL(`./engine-main${extname(import.meta.url)}`, import.meta.url))
+const ENTRY = fileURLToPath(new URL(`../engine/engine-main${extname(import.meta.url)}`, import.meta.url))
 
 /** The engine makes little garbage: a young generation of 1 MB instead of 16 takes 37 MB less, and no more time. */
 const NODE_FLAGS = ['--max-semi-space-size=1']

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { CPU } from '../whisper/device.ts'
+import { CPU } from '../contract/device.ts'
 import { findDevice } from './find-device.ts'
 
 afterEach(() => vi.unstubAllEnvs())

@@ -8,8 +8,8 @@ import { openSqlite } from '../jobs/sqlite/database.ts'
 import { running } from '../jobs/running-job.fixture.ts'
 import { SqlJobStore } from '../jobs/sql-store.ts'
 import type { JobStore } from '../jobs/store.ts'
-import { checkpointOf } from '../whisper/window-checkpoint.ts'
-import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import { checkpointOf } from '../models/whisper/window-checkpoint.ts'
+import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 import { KeptWindows } from './kept-windows.ts'
 
 /** A running job in a database of its own, and its windows. */

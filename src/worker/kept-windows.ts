@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { JobStore, Lease } from '../jobs/store.ts'
-import { parseWindowCheckpoint } from '../whisper/window-checkpoint.ts'
-import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
+import { parseWindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 
 /** While the database does not answer, it is asked again this often. */
 const RETRY_MS = 1000

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
-import type { DownloadProgress, ModelCache } from '../models/model-cache.ts'
-import type { Transcription } from '../whisper/result.ts'
+import type { DownloadProgress, ModelCache } from '../hub/model-cache.ts'
+import type { Transcription } from '../models/whisper/result.ts'
 import { EnginePool } from './engine-pool.ts'
 import type { EnginePoolOptions } from './engine-pool.ts'
-import { transcribeOptions } from './transcribe-options.ts'
+import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from './transcriber.ts'
 
 const DOWNLOAD_LOG_MS = 2000

@@ -1,6 +1,6 @@
 import { Check, Errors } from 'typebox/value'
-import { TranscriptSchema } from '../transcript/result.ts'
-import type { Transcript } from '../transcript/result.ts'
+import { TranscriptSchema } from '../contract/transcript.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcessError } from './errors.ts'
 
 /**

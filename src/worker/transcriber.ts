@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import type { WhisperInput } from '../models/whisper-input.ts'
-import type { Transcription } from '../whisper/result.ts'
-import type { WindowCheckpoint } from '../whisper/window-checkpoint.ts'
-import type { EngineProgress } from './engine-protocol.ts'
+import type { WhisperInput } from '../models/whisper/parameters.ts'
+import type { Transcription } from '../models/whisper/result.ts'
+import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { EngineProgress } from '../contract/engine-protocol.ts'
 
 /** A recording to transcribe, whole. */
 export interface TranscriptionTask {

@@ -1,7 +1,7 @@
 import { openAsBlob } from 'node:fs'
 import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Transcript } from '../../src/transcript/result.ts'
+import type { Transcript } from '../../src/contract/transcript.ts'
 
 const FINISHED = new Set(['success', 'failed', 'cancelled'])
 

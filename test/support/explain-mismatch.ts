@@ -1,10 +1,10 @@
-import { initialTokensOf } from '../../src/whisper/decoding/initial-tokens.ts'
-import { NextTokens } from '../../src/whisper/decoding/next-tokens.ts'
-import type { AudioFeatures } from '../../src/whisper/audio/features.ts'
-import type { WhisperModel } from '../../src/whisper/model.ts'
-import type { TranscribeOptions } from '../../src/whisper/options.ts'
-import { PromptHistory } from '../../src/whisper/prompt-history.ts'
-import type { Transcription } from '../../src/whisper/result.ts'
+import { initialTokensOf } from '../../src/models/whisper/decoding/initial-tokens.ts'
+import { NextTokens } from '../../src/models/whisper/decoding/next-tokens.ts'
+import type { AudioFeatures } from '../../src/speech/audio/features.ts'
+import type { WhisperModel } from '../../src/models/whisper/model.ts'
+import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
+import { PromptHistory } from '../../src/models/whisper/prompt-history.ts'
+import type { Transcription } from '../../src/models/whisper/result.ts'
 import type { PlainWhisper } from './plain-whisper.ts'
 
 type Recorded = Pick<Transcription, 'segments' | 'language'>

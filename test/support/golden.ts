@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { Transcription } from '../../src/whisper/result.ts'
-import type { TranscribeOptions } from '../../src/whisper/options.ts'
-import { transcribeOptions } from '../../src/worker/transcribe-options.ts'
+import type { Transcription } from '../../src/models/whisper/result.ts'
+import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
+import { transcribeOptions } from '../../src/models/whisper/transcribe-options.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
-import { parseWhisperInput } from '../../src/models/whisper-input.ts'
+import { parseWhisperInput } from '../../src/models/whisper/parameters.ts'
 import { PROJECT } from './server.ts'
 
 const FIXTURES = join(PROJECT, 'test/fixtures/golden')

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
-import { decodeAudio } from '../../src/whisper/audio/decode-audio.ts'
-import { SAMPLE_RATE } from '../../src/whisper/audio/log-mel.ts'
+import { decodeAudio } from '../../src/speech/audio/decode-audio.ts'
+import { SAMPLE_RATE } from '../../src/speech/audio/log-mel.ts'
 import { wav } from './media.ts'
 
 /** Writes one recording of several, a WAV file, for a long one without a long file in the project. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { readCheckpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import type { Checkpoint } from '../../src/whisper/checkpoint/checkpoint.ts'
-import type { TensorLocation } from '../../src/whisper/checkpoint/safetensors.ts'
+import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
+import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import type { TensorLocation } from '../../src/speech/weights/safetensors.ts'
 
 /** Rows of equal width, row-major. */
 interface Matrix {

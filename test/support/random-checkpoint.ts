@@ -1,6 +1,6 @@
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { TensorType } from '../../src/whisper/checkpoint/safetensors.ts'
+import type { TensorType } from '../../src/speech/weights/safetensors.ts'
 
 /** Sizes of a checkpoint, under the names of its `config.json`. */
 export interface Layout {

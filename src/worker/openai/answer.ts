@@ -1,11 +1,11 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
-import { languageCode } from '../../models/languages.ts'
-import type { WhisperInput } from '../../models/whisper-input.ts'
-import { compressionRatio } from '../../whisper/decoding/compression-ratio.ts'
-import { qualityOf } from '../../whisper/quality.ts'
-import type { Segment, Transcription, Word } from '../../whisper/result.ts'
+import { languageCode } from '../../models/whisper/languages.ts'
+import type { WhisperInput } from '../../models/whisper/parameters.ts'
+import { compressionRatio } from '../../transcript/compression-ratio.ts'
+import { qualityOf } from '../../transcript/quality.ts'
+import type { Segment, Transcription, Word } from '../../models/whisper/result.ts'
 import { RemoteError, badAnswer } from './errors.ts'
 
 const maybe = <Schema extends Type.TSchema>(schema: Schema) => Type.Optional(Type.Union([schema, Type.Null()]))
@@ -96,7 +96,7 @@ function segmentOf(segment: AnswerSegment, id: number, input: WhisperInput): Seg
     avg_logprob: avgLogprob,
     compression_ratio: ratio,
     no_speech_prob: noSpeechProb,
-    quality: qualityOf({ tokens, text, temperature, avgLogprob, noSpeechProb, compressionRatio: ratio }),
+    quality: qualityOf({ avgLogprob, noSpeechProb, compressionRatio: ratio }),
   }
 }
 

@@ -1,10 +1,10 @@
 import pino from 'pino'
 import { describe, expect, test } from 'vitest'
-import { readWhisperInput } from '../../models/whisper-input.ts'
+import { readWhisperInput } from '../../models/whisper/parameters.ts'
 import { fixture } from '../../../test/support/clips.ts'
 import { OpenAiServer } from '../../../test/support/openai-server.ts'
 import type { Behaviour } from '../../../test/support/openai-server.ts'
-import type { Transcription } from '../../whisper/result.ts'
+import type { Transcription } from '../../models/whisper/result.ts'
 import { OpenAiTranscriber } from './openai-transcriber.ts'
 import type { OpenAiTranscriberOptions } from './openai-transcriber.ts'
 

@@ -2,8 +2,8 @@ import { openAsBlob } from 'node:fs'
 import { extname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { FormData } from 'undici'
-import { listOf, readWhisperInput } from '../../models/whisper-input.ts'
-import type { WhisperInput } from '../../models/whisper-input.ts'
+import { listOf, readWhisperInput } from '../../models/whisper/parameters.ts'
+import type { WhisperInput } from '../../models/whisper/parameters.ts'
 import { RemoteError } from './errors.ts'
 
 /** Parameters that OpenAI's API has too. */

@@ -1,0 +1,171 @@
+import process from 'node:process'
+import { ThreadedFeatures } from '../speech/audio/threaded-features.ts'
+import type { ThreadedFeaturesOptions } from '../speech/audio/threaded-features.ts'
+import { EngineError } from '../speech/errors.ts'
+import { nativeCalls } from '../speech/inference/native-calls.ts'
+import { WhisperModel } from '../models/whisper/model.ts'
+import { transcribe } from '../models/whisper/transcribe.ts'
+import type { Transcription } from '../models/whisper/result.ts'
+import type {
+  EngineFailure,
+  EngineReply,
+  EngineRequest,
+  EngineSettings,
+  EngineTask,
+} from '../contract/engine-protocol.ts'
+import { Gate } from './gate.ts'
+
+/** Progress more often than this would only fill the channel. */
+const PROGRESS_INTERVAL_MS = 100
+const ALIVE_INTERVAL_MS = 500
+/** For a failure to reach the worker before the process ends. */
+const LAST_WORDS_MS = 100
+
+/**
+ * The engine process's own side: answers its worker's requests until the worker goes.
+ * @param audio how recordings are read, where it is not as usual
+ */
+export function runEngine(audio: ThreadedFeaturesOptions = {}): void {
+  let engine: Engine | undefined
+  process.on('message', (message) => {
+    const request = message as EngineRequest
+    if (request.type === 'start') engine = new Engine(request.settings, audio)
+    else engine?.receive(request)
+  })
+  reply({ type: 'alive' })
+  setInterval(() => {
+    if (nativeCalls.advance()) reply({ type: 'alive' })
+  }, ALIVE_INTERVAL_MS)
+  // The worker is gone, perhaps by a kill -9: nobody waits for what runs here.
+  process.on('disconnect', () => process.exit(0))
+}
+
+interface LoadedModel {
+  readonly model: WhisperModel
+  /** Seconds of audio in a second; null: not known. */
+  readonly expectedSpeed: number | null
+}
+
+class Engine {
+  readonly #settings: EngineSettings
+  readonly #features: ThreadedFeatures
+  readonly #gate = new Gate(() => reply({ type: 'paused' }))
+  readonly #running = new Map<number, AbortController>()
+  #loaded: Promise<LoadedModel> | undefined
+
+  constructor(settings: EngineSettings, audio: ThreadedFeaturesOptions) {
+    this.#settings = settings
+    this.#features = new ThreadedFeatures({ ...audio, onHang: () => reply({ type: 'hung' }) })
+  }
+
+  receive(request: Exclude<EngineRequest, { type: 'start' }>): void {
+    switch (request.type) {
+      case 'transcribe':
+        void this.#run(request.id, request.task)
+        return
+      case 'abort':
+        this.#running.get(request.id)?.abort()
+        return
+      case 'pause':
+        this.#gate.close()
+        return
+      case 'resume':
+        this.#gate.open()
+    }
+  }
+
+  async #run(id: number, task: EngineTask): Promise<void> {
+    const controller = new AbortController()
+    this.#running.set(id, controller)
+    try {
+      const transcription = await this.#transcribe(id, task, controller.signal)
+      reply({ type: 'done', id, transcription })
+    } catch (error) {
+      reply(controller.signal.aborted ? { type: 'aborted', id } : { type: 'failed', id, error: failureOf(error) })
+      if (this.#mayHaveLostDevice(error)) setTimeout(() => process.exit(1), LAST_WORDS_MS)
+    } finally {
+      this.#running.delete(id)
+    }
+  }
+
+  async #transcribe(id: number, task: EngineTask, signal: AbortSignal): Promise<Transcription> {
+    const { model, expectedSpeed } = await this.#load()
+    reply({ type: 'loaded', id, expectedSpeed })
+    const report = throttled(PROGRESS_INTERVAL_MS)
+    await using features = await this.#features.open(task.audioPath, {
+      melBands: model.melBands,
+      temporaryFolder: this.#settings.temporaryFolder,
+      maxSeconds: task.maxAudioSeconds,
+      audioTrack: task.options.audioTrack,
+      isExpress: task.isExpress ?? false,
+      signal,
+      onProgress: (seconds) =>
+        report(() => reply({ type: 'progress', id, progress: { phase: 'decoding', seconds, totalSeconds: null } })),
+    })
+    const { durationSeconds } = features
+    const decoded = { phase: 'decoding', seconds: durationSeconds, totalSeconds: durationSeconds } as const
+    reply({ type: 'progress', id, progress: decoded })
+    return await transcribe(model, features, task.options, {
+      signal,
+      enterWindow: () => this.#gate.enter(),
+      onProgress: ({ seconds, totalSeconds }) =>
+        report(() => reply({ type: 'progress', id, progress: { phase: 'transcribing', seconds, totalSeconds } })),
+      onWindow: (checkpoint) => reply({ type: 'window', id, checkpoint }),
+      resumeFrom: task.resumeFrom ?? [],
+    })
+  }
+
+  /** A GPU that was reset does not come back within a process. */
+  #mayHaveLostDevice(error: unknown): boolean {
+    const { device } = this.#settings
+    const isForeseen = error instanceof Error && 'code' in error
+    return device !== undefined && device.name !== 'cpu' && !isForeseen
+  }
+
+  /** Once for all tasks, and again when it has failed. */
+  async #load(): Promise<LoadedModel> {
+    this.#loaded ??= load(this.#settings)
+    try {
+      return await this.#loaded
+    } catch (error) {
+      this.#loaded = undefined
+      throw error
+    }
+  }
+}
+
+async function load({ modelFolder, batch, ...options }: EngineSettings): Promise<LoadedModel> {
+  const model = await WhisperModel.load(modelFolder, { ...options, slots: batch })
+  // Tried out before the first task takes the processor. What goes wrong here either does so again in the task, which then says why, or
+  // kept no more than a forecast from being made.
+  const expectedSpeed = await model.expectedSpeed().catch(() => null)
+  return { model, expectedSpeed }
+}
+
+function reply(message: EngineReply): void {
+  // Without a channel the worker has gone, and 'disconnect' ends this process.
+  process.send?.(message, undefined, undefined, () => undefined)
+}
+
+function throttled(intervalMs: number): (call: () => void) => void {
+  let nextAt = 0
+  return (call) => {
+    const now = performance.now()
+    if (now < nextAt) return
+    nextAt = now + intervalMs
+    call()
+  }
+}
+
+function failureOf(error: unknown): EngineFailure {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  if (error instanceof EngineError) {
+    return { code: error.code, message: error.message, retryable: error.retryable, stack }
+  }
+  return {
+    code: 'engine.failed',
+    message: 'The engine failed on this recording. The server’s log says why.',
+    retryable: true,
+    stack,
+  }
+}

@@ -1,0 +1,156 @@
+import { identifyCheckpoint, readCheckpoint } from './checkpoint.ts'
+import type { Checkpoint, Dimensions } from './checkpoint.ts'
+import { openQuantisedCopy } from '../../speech/weights/quantised-copy.ts'
+import { CPU } from '../../contract/device.ts'
+import type { Device } from '../../contract/device.ts'
+import { floatsOn, planFor } from './device-memory.ts'
+import { expectedSpeed } from './expected-speed.ts'
+import { loadOnDevice } from './inference/device-model.ts'
+import { loadOnHost } from './inference/host-model.ts'
+import { measurePace } from './inference/measure-pace.ts'
+import { planQuantisation } from './inference/precision.ts'
+import type { Slot } from './inference/slot.ts'
+import { Tokenizer } from './tokenizer/tokenizer.ts'
+import type { Precision } from '../../contract/precision.ts'
+import { DEFAULT_DEVICE_MEMORY } from '../../contract/device.ts'
+
+/** Requests may name any tokens; what they share is worth keeping, not what each one made. */
+const MAX_MASKS = 16
+
+/** Integers are for the CPU; what devices gain by them differs. */
+const UNQUANTISED = { encoder: null, decoder: null } as const
+
+export interface LoadOptions {
+  readonly threads: number
+  /**
+   * Recordings that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. As many
+   * windows more can be, where a device has room for them, of recordings whose windows do not depend on each other.
+   */
+  readonly slots?: number
+  /** f32 unless it is said. On a device anything else is float16, where it has that. */
+  readonly precision?: Precision
+  /** Where quantised copies of checkpoints are kept; is needed for any precision but f32. */
+  readonly cacheFolder?: string
+  /** As `openDevice` found it; the CPU unless it is said. */
+  readonly device?: Device
+  /** What the model may take of the device's memory. */
+  readonly deviceMemoryBytes?: number
+  readonly signal?: AbortSignal
+}
+
+/** What runs a checkpoint: on the CPU or on a device. */
+interface Inference extends AsyncDisposable {
+  open(): Slot
+  readonly freeSlots: number
+}
+
+/** A checkpoint, loaded and ready to run. */
+export class WhisperModel implements AsyncDisposable {
+  readonly dimensions: Dimensions
+  readonly isMultilingual: boolean
+  readonly tokenizer: Tokenizer
+  /** The same for models that calculate the same: the checkpoint's identity, and what it is calculated in. */
+  readonly identity: string
+  readonly #checkpoint: Checkpoint
+  readonly #inference: Inference
+  readonly #device: Device
+  readonly #threads: number
+  /** Slots that stay free for recordings: as many as may come at the same time, whatever those that are here take. */
+  readonly #reserved: number
+  readonly #masks = new Map<string, Float32Array>()
+
+  private constructor(
+    checkpoint: Checkpoint,
+    parts: {
+      readonly tokenizer: Tokenizer
+      readonly identity: string
+      readonly inference: Inference
+      readonly device: Device
+      readonly threads: number
+      readonly slots: number
+    },
+  ) {
+    this.#checkpoint = checkpoint
+    this.dimensions = checkpoint.dimensions
+    this.isMultilingual = checkpoint.isMultilingual
+    this.tokenizer = parts.tokenizer
+    this.identity = parts.identity
+    this.#inference = parts.inference
+    this.#device = parts.device
+    this.#threads = parts.threads
+    this.#reserved = parts.slots
+  }
+
+  /**
+   * @param folder a checkpoint in the Hugging Face layout
+   * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
+   */
+  static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
+    const { precision = 'f32', cacheFolder, device = CPU, threads, signal } = options
+    const stored = await readCheckpoint(folder)
+    const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
+    const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
+    const tokenizer = await Tokenizer.load(folder, checkpoint)
+    tokenizer.requireWithin(checkpoint.dimensions.nVocab)
+    const running = { ...device, floats: floatsOn(device, precision) }
+    const identity = JSON.stringify([await identifyCheckpoint(stored), plan, running.floats])
+    signal?.throwIfAborted()
+    const memoryBytes = options.deviceMemoryBytes ?? DEFAULT_DEVICE_MEMORY
+    const room =
+      device.name === 'cpu' ? Infinity : planFor(checkpoint.dimensions, { device, precision, memoryBytes }).slots
+    const slots = options.slots ?? (device.name === 'cpu' ? 1 : room)
+    const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
+    const inference = await load(checkpoint, tokenizer, {
+      ...options,
+      device: running,
+      slots: Math.max(slots, Math.min(2 * slots, room)),
+    })
+    return new WhisperModel(checkpoint, { tokenizer, identity, inference, device: running, threads, slots })
+  }
+
+  get melBands(): number {
+    return this.dimensions.nMels
+  }
+
+  /**
+   * Seconds of audio that it will transcribe in a second, of speech and one recording at a time: some of its products are tried out for
+   * that, which takes as long as a few tokens do.
+   * @throws RangeError when all slots are taken
+   */
+  async expectedSpeed(): Promise<number> {
+    using slot = this.slot()
+    const pace = await measurePace(this.#checkpoint, slot, { device: this.#device, threads: this.#threads })
+    return expectedSpeed(this.dimensions, pace)
+  }
+
+  /** @throws RangeError when all slots are taken */
+  slot(): Slot {
+    return this.#inference.open()
+  }
+
+  /**
+   * Slots for further windows of a recording that has one already, at most `count`: as many as recordings that come meanwhile leave
+   * over, which can be none.
+   */
+  spareSlots(count: number): readonly Slot[] {
+    const spare = Math.min(count, this.#inference.freeSlots - this.#reserved)
+    return Array.from({ length: Math.max(0, spare) }, () => this.slot())
+  }
+
+  /** The mask that suppresses these tokens; the same array for the same tokens, so that windows which share it share steps. */
+  maskOf(tokens: readonly number[]): Float32Array {
+    const key = tokens.join()
+    let mask = this.#masks.get(key)
+    if (mask === undefined) {
+      mask = new Float32Array(this.dimensions.nVocab)
+      for (const token of tokens) mask[token] = Number.NEGATIVE_INFINITY
+      if (this.#masks.size === MAX_MASKS) this.#masks.clear()
+      this.#masks.set(key, mask)
+    }
+    return mask
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inference[Symbol.asyncDispose]()
+  }
+}
