@@ -19,6 +19,7 @@ import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
 import { WorkerRegistry } from './jobs/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import type { Catalogue } from './models/catalogue.ts'
+import { familyOf, loadFamilies, modelFiles } from './models/index.ts'
 import { ModelCache } from './hub/model-cache.ts'
 import { HeaderProbe } from './probe/header-probe.ts'
 import { Worker } from './worker/worker.ts'
@@ -91,8 +92,8 @@ async function startWorkers(
   stack: AsyncDisposableStack,
 ): Promise<readonly Worker[]> {
   const catalogue = createCatalogue(config.models)
-  const models = new ModelCache({ ...config.hub, catalogue })
-  const engines = await openEngines({ config, models, temporaryFolder, logger, signal })
+  const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
+  const engines = await openEngines({ config, catalogue, models, temporaryFolder, logger, signal })
   return engines.map(({ transcriber, slots, expressSlots, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
@@ -142,13 +143,16 @@ async function startApi(
   const firstKey = (await apiKeys.createFirst())?.secret ?? null
   const catalogue = createCatalogue(config.models)
   const registry = new WorkerRegistry(database)
+  const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const api = await buildApi({
     ...{ jobs, payloads, catalogue, apiKeys, signingSecret, draining, logger },
     queue: new QueueView(database, registry),
     workers: registry,
     recordings: new Recordings(payloads, probe),
     results: new Results(payloads),
-    models: presenceOf(config, new ModelCache({ ...config.hub, catalogue })),
+    models: presenceOf(config, models),
+    families: await loadFamilies(),
+    familyOf: (model) => familyOf(model, (id) => models.folderOf(id)),
     checkWorker:
       workers.length === 0
         ? null

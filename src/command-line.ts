@@ -9,6 +9,7 @@ import { addServeCommands } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
 import { ConfigError } from './config.ts'
 import type { Environment } from './config.ts'
+import { loadFamilies } from './models/index.ts'
 import { version } from './version.ts'
 
 /**
@@ -31,7 +32,7 @@ export async function runCommandLine(
   addServeCommands(program, context)
   addMigrateCommand(program, context)
   addJobsCommand(program, context)
-  addTranscribeCommand(program, context)
+  addTranscribeCommand(program, context, await loadFamilies())
   addModelsCommand(program, context)
   addKeysCommand(program, context)
   addDeviceCommand(program, context)

@@ -5,10 +5,11 @@ import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
 import { BUNDLED_FOLDER } from './hub/model-cache.ts'
 import type { ModelCache } from './hub/model-cache.ts'
+import { CPU, MOST_SLOTS } from './contract/device.ts'
 import type { Device } from './contract/device.ts'
-import { planDevice } from './models/whisper/device-memory.ts'
-import type { DevicePlan } from './models/whisper/device-memory.ts'
-import { estimateMemory } from './models/whisper/model-memory.ts'
+import type { Family, MemoryPlan } from './models/family.ts'
+import { familyOf, planModel } from './models/index.ts'
+import type { Catalogue } from './models/catalogue.ts'
 import { dataLimit, fileLimit } from './worker/cage.ts'
 import type { CageOptions } from './worker/cage.ts'
 import { findDevice } from './worker/find-device.ts'
@@ -16,7 +17,6 @@ import { LocalTranscriber } from './worker/local-transcriber.ts'
 import { findSandbox } from './worker/sandbox.ts'
 import type { Sandbox } from './worker/sandbox.ts'
 import type { Transcriber } from './worker/transcriber.ts'
-import { MOST_SLOTS } from './contract/device.ts'
 
 /** Something that transcribes, and what a worker with it takes. */
 export interface Engine {
@@ -32,6 +32,7 @@ export interface Engine {
 
 interface Place {
   readonly config: Config
+  readonly catalogue: Catalogue
   readonly models: ModelCache
   readonly temporaryFolder: string
   readonly logger: Logger
@@ -65,11 +66,13 @@ export function presenceOf({ engine }: Config, models: ModelCache): Pick<ModelCa
 }
 
 async function allEngines(place: Place): Promise<readonly Engine[]> {
+  const { catalogue, models } = place
   const { engine, workers, device: choice, gpuFallback } = place.config
   if (engine.kind === 'openai') {
     // Loaded here alone: its HTTP client takes a moment that no other start shall wait for.
     const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
-    const transcriber = new OpenAiTranscriber(engine)
+    const ofModel = (id: string): Promise<Family> => familyOf(catalogue.require(id), (each) => models.folderOf(each))
+    const transcriber = new OpenAiTranscriber({ ...engine, familyOf: ofModel })
     return [{ transcriber, slots: workers, expressSlots: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
   }
   const [device, sandbox] = await Promise.all([findDevice(choice, place.signal), sandboxOf(place)])
@@ -93,6 +96,7 @@ function cpuEngine(
 ): Engine {
   const { workers, threads, batch, precision, engineMemoryBytes, cacheDir: cacheFolder } = config
   const places = batch + 1
+  const share = { device: CPU, precision, batch: places, memoryBytes: config.modelMemoryBytes }
   const cageOf = (modelBytes: number): CageOptions => ({
     sandbox,
     dataBytes: engineMemoryBytes === null ? null : dataLimit(modelBytes, engineMemoryBytes, threads),
@@ -105,7 +109,7 @@ function cpuEngine(
       computing: workers,
       ttlMs: config.modelTtlMs,
       memoryBytes: config.modelMemoryBytes,
-      estimate: (folder) => estimateMemory(folder, { precision, slots: places }),
+      estimate: async (folder) => (await planModel(folder, share)).bytes,
       cageOf,
       logger,
     }),
@@ -118,7 +122,8 @@ function cpuEngine(
 
 function deviceEngine({ config, models, temporaryFolder, logger }: Place, device: Device): Engine {
   const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config
-  const planOf = (folder: string): Promise<DevicePlan> => planDevice(folder, { device, precision, memoryBytes })
+  const planOf = (folder: string): Promise<MemoryPlan> =>
+    planModel(folder, { device, precision, batch: MOST_SLOTS, memoryBytes })
   return {
     transcriber: new LocalTranscriber({
       models,
@@ -130,7 +135,7 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       ttlMs,
       memoryBytes,
       estimate: async (folder) => (await planOf(folder)).bytes,
-      batchOf: async (folder) => (await planOf(folder)).slots,
+      batchOf: async (folder) => (await planOf(folder)).batch,
       cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.maxAudioSeconds), sandbox: null }),
       logger,
     }),

@@ -3,7 +3,6 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { SERVICE_TIERS } from '../jobs/job.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
-import { describeParameters } from '../models/whisper/parameters.ts'
 import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -47,7 +46,7 @@ const ModelSchema = Type.Object({
 
 /** What can be submitted to, in a superset of the form that OpenAI's clients read. */
 export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { catalogue, models, settings } = context
+  const { catalogue, familyOf, models, settings } = context
 
   const describe = async (
     model: ModelDescription,
@@ -67,7 +66,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     languages: model.languages === null ? null : [...model.languages],
     weightsPresent: await models.isPresent(model.id),
     endpoints: { async: tierUrls('/v1/async/ent', model, request), sync: tierUrls('/v1/ent', model, request) },
-    parameters: describeParameters().map(({ isNullable, isList, values, ...rest }) => ({
+    parameters: (await familyOf(model)).parameters.descriptions.map(({ isNullable, isList, values, ...rest }) => ({
       ...rest,
       nullable: isNullable,
       list: isList,

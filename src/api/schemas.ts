@@ -1,6 +1,7 @@
 import Type from 'typebox'
+import type { TSchema } from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
-import { PartialWhisperInputSchema } from '../models/whisper/parameters.ts'
+import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { jobOptionFields } from './job-options.ts'
 import { nullable } from './nullable.ts'
@@ -48,16 +49,25 @@ const UploadUrlField = Type.String({
   description: 'The presigned URL that the recording was uploaded to.',
 })
 
-export const SubmitBody = Type.Object(
-  { URL: UploadUrlField, input: PartialWhisperInputSchema, ...jobOptionFields },
-  { additionalProperties: false },
-)
+/** @param input the schema of a model's parameters */
+export function submitBody(input: TSchema) {
+  const fields = { URL: UploadUrlField, input: Type.Unsafe<unknown>(input), ...jobOptionFields }
+  return Type.Object(fields, { additionalProperties: false })
+}
+
+/** What the parameters of any of these families' models may be. */
+export function anyInput(families: readonly Family[]): TSchema {
+  const [first, ...others] = families.map(({ parameters }) => parameters.schema)
+  return first === undefined || others.length > 0
+    ? Type.Union(families.map(({ parameters }) => parameters.schema))
+    : first
+}
 
 export const SyncBody = Type.Object(
   {
     Bytes: Type.Optional(Type.String({ description: 'The recording, base64.' })),
     URL: Type.Optional(UploadUrlField),
-    input: Type.Optional(PartialWhisperInputSchema),
+    input: Type.Optional(Type.Unknown()),
   },
   { additionalProperties: false },
 )

@@ -3,8 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
-import type { ModelDescription } from '../models/catalogue.ts'
-import { parseWhisperInput } from '../models/whisper/parameters.ts'
+import type { ModelParameters } from '../contract/recognition-task.ts'
 import { arrivingBody, streamOf } from './bodies/arriving.ts'
 import type { Hold } from './bodies/bytes-in-flight.ts'
 import { BytesField, notBase64 } from './bodies/bytes-field.ts'
@@ -24,16 +23,15 @@ const JSON_TYPE = /^application\/json\s*(?:;|$)/i
 
 export const ASYNC_HINT = 'Use the Async API: POST /v1/input/upload-url, PUT, POST /v1/async/ent/…, then poll.'
 
-type Input = ReturnType<typeof parseWhisperInput>
-
 export interface SyncBodyContext extends ApiContext {
-  readonly model: ModelDescription
+  /** Validates what is given for the model's parameters. */
+  readonly parseInput: (input: unknown) => ModelParameters
   readonly parseJson: ParseJson
 }
 
 /** What a synchronous request brought. */
 interface Received {
-  readonly input: Input
+  readonly input: ModelParameters
   /** Stored; its length is known of uploads alone. */
   readonly recording: Pick<Recording, 'payloadKey' | 'payloadVersion'> & Partial<Pick<Recording, 'audioSeconds'>>
 }
@@ -51,7 +49,7 @@ export async function receiveSync(request: FastifyRequest, context: SyncBodyCont
   const body = arrivingBody(request, context.limits, context.limits.syncMs)
   if (isJson) return await receiveJson(atMost(mostBytes, body), request.held, request, context)
   if (isForm(request.contentType)) return await receiveForm(body, request.held, request, context)
-  const input = parseWhisperInput({}, context.model)
+  const input = context.parseInput({})
   return { input, recording: await store(held(body, request.held.sync), context, async () => undefined) }
 }
 
@@ -66,7 +64,7 @@ async function receiveJson(
   request: FastifyRequest,
   context: SyncBodyContext,
 ): Promise<Received> {
-  const { limits, model, parseJson } = context
+  const { limits, parseInput, parseJson } = context
   const field = new BytesField({ maxRestBytes: limits.jsonBytes, onRest: holds.json.take })
   const bytes = held(decoded(body, field), holds.sync)
   const first = await bytes.next()
@@ -82,15 +80,15 @@ async function receiveJson(
     const { URL: url, input } = await rest()
     if (url === undefined) throw notBase64()
     return {
-      input: parseWhisperInput(input ?? {}, model),
+      input: parseInput(input ?? {}),
       recording: await uploadedRecording(url, request.owner, context),
     }
   }
-  const read: { input?: Input } = {}
+  const read: { input?: ModelParameters } = {}
   const recording = await store(from(first.value, bytes), context, async () => {
-    read.input = parseWhisperInput((await rest()).input ?? {}, model)
+    read.input = parseInput((await rest()).input ?? {})
   })
-  return { input: read.input ?? parseWhisperInput({}, model), recording }
+  return { input: read.input ?? parseInput({}), recording }
 }
 
 /** A field `input` of the form is JSON, as `input` of a JSON body. */
@@ -100,21 +98,21 @@ async function receiveForm(
   request: FastifyRequest,
   context: SyncBodyContext,
 ): Promise<Received> {
-  const { limits, model, parseJson } = context
+  const { limits, parseInput, parseJson } = context
   const form = await readForm(body, request.contentType, {
     maxFieldBytes: limits.jsonBytes,
     onFieldBytes: holds.json.take,
   })
-  const read: { input?: Input } = {}
+  const read: { input?: ModelParameters } = {}
   const recording = await store(held(form.file, holds.sync), context, async () => {
     const { input, ...others } = Object.fromEntries(await form.fields)
     const [other] = Object.keys(others)
     if (other !== undefined) {
       throw new ApiError(400, `The form takes one file and a field input, of JSON, but no ${JSON.stringify(other)}.`)
     }
-    read.input = parseWhisperInput(input === undefined ? {} : await parseJson(request, input), model)
+    read.input = parseInput(input === undefined ? {} : await parseJson(request, input))
   })
-  return { input: read.input ?? parseWhisperInput({}, model), recording }
+  return { input: read.input ?? parseInput({}), recording }
 }
 
 /** @param complete runs when all bytes are there; when it throws, nothing is stored */

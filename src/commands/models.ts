@@ -3,6 +3,7 @@ import { loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { createCatalogue } from '../models/catalogue.ts'
 import type { Catalogue } from '../models/catalogue.ts'
+import { modelFiles } from '../models/index.ts'
 import { ModelCache } from '../hub/model-cache.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
@@ -48,7 +49,7 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
 
 function openModels(config: Config): { readonly catalogue: Catalogue; readonly cache: ModelCache } {
   const catalogue = createCatalogue(config.models)
-  return { catalogue, cache: new ModelCache({ ...config.hub, catalogue }) }
+  return { catalogue, cache: new ModelCache({ ...config.hub, catalogue, files: modelFiles }) }
 }
 
 function megabytes(bytes: number): string {

@@ -6,17 +6,17 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
-import { createCatalogue } from '../models/catalogue.ts'
 import { ModelCache } from '../hub/model-cache.ts'
-import { describeParameters, parseWhisperInput } from '../models/whisper/parameters.ts'
-import type { ParameterDescription } from '../models/whisper/parameters.ts'
+import type { ModelParameters, RecognitionTask } from '../contract/recognition-task.ts'
+import { DEFAULT_MODEL, SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
+import type { ModelDescription } from '../models/catalogue.ts'
+import type { Family, ParameterDescription } from '../models/family.ts'
+import { familyIn, familyOf, modelFiles } from '../models/index.ts'
 import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
 import type { TranscriptFormat } from '../transcript/formats.ts'
 import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcess } from '../worker/engine-process.ts'
-import type { EngineTask } from '../contract/engine-protocol.ts'
 import { findDevice } from '../worker/find-device.ts'
-import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
 import type { CommandContext } from './context.ts'
 import { findInputs, openInput } from './inputs.ts'
 import type { Input } from './inputs.ts'
@@ -24,7 +24,6 @@ import { addSettings, camelCase, givenFlags } from './options.ts'
 import { outputNames } from './output-names.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
-const DEMO_MODEL = 'sotto/whisper-demo'
 /** The reference's command line takes `True`. */
 const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ['true', true],
@@ -38,19 +37,19 @@ interface TranscribeFlags extends Readonly<Record<string, unknown>> {
   readonly outputDir?: string
 }
 
-export function addTranscribeCommand(program: Command, context: CommandContext): void {
+export function addTranscribeCommand(program: Command, context: CommandContext, families: readonly Family[]): void {
   const command = program
     .command('transcribe')
     .description('Transcribe files, without a server.')
     .argument('<file...>', 'audio or video, in any format that FFmpeg reads; a folder of such, a pipe, or - for stdin')
     .option(
       '--model <model>',
-      `as sotto models list shows it (default: ${DEMO_MODEL}, which knows a few hundred words)`,
+      `as sotto models list shows it (default: ${DEFAULT_MODEL}, which knows a few hundred words)`,
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
   addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir', 'maxUploadBytes'])
-  for (const parameter of describeParameters()) {
+  for (const parameter of parametersOf(families)) {
     const values = parameter.values?.join('|') ?? parameter.type
     const note = `(default: ${JSON.stringify(parameter.default)})`
     command.addOption(new Option(`--${flagOf(parameter)} <${values}>`, `${parameter.description} ${note}`))
@@ -67,16 +66,18 @@ async function transcribeFiles(
   { signal, exitWith }: CommandContext,
 ): Promise<void> {
   const catalogue = createCatalogue(config.models)
-  const cache = new ModelCache({ ...config.hub, catalogue })
-  const id = flags.model ?? DEMO_MODEL
+  const cache = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
+  const id = flags.model ?? DEFAULT_MODEL
   if (flags.model === undefined) {
-    console.error(`Using ${DEMO_MODEL}, which knows a few hundred words; for real speech: --model openai/whisper-small`)
+    console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL}`)
   }
-  const model = cache.find(id)
-  const options = transcribeOptions(parseWhisperInput(givenParameters(flags), model))
+  const model = catalogue.require(id)
+  // What can't be meant is refused before gigabytes are fetched.
+  parseFlags(flags, await familyOf(model, (each) => cache.folderOf(each)), model)
   using bar = downloadBar(id)
   const { folder: modelFolder } = await cache.open(id, { signal, onProgress: bar.update })
   bar[Symbol.dispose]()
+  const parameters = parseFlags(flags, await familyIn(modelFolder), model)
   const inputs = await knownInputs(names, exitWith)
   const outputs = outputNames(
     inputs.map(({ outputName }) => outputName),
@@ -99,7 +100,7 @@ async function transcribeFiles(
   for (const [index, input] of inputs.entries()) {
     try {
       const limits = { temporaryFolder, maxBytes: config.maxUploadBytes, signal }
-      const transcript = await transcribeInput(input, { options, maxAudioSeconds: null }, engine, limits)
+      const transcript = await transcribeInput(input, { parameters, maxAudioSeconds: null }, engine, limits)
       await write(
         transcript,
         { input, output: outputs[index] ?? input.outputName, isOneOfMany: inputs.length > 1 },
@@ -138,7 +139,7 @@ function isNoRecording(error: unknown): boolean {
 
 async function transcribeInput(
   input: Input,
-  task: Omit<EngineTask, 'audioPath'>,
+  task: Omit<RecognitionTask, 'audioPath'>,
   engine: EngineProcess,
   limits: Parameters<typeof openInput>[1],
 ): Promise<Transcript> {
@@ -181,10 +182,21 @@ function flagOf({ name }: ParameterDescription): string {
   return name.replaceAll('_', '-')
 }
 
+/** Those of all families; what several have is listed once. */
+function parametersOf(families: readonly Family[]): readonly ParameterDescription[] {
+  const all = families.flatMap(({ parameters }) => parameters.descriptions)
+  return [...new Map(all.toReversed().map((each) => [each.name, each])).values()].toReversed()
+}
+
+/** @throws InputError */
+function parseFlags(flags: TranscribeFlags, { parameters }: Family, model: ModelDescription): ModelParameters {
+  return parameters.parse(givenParameters(flags, parameters.descriptions), model)
+}
+
 /** Parameters among the flags, with the types that a request has. */
-function givenParameters(flags: TranscribeFlags): Record<string, unknown> {
+function givenParameters(flags: TranscribeFlags, known: readonly ParameterDescription[]): ModelParameters {
   return Object.fromEntries(
-    describeParameters().flatMap((parameter) => {
+    known.flatMap((parameter) => {
       const text = flags[camelCase(flagOf(parameter))]
       return typeof text === 'string' ? [[parameter.name, valueOf(text, parameter)]] : []
     }),

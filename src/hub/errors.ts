@@ -1,6 +1,4 @@
 export type ModelErrorCode =
-  | 'model.unknown'
-  | 'model.name_invalid'
   | 'model.unreachable'
   | 'model.forbidden'
   | 'model.not_found'
@@ -29,11 +27,4 @@ export class ModelError extends Error {
     this.retryable = options.retryable ?? code === 'model.unreachable'
     this.retryAfterMs = options.retryAfterMs
   }
-}
-
-/** A parameter of a request that can't be used. */
-export class InputError extends Error {
-  override readonly name = 'InputError'
-  readonly code = 'input.invalid'
-  readonly retryable = false
 }

@@ -12,13 +12,13 @@ import { SqlJobStore } from '../jobs/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { FolderPayloadStore } from '../payloads/folder-store.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcessError } from './errors.ts'
 import { JobRun } from './job-run.ts'
 import { SpeedMeter } from './speed-meter.ts'
 import type { Transcriber } from './transcriber.ts'
 
-const TRANSCRIPTION: Transcription = {
+const TRANSCRIPT: Transcript = {
   text: 'a word',
   language: 'en',
   duration: 90,
@@ -29,7 +29,7 @@ const never = new AbortController().signal
 
 /** A job that was claimed, and what runs it: a real database and payload store, and an engine that does what the test says. */
 async function open(
-  transcribe: Transcriber['transcribe'] = async () => TRANSCRIPTION,
+  transcribe: Transcriber['transcribe'] = async () => TRANSCRIPT,
   asked: Parameters<typeof newJob>[0] = {},
 ) {
   await using stack = new AsyncDisposableStack()
@@ -175,7 +175,7 @@ describe('a job whose transcript is there', () => {
     let lose = (): Promise<unknown> => Promise.resolve()
     await using fixture = await open(async () => {
       await lose()
-      return TRANSCRIPTION
+      return TRANSCRIPT
     })
     const { jobs, run, payloads, database } = fixture
     const claim = await claimed(jobs)
@@ -218,7 +218,7 @@ describe('a job that broke off', () => {
     await using fixture = await open(async (_task, { signal }) => {
       stop.abort()
       signal.throwIfAborted()
-      return TRANSCRIPTION
+      return TRANSCRIPT
     })
     const { jobs, run, found } = fixture
     await run(await claimed(jobs), jobs, stop.signal)

@@ -17,6 +17,7 @@ import { loadConfig } from '../../src/config.ts'
 import { QueueView } from '../../src/jobs/queue-view.ts'
 import { UnsubmittedUploads } from '../../src/jobs/unsubmitted-uploads.ts'
 import { WorkerRegistry } from '../../src/jobs/worker-registry.ts'
+import { familyOf, loadFamilies } from '../../src/models/index.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
 import { HeaderProbe } from '../../src/probe/header-probe.ts'
 import { Client } from './client.ts'
@@ -64,6 +65,8 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
     {
       ...{ jobs, payloads, apiKeys, signingSecret, logger },
       catalogue: createCatalogue(config.models),
+      families: await loadFamilies(),
+      familyOf: (model) => familyOf(model, () => Promise.resolve(undefined)),
       queue: new QueueView(database, registry),
       workers: registry,
       recordings: new Recordings(payloads, probe),

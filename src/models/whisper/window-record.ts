@@ -8,11 +8,11 @@ import type { DraftSegment } from './segments.ts'
 import { QUALITY_FLAGS } from '../../contract/transcript.ts'
 import type { QualityFlag } from '../../contract/transcript.ts'
 
-/** Goes into each checkpoint, and changes with its form or with what the engine makes of the same window. */
-const VERSION = 1
+/** Of the records' form; changes with it, or with what the engine makes of the same window. */
+export const RECORD_VERSION = 1
 
-/** A window that is finished: what it says, and what it leaves behind for the windows after it. */
-export interface FinishedWindow {
+/** A window that is decoded: what it says, and what it leaves behind for the windows after it. */
+export interface DecodedWindow {
   /** Index of the clip that it belongs to. */
   readonly clip: number
   /** Where it begins and where the next one of its clip begins, in frames of 10 ms. */
@@ -46,8 +46,7 @@ const StoredSegment = Type.Object({
   quality: Type.Array(Type.Enum(QUALITY_FLAGS)),
 })
 
-const WindowCheckpointSchema = Type.Object({
-  version: Type.Literal(VERSION),
+const WindowRecordSchema = Type.Object({
   /** Of all that the windows of a transcription follow from: see `fingerprintOf`. */
   fingerprint: Type.String(),
   /** How many windows were finished before it. */
@@ -67,30 +66,24 @@ const WindowCheckpointSchema = Type.Object({
 })
 
 /**
- * A finished window in a form that can be kept: plain JSON of a few kilobytes, which comes back as it was to the last bit. From all of
+ * A decoded window in a form that can be kept: plain JSON of a few kilobytes, which comes back as it was to the last bit. From all of
  * a transcription's so far, in their order, `transcribe()` goes on as if it had not broken off.
  */
-export type WindowCheckpoint = Type.Static<typeof WindowCheckpointSchema>
+export type WindowRecord = Type.Static<typeof WindowRecordSchema>
 
-/** @returns undefined when it is not the JSON of a checkpoint of this version */
-export function parseWindowCheckpoint(text: string): WindowCheckpoint | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return Check(WindowCheckpointSchema, value) ? value : undefined
-  } catch {
-    return undefined
-  }
+export function isWindowRecord(value: unknown): value is WindowRecord {
+  return Check(WindowRecordSchema, value)
 }
 
-export function checkpointOf(
-  { segments, lastSpeech, ...window }: FinishedWindow,
-  facts: Omit<WindowCheckpoint, 'version' | 'window'>,
-): WindowCheckpoint {
+export function recordOf(
+  { segments, lastSpeech, ...window }: DecodedWindow,
+  facts: Omit<WindowRecord, 'window'>,
+): WindowRecord {
   const stored = segments.map((segment) => converted(segment, storedReal))
-  return { version: VERSION, ...facts, window: { ...window, segments: stored, lastSpeech: storedReal(lastSpeech) } }
+  return { ...facts, window: { ...window, segments: stored, lastSpeech: storedReal(lastSpeech) } }
 }
 
-export function windowOf({ window }: WindowCheckpoint): FinishedWindow {
+export function windowOf({ window }: WindowRecord): DecodedWindow {
   const segments = window.segments.map((segment) => converted(segment, Number))
   return { ...window, segments, lastSpeech: Number(window.lastSpeech) }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { checkpointOf, parseWindowCheckpoint, windowOf } from './window-checkpoint.ts'
-import type { FinishedWindow } from './window-checkpoint.ts'
+import { isWindowRecord, recordOf, windowOf } from './window-record.ts'
+import type { DecodedWindow } from './window-record.ts'
 
 const word = fc.record({
   word: fc.string({ unit: 'binary' }),
@@ -54,28 +54,23 @@ const FACTS = { fingerprint: 'f', ordinal: 0, language: 'en', seconds: 1.5 }
 test('a window comes back to the last bit, infinities, NaN and −0 included', () => {
   fc.assert(
     fc.property(window, (finished) => {
-      const read = parseWindowCheckpoint(JSON.stringify(checkpointOf(finished, FACTS)))
-      expect(read && windowOf(read)).toEqual(finished)
+      const read: unknown = JSON.parse(JSON.stringify(recordOf(finished, FACTS)))
+      expect(isWindowRecord(read) && windowOf(read)).toEqual(finished)
       expect(read).toMatchObject(FACTS)
     }),
   )
 })
 
-const EMPTY: FinishedWindow = { clip: 0, seek: 0, next: 3000, segments: [], resetsPrompt: false, lastSpeech: 0 }
-const checkpoint = checkpointOf(EMPTY, FACTS)
+const EMPTY: DecodedWindow = { clip: 0, seek: 0, next: 3000, segments: [], resetsPrompt: false, lastSpeech: 0 }
+const record = recordOf(EMPTY, FACTS)
 
 test.each([
   ['nothing', null],
   ['a text', 'window'],
-  ['another version', { ...checkpoint, version: 2 }],
-  ['no window', { ...checkpoint, window: undefined }],
-  ['an ordinal that is none', { ...checkpoint, ordinal: -1 }],
-  ['a number by an unknown name', { ...checkpoint, window: { ...checkpoint.window, lastSpeech: 'nan' } }],
-  ['a segment without tokens', { ...checkpoint, window: { ...checkpoint.window, segments: [{ text: '' }] } }],
-])('%s is no checkpoint', (_, value) => {
-  expect(parseWindowCheckpoint(JSON.stringify(value))).toBeUndefined()
-})
-
-test('what is no JSON is no checkpoint', () => {
-  expect(parseWindowCheckpoint(JSON.stringify(checkpoint).slice(0, -1))).toBeUndefined()
+  ['no window', { ...record, window: undefined }],
+  ['an ordinal that is none', { ...record, ordinal: -1 }],
+  ['a number by an unknown name', { ...record, window: { ...record.window, lastSpeech: 'nan' } }],
+  ['a segment without tokens', { ...record, window: { ...record.window, segments: [{ text: '' }] } }],
+])('%s is no record', (_, value) => {
+  expect(isWindowRecord(value)).toBe(false)
 })

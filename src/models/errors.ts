@@ -1,0 +1,18 @@
+/** A parameter of a request that can't be used. */
+export class InputError extends Error {
+  override readonly name = 'InputError'
+  readonly code = 'input.invalid'
+  readonly retryable = false
+}
+
+/** A model that is named, and that there is none of. */
+export class CatalogueError extends Error {
+  override readonly name = 'CatalogueError'
+  readonly code: 'model.unknown' | 'model.name_invalid'
+  readonly retryable = false
+
+  constructor(code: CatalogueError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}
