@@ -1,4 +1,5 @@
 import type { Device } from './device.ts'
+import type { ErrorCode } from './error-codes.ts'
 import type { TranscribeOptions } from '../models/whisper/options.ts'
 import type { Transcription } from '../models/whisper/result.ts'
 import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
@@ -71,9 +72,8 @@ export type EngineReply =
 
 /** An error of the engine process, in a form that survives the way between processes. */
 export interface EngineFailure {
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: string
-  readonly retryable: boolean
   /** For the log. */
   readonly stack: string
 }

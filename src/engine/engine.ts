@@ -1,11 +1,11 @@
 import process from 'node:process'
 import { ThreadedFeatures } from '../speech/audio/threaded-features.ts'
 import type { ThreadedFeaturesOptions } from '../speech/audio/threaded-features.ts'
-import { EngineError } from '../speech/errors.ts'
 import { nativeCalls } from '../speech/inference/native-calls.ts'
 import { WhisperModel } from '../models/whisper/model.ts'
 import { transcribe } from '../models/whisper/transcribe.ts'
 import type { Transcription } from '../models/whisper/result.ts'
+import { CodedError } from '../contract/coded-error.ts'
 import type {
   EngineFailure,
   EngineReply,
@@ -159,13 +159,12 @@ function throttled(intervalMs: number): (call: () => void) => void {
 
 function failureOf(error: unknown): EngineFailure {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  if (error instanceof EngineError) {
-    return { code: error.code, message: error.message, retryable: error.retryable, stack }
+  if (error instanceof CodedError) {
+    return { code: error.code, message: error.message, stack }
   }
   return {
     code: 'engine.failed',
     message: 'The engine failed on this recording. The server’s log says why.',
-    retryable: true,
     stack,
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { isErrorCode } from '../contract/error-codes.ts'
 import type {
   EngineProgress,
   EngineReply,
@@ -142,8 +143,7 @@ export class EngineProcess implements AsyncDisposable {
     const child = this.#start()
     // Whatever it says, it is there; an exit aborts the wait.
     const exited = new AbortController()
-    const onExit = (): void =>
-      exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.', { retryable: true }))
+    const onExit = (): void => exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.'))
     child.once('exit', onExit)
     try {
       await once(child, 'message', { signal: AbortSignal.any([signal, exited.signal]) })
@@ -212,7 +212,7 @@ export class EngineProcess implements AsyncDisposable {
     this.#onLetGo?.()
     this.#watch()
     this.#tellPaused()
-    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { retryable: true, cause })
+    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { cause })
     for (const { reject } of running) reject(error)
   }
 
@@ -248,13 +248,14 @@ export class EngineProcess implements AsyncDisposable {
         running?.resolve(reply.transcription)
         return
       case 'aborted':
-        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.', { retryable: true }))
+        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.'))
         return
       case 'failed': {
-        const { code, message, retryable, stack } = reply.error
+        const { code, message, stack } = reply.error
         const cause = new Error(message)
         cause.stack = stack
-        running?.reject(new EngineProcessError(code, message, { retryable, cause }))
+        // The registry of the process is this one's, unless the program was replaced while it ran.
+        running?.reject(new EngineProcessError(isErrorCode(code) ? code : 'engine.failed', message, { cause }))
       }
     }
   }
