@@ -1,7 +1,7 @@
 import type { Device } from './device.ts'
 import type { ErrorCode } from './error-codes.ts'
 import type { TranscribeOptions } from '../models/whisper/options.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from './transcript.ts'
 import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 import type { Precision } from './precision.ts'
 
@@ -66,7 +66,7 @@ export type EngineReply =
   | { readonly type: 'progress'; readonly id: number; readonly progress: EngineProgress }
   /** Each finished window, in their order; all of them come before `done`. */
   | { readonly type: 'window'; readonly id: number; readonly checkpoint: WindowCheckpoint }
-  | { readonly type: 'done'; readonly id: number; readonly transcription: Transcription }
+  | { readonly type: 'done'; readonly id: number; readonly transcription: Transcript }
   | { readonly type: 'aborted'; readonly id: number }
   | { readonly type: 'failed'; readonly id: number; readonly error: EngineFailure }
 

@@ -4,7 +4,7 @@ import type { ThreadedFeaturesOptions } from '../speech/audio/threaded-features.
 import { nativeCalls } from '../speech/inference/native-calls.ts'
 import { WhisperModel } from '../models/whisper/model.ts'
 import { transcribe } from '../models/whisper/transcribe.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { CodedError } from '../contract/coded-error.ts'
 import type {
   EngineFailure,
@@ -88,7 +88,7 @@ class Engine {
     }
   }
 
-  async #transcribe(id: number, task: EngineTask, signal: AbortSignal): Promise<Transcription> {
+  async #transcribe(id: number, task: EngineTask, signal: AbortSignal): Promise<Transcript> {
     const { model, expectedSpeed } = await this.#load()
     reply({ type: 'loaded', id, expectedSpeed })
     const report = throttled(PROGRESS_INTERVAL_MS)

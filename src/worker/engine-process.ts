@@ -18,7 +18,7 @@ import { endEngine, exitOf } from './engine-end.ts'
 import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 import { showing } from './sandbox.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 
 /** A native call can't be interrupted: when nothing else runs, a task that has not ended this long after its abort ends the process. */
@@ -64,7 +64,7 @@ export interface TaskControl {
 }
 
 interface Running {
-  readonly resolve: (transcription: Transcription) => void
+  readonly resolve: (transcription: Transcript) => void
   readonly reject: (error: unknown) => void
   readonly control: TaskControl
   /** Nobody waits for it any more, but the process has not let go of it. */
@@ -110,12 +110,12 @@ export class EngineProcess implements AsyncDisposable {
    * @throws EngineProcessError `engine.crashed` when the process dies or hangs, or with the code of what the engine reports
    * @throws the signal's reason when it is aborted, at once
    */
-  async transcribe(task: EngineTask, control: TaskControl): Promise<Transcription> {
+  async transcribe(task: EngineTask, control: TaskControl): Promise<Transcript> {
     const { signal } = control
     signal.throwIfAborted()
     const child = this.#start()
     const id = ++this.#lastId
-    const { promise, resolve, reject } = Promise.withResolvers<Transcription>()
+    const { promise, resolve, reject } = Promise.withResolvers<Transcript>()
     const running: Running = { resolve, reject, control, isAbandoned: false }
     this.#running.set(id, running)
     const onAbort = (): void => {

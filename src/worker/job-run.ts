@@ -5,7 +5,7 @@ import { resultKeyOf } from '../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { readWhisperInput } from '../models/whisper/parameters.ts'
 import type { PayloadStore } from '../payloads/store.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import type { EngineProgress } from '../contract/engine-protocol.ts'
 import { KeptWindows } from './kept-windows.ts'
 import { after } from './long-timer.ts'
@@ -131,7 +131,7 @@ export class JobRun {
     if (state === 'lost') this.#abort.abort(new Stopped('lost'))
   }
 
-  async #transcribe(): Promise<Transcription> {
+  async #transcribe(): Promise<Transcript> {
     const { job } = this.#claimed
     const { signal } = this.#abort
     signal.throwIfAborted()
@@ -178,7 +178,7 @@ export class JobRun {
   }
 
   /** The result is checked and stored before the row says so; a worker that lost its lease takes its result away again. */
-  async #succeed(transcription: Transcription): Promise<void> {
+  async #succeed(transcription: Transcript): Promise<void> {
     const { jobs, payloads } = this.#options
     const { lease } = this.#claimed
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { DownloadProgress, ModelCache } from '../hub/model-cache.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { EnginePool } from './engine-pool.ts'
 import type { EnginePoolOptions } from './engine-pool.ts'
 import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
@@ -23,7 +23,7 @@ export class LocalTranscriber implements Transcriber {
     this.#pool = new EnginePool(options)
   }
 
-  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
+  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript> {
     const { model, audioPath, input, maxAudioSeconds, isSuspect, isExpress, resumeFrom = [] } = task
     const { signal, logger, onExpectedSpeed, onProgress, onWindow } = control
     const options = transcribeOptions(input)

@@ -13,13 +13,13 @@ import { SqlJobStore } from '../jobs/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { FolderPayloadStore } from '../payloads/folder-store.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcessError } from './errors.ts'
 import { JobRun } from './job-run.ts'
 import { SpeedMeter } from './speed-meter.ts'
 import type { Transcriber } from './transcriber.ts'
 
-const TRANSCRIPTION: Transcription = {
+const TRANSCRIPTION: Transcript = {
   text: 'a word',
   language: 'en',
   duration: 90,

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { WhisperInput } from '../models/whisper/parameters.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 import type { EngineProgress } from '../contract/engine-protocol.ts'
 
@@ -43,7 +43,7 @@ export interface Transcriber extends AsyncDisposable {
    * for the user, and `retryable`.
    * @throws the signal's reason when it is aborted, at once or within a second
    */
-  transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription>
+  transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript>
 
   /** Fails unless a task could be taken now. */
   check(signal: AbortSignal): Promise<void>

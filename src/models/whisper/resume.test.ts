@@ -11,7 +11,7 @@ import { openFeatures } from '../../speech/audio/features.ts'
 import type { AudioFeatures } from '../../speech/audio/features.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
-import type { Transcription } from './result.ts'
+import type { WhisperTranscript } from './transcript.ts'
 import { transcribe } from './transcribe.ts'
 import { parseWindowCheckpoint } from './window-checkpoint.ts'
 import type { WindowCheckpoint } from './window-checkpoint.ts'
@@ -44,7 +44,7 @@ afterAll(async () => {
 })
 
 interface Run {
-  readonly result: Transcription
+  readonly result: WhisperTranscript
   readonly checkpoints: readonly WindowCheckpoint[]
   /** Windows that were encoded: to be decoded, and to detect the language. */
   readonly windows: number

@@ -1,11 +1,11 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
+import type { Segment, Transcript, Word } from '../../contract/transcript.ts'
 import { languageCode } from '../../models/whisper/languages.ts'
 import type { WhisperInput } from '../../models/whisper/parameters.ts'
 import { compressionRatio } from '../../transcript/compression-ratio.ts'
 import { qualityOf } from '../../transcript/quality.ts'
-import type { Segment, Transcription, Word } from '../../models/whisper/result.ts'
 import { RemoteError, badAnswer } from './errors.ts'
 
 const maybe = <Schema extends Type.TSchema>(schema: Schema) => Type.Optional(Type.Union([schema, Type.Null()]))
@@ -52,7 +52,7 @@ const UNDETERMINED = 'und'
  * probability of silence, words of probability 1.
  * @throws RemoteError `engine.bad_answer`; `input.unsupported` where words were asked for and there are none
  */
-export function transcriptionOf(answer: unknown, input: WhisperInput): Transcription {
+export function transcriptionOf(answer: unknown, input: WhisperInput): Transcript {
   if (!Check(Answer, answer)) throw badAnswer('is no transcript in the form of OpenAI’s API')
   const duration = durationOf(answer)
   const segments = segmentsOf(answer, duration)

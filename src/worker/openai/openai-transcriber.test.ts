@@ -4,7 +4,7 @@ import { readWhisperInput } from '../../models/whisper/parameters.ts'
 import { fixture } from '../../../test/support/clips.ts'
 import { OpenAiServer } from '../../../test/support/openai-server.ts'
 import type { Behaviour } from '../../../test/support/openai-server.ts'
-import type { Transcription } from '../../models/whisper/result.ts'
+import type { Transcript } from '../../contract/transcript.ts'
 import { OpenAiTranscriber } from './openai-transcriber.ts'
 import type { OpenAiTranscriberOptions } from './openai-transcriber.ts'
 
@@ -19,7 +19,7 @@ interface Given {
   readonly options?: Partial<OpenAiTranscriberOptions>
 }
 
-async function transcribe(origin: string, given: Given = {}): Promise<Transcription> {
+async function transcribe(origin: string, given: Given = {}): Promise<Transcript> {
   const { input = {}, maxAudioSeconds = null, signal = new AbortController().signal, options = {} } = given
   await using transcriber = new OpenAiTranscriber({
     baseUrl: `${origin}/v1`,
@@ -39,7 +39,7 @@ async function transcribe(origin: string, given: Given = {}): Promise<Transcript
   return await transcriber.transcribe({ ...task, input: readWhisperInput(input) }, { signal, logger })
 }
 
-async function answered(behaviour: Behaviour, given: Given = {}): Promise<Transcription> {
+async function answered(behaviour: Behaviour, given: Given = {}): Promise<Transcript> {
   await using server = await OpenAiServer.start(behaviour)
   return await transcribe(server.origin, given)
 }

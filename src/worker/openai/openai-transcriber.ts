@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { TOLERATED_PADDING_SECONDS } from '../../speech/audio/padding.ts'
-import type { Transcription } from '../../models/whisper/result.ts'
+import type { Transcript } from '../../contract/transcript.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from '../transcriber.ts'
 import { transcriptionOf } from './answer.ts'
 import { OpenAiClient } from './client.ts'
@@ -36,7 +36,7 @@ export class OpenAiTranscriber implements Transcriber {
     this.#firstPauseMs = firstPauseMs
   }
 
-  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
+  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript> {
     const { input, maxAudioSeconds } = task
     requireHonoured(input)
     const transcription = transcriptionOf(await this.#ask(task, control), input)
