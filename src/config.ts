@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import process from 'node:process'
+import { CodedError } from './contract/coded-error.ts'
 import type { ServiceTier } from './jobs/job.ts'
 import type { KeyLimits } from './jobs/store.ts'
 import type { LogLevel, Setting, SettingName, SettingValues } from './settings.ts'
@@ -115,10 +116,12 @@ function memoryBytes(): number {
 }
 
 /** A setting's value is wrong. The message names each such setting, what it got (unless it is secret) and what it takes. */
-export class ConfigError extends Error {
+export class ConfigError extends CodedError<'config.invalid'> {
   override readonly name = 'ConfigError'
-  readonly code = 'config.invalid'
-  readonly retryable = false
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('config.invalid', message, options)
+  }
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
+import { hasCode } from '../contract/coded-error.ts'
 import type { ModelParameters } from '../contract/recognition-task.ts'
 import { arrivingBody, streamOf } from './bodies/arriving.ts'
 import type { Hold } from './bodies/bytes-in-flight.ts'
@@ -126,7 +127,7 @@ async function store(
     await payloads.write(payloadKey, streamOf(bytes), { maxBytes: MAX_BYTES, beforeCommit: complete })
     return { payloadKey, payloadVersion: null }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'payload.too_large')) throw error
+    if (!hasCode(error, 'payload.too_large')) throw error
     throw tooLarge(error)
   }
 }

@@ -6,6 +6,7 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
+import { hasCode } from '../contract/coded-error.ts'
 import { ModelCache } from '../hub/model-cache.ts'
 import type { ModelParameters, RecognitionTask } from '../contract/recognition-task.ts'
 import { DEFAULT_MODEL, SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
@@ -133,8 +134,7 @@ async function knownInputs(names: readonly string[], exitWith: CommandContext['e
 
 /** Among the files of a folder there may be others, such as pictures and texts. */
 function isNoRecording(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'audio.not_media' || code === 'audio.no_audio_stream'
+  return hasCode(error, 'audio.not_media') || hasCode(error, 'audio.no_audio_stream')
 }
 
 async function transcribeInput(

@@ -1,4 +1,5 @@
 import type { Device } from './device.ts'
+import type { ErrorCode } from './error-codes.ts'
 import type { Precision } from './precision.ts'
 import type { FinishedWindow, RecognitionProgress, RecognitionTask } from './recognition-task.ts'
 import type { Transcript } from './transcript.ts'
@@ -49,9 +50,8 @@ export type EngineReply =
 
 /** An error of the engine process, in a form that survives the way between processes. */
 export interface EngineFailure {
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: string
-  readonly retryable: boolean
   /** For the log. */
   readonly stack: string
 }

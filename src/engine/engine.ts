@@ -1,14 +1,13 @@
 import process from 'node:process'
+import { CodedError } from '../contract/coded-error.ts'
 import type { EngineFailure, EngineReply, EngineRequest, EngineSettings } from '../contract/engine-protocol.ts'
 import type { RecognitionTask } from '../contract/recognition-task.ts'
 import type { Transcript } from '../contract/transcript.ts'
-import { InputError } from '../models/errors.ts'
 import type { FeatureOptions, Recogniser } from '../models/family.ts'
 import { familyIn } from '../models/index.ts'
 import type { AudioFeatures } from '../speech/audio/features.ts'
 import { ThreadedFeatures } from '../speech/audio/threaded-features.ts'
 import type { ThreadedFeaturesOptions } from '../speech/audio/threaded-features.ts'
-import { EngineError } from '../speech/errors.ts'
 import { nativeCalls } from '../speech/inference/native-calls.ts'
 import { Gate } from './gate.ts'
 
@@ -153,13 +152,12 @@ function throttled(intervalMs: number): (call: () => void) => void {
 
 function failureOf(error: unknown): EngineFailure {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  if (error instanceof EngineError || error instanceof InputError) {
-    return { code: error.code, message: error.message, retryable: error.retryable, stack }
+  if (error instanceof CodedError) {
+    return { code: error.code, message: error.message, stack }
   }
   return {
     code: 'engine.failed',
     message: 'The engine failed on this recording. The server’s log says why.',
-    retryable: true,
     stack,
   }
 }

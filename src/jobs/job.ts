@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../contract/error-codes.ts'
+
 /**
  * The life of a job, in one place.
  *
@@ -44,6 +46,12 @@ export type JobPriority = (typeof JOB_PRIORITIES)[number]
 
 /** What the user is told of a job that failed: a stable code, and what is wrong with which file or server. */
 export interface JobError {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** The same as it is stored: other versions may know other codes. */
+export interface StoredJobError {
   readonly code: string
   readonly message: string
 }
@@ -72,9 +80,9 @@ export interface Job {
   /** Key of the stored result; null unless the status is `success`. */
   readonly resultKey: string | null
   /** Null unless the status is `failed`. */
-  readonly error: JobError | null
+  readonly error: StoredJobError | null
   /** Why it was given back and waits to be tried again; null: it waits for its turn, or does not wait. */
-  readonly waitingFor: JobError | null
+  readonly waitingFor: StoredJobError | null
   /** Longest recording that this job may have, in seconds; null: no limit. */
   readonly maxAudioSeconds: number | null
   /** Length of the recording, in seconds: as probed or estimated at submit, until it is decoded. */

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { Database } from './dialect.ts'
-import type { JobStatus } from './job.ts'
+import type { JobError, JobStatus } from './job.ts'
 import { newJob } from './new-job.fixture.ts'
 import type { ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './store.ts'
 
@@ -12,7 +12,7 @@ export interface JobStoreFixture extends AsyncDisposable {
 }
 
 export const LIMITS = { failures: 2, crashes: 2 }
-export const ERROR = { code: 'engine.failed', message: 'The engine failed.' }
+export const ERROR: JobError = { code: 'engine.failed', message: 'The engine failed.' }
 export const EVERY_TIER = { asked: ['cpuflex', 'gpuflex'], served: 'cpuflex', leaseMs: 60_000 } as const
 
 export async function claimed(store: JobStore, leaseMs = 60_000): Promise<ClaimedJob> {

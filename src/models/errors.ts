@@ -1,18 +1,15 @@
+import { CodedError } from '../contract/coded-error.ts'
+
 /** A parameter of a request that can't be used. */
-export class InputError extends Error {
+export class InputError extends CodedError<'input.invalid'> {
   override readonly name = 'InputError'
-  readonly code = 'input.invalid'
-  readonly retryable = false
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('input.invalid', message, options)
+  }
 }
 
 /** A model that is named, and that there is none of. */
-export class CatalogueError extends Error {
+export class CatalogueError extends CodedError<'model.unknown' | 'model.name_invalid'> {
   override readonly name = 'CatalogueError'
-  readonly code: 'model.unknown' | 'model.name_invalid'
-  readonly retryable = false
-
-  constructor(code: CatalogueError['code'], message: string) {
-    super(message)
-    this.code = code
-  }
 }

@@ -164,6 +164,12 @@ test('a process whose reading of a recording hangs is ended, though it says that
   expect(outcomes).toEqual([hung, hung])
 })
 
+test('a code that is not known here reaches nobody', async () => {
+  await using engine = start({ entry: child('newer-engine') })
+  const outcome = engine.transcribe(SHORT, { signal: never })
+  await expect(outcome).rejects.toMatchObject({ code: 'engine.failed', retryable: true, message: 'It is too late.' })
+})
+
 test('an abort is answered at once; others in the same process go on', async () => {
   await using engine = start()
   const controller = new AbortController()

@@ -5,6 +5,7 @@ import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { EngineReply, EngineRequest, EngineSettings } from '../contract/engine-protocol.ts'
+import { isErrorCode } from '../contract/error-codes.ts'
 import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
 import type { Transcript } from '../contract/transcript.ts'
 import { caged } from './cage.ts'
@@ -136,8 +137,7 @@ export class EngineProcess implements AsyncDisposable {
     const child = this.#start()
     // Whatever it says, it is there; an exit aborts the wait.
     const exited = new AbortController()
-    const onExit = (): void =>
-      exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.', { retryable: true }))
+    const onExit = (): void => exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.'))
     child.once('exit', onExit)
     try {
       await once(child, 'message', { signal: AbortSignal.any([signal, exited.signal]) })
@@ -206,7 +206,7 @@ export class EngineProcess implements AsyncDisposable {
     this.#onLetGo?.()
     this.#watch()
     this.#tellPaused()
-    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { retryable: true, cause })
+    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { cause })
     for (const { reject } of running) reject(error)
   }
 
@@ -242,13 +242,14 @@ export class EngineProcess implements AsyncDisposable {
         running?.resolve(reply.transcript)
         return
       case 'aborted':
-        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.', { retryable: true }))
+        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.'))
         return
       case 'failed': {
-        const { code, message, retryable, stack } = reply.error
+        const { code, message, stack } = reply.error
         const cause = new Error(message)
         cause.stack = stack
-        running?.reject(new EngineProcessError(code, message, { retryable, cause }))
+        // The registry of the process is this one's, unless the program was replaced while it ran.
+        running?.reject(new EngineProcessError(isErrorCode(code) ? code : 'engine.failed', message, { cause }))
       }
     }
   }

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { isErrorCode } from '../contract/error-codes.ts'
 import { CPU } from '../contract/device.ts'
 import type { Device, DeviceChoice } from '../contract/device.ts'
 import { harmlessEnvironment } from '../confinement/environment.ts'
@@ -29,9 +30,8 @@ export async function findDevice(choice: DeviceChoice, signal?: AbortSignal): Pr
   if ('device' in report) return report.device
   if (choice === 'auto') return CPU
   const { code, message } = report.error
-  throw new EngineProcessError(code, `SOTTO_DEVICE is ${choice}. ${message} With auto or cpu it runs without.`, {
-    retryable: false,
-  })
+  const known = isErrorCode(code) ? code : 'device.unavailable'
+  throw new EngineProcessError(known, `SOTTO_DEVICE is ${choice}. ${message} With auto or cpu it runs without.`)
 }
 
 async function mayHaveDevice(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
+import { CodedError } from '../contract/coded-error.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import type { PayloadStore } from '../payloads/store.ts'
@@ -20,12 +21,10 @@ const HEARTBEATS_PER_LEASE = 4
 
 const JOBS_TABLE = 'the jobs table'
 
-class UnreadableJob extends Error {
+class UnreadableJob extends CodedError<'job.unreadable'> {
   override readonly name = 'UnreadableJob'
-  readonly code = 'job.unreadable'
-  readonly retryable = false
   constructor() {
-    super('What is stored of the job is damaged. Submit the recording again.')
+    super('job.unreadable', 'What is stored of the job is damaged. Submit the recording again.')
   }
 }
 

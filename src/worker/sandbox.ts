@@ -77,7 +77,7 @@ export async function findSandbox(
     throw new EngineProcessError(
       'sandbox.unavailable',
       `SOTTO_SANDBOX is on, and ${why}. Install bubblewrap and allow user namespaces, or set it to auto or off.`,
-      { retryable: false, cause },
+      { cause },
     )
   }
   logger.info(`engine processes run without a sandbox: ${why}`)

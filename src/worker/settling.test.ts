@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
+import type { ErrorCode } from '../contract/error-codes.ts'
 import { JobStoreError } from '../jobs/errors.ts'
 import { newJob } from '../jobs/new-job.fixture.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
@@ -24,7 +25,7 @@ const TRANSCRIPT: Transcript = {
   duration: 90,
   segments: [],
 }
-const FULL = new EngineProcessError('engine.disk_full', 'The disk is full.', { retryable: true })
+const FULL = new EngineProcessError('engine.disk_full', 'The disk is full.')
 const never = new AbortController().signal
 
 /** A job that was claimed, and what runs it: a real database and payload store, and an engine that does what the test says. */
@@ -187,22 +188,38 @@ describe('a job whose transcript is there', () => {
 })
 
 describe('a job that broke off', () => {
-  const broken = (retryable: boolean) => () =>
-    Promise.reject(new EngineProcessError('engine.failed', 'It broke.', { retryable }))
+  const broken = (code: ErrorCode) => () => Promise.reject(new EngineProcessError(code, 'It broke.'))
 
   test.each([
-    ['retry', true, { status: 'pending', failures: 1, waitingFor: { code: 'engine.failed', message: 'It broke.' } }],
-    ['fail', false, { status: 'failed', failures: 0, error: { code: 'engine.failed', message: 'It broke.' } }],
-  ] as const)('is settled though the database goes away: %s', async (verb, retryable, expected) => {
-    await using fixture = await open(broken(retryable))
+    [
+      'retry',
+      'engine.failed',
+      { status: 'pending', failures: 1, waitingFor: { code: 'engine.failed', message: 'It broke.' } },
+    ],
+    [
+      'fail',
+      'audio.damaged',
+      { status: 'failed', failures: 0, error: { code: 'audio.damaged', message: 'It broke.' } },
+    ],
+  ] as const)('is settled though the database goes away: %s', async (verb, code, expected) => {
+    await using fixture = await open(broken(code))
     const { jobs, run, found } = fixture
     await run(await claimed(jobs), failingOnce(jobs, verb, 'before'))
     expect(await found()).toMatchObject({ crashes: 0, ...expected })
   })
 
+  test('through what nobody foresaw says nothing of it, whatever it says of itself', async () => {
+    const foreign = Object.assign(new Error('secret'), { code: 'engine.failed', retryable: false })
+    await using fixture = await open(() => Promise.reject(foreign))
+    const { jobs, run, found } = fixture
+    await run(await claimed(jobs))
+    const waitingFor = { code: 'server.failed', message: 'The server failed on this job. Its log says why.' }
+    expect(await found()).toMatchObject({ status: 'pending', failures: 1, waitingFor })
+  })
+
   test('since it is no short one is given back as ordinary, also by a worker that stops while the database is away', async () => {
     const stop = new AbortController()
-    const tooLong = new EngineProcessError('audio.too_long', 'It is longer.', { retryable: false })
+    const tooLong = new EngineProcessError('audio.too_long', 'It is longer.')
     const transcribe = (): Promise<never> => {
       stop.abort()
       return Promise.reject(tooLong)

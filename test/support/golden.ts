@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { Transcription } from '../../src/models/whisper/result.ts'
+import type { WhisperTranscript } from '../../src/models/whisper/transcript.ts'
 import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
 import { transcribeOptions } from '../../src/models/whisper/transcribe-options.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
@@ -12,7 +12,7 @@ const FIXTURES = join(PROJECT, 'test/fixtures/golden')
 const FULL_SET = resolve(PROJECT, '../shared/golden')
 
 /** The reference implementation's own answers: options, and what `transcribe()` returned. */
-export interface GoldenRun extends Omit<Transcription, 'duration'> {
+export interface GoldenRun extends Omit<WhisperTranscript, 'duration'> {
   readonly name: string
   readonly options: Readonly<Record<string, unknown>>
 }

@@ -12,7 +12,7 @@ import { openFeatures } from '../../speech/audio/features.ts'
 import type { AudioFeatures } from '../../speech/audio/features.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
-import type { Transcription } from './result.ts'
+import type { WhisperTranscript } from './transcript.ts'
 import { transcribe } from './transcribe.ts'
 import { finishedWindow, recordsOf } from './resume-points.ts'
 import type { WindowRecord } from './window-record.ts'
@@ -45,7 +45,7 @@ afterAll(async () => {
 })
 
 interface Run {
-  readonly result: Transcription
+  readonly result: WhisperTranscript
   readonly records: readonly WindowRecord[]
   /** Windows that were encoded: to be decoded, and to detect the language. */
   readonly windows: number

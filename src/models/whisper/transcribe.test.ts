@@ -12,7 +12,7 @@ import { readCheckpoint } from './checkpoint.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
-import type { Transcription } from './result.ts'
+import type { WhisperTranscript } from './transcript.ts'
 import { transcribe } from './transcribe.ts'
 
 let model: WhisperModel
@@ -92,7 +92,7 @@ test('a mismatch is told with the five most probable tokens of the engine and of
 
 describe('beyond the recorded runs', () => {
   const clipOf = (name: string): string => goldenClips().find((clip) => clip.name === name)?.path ?? ''
-  const textOf = async (name: string, options: Partial<TranscribeOptions>): Promise<Transcription> => {
+  const textOf = async (name: string, options: Partial<TranscribeOptions>): Promise<WhisperTranscript> => {
     await using features = await open(clipOf(name))
     return await transcribe(model, features, { ...DEFAULT_OPTIONS, ...options })
   }

@@ -13,7 +13,7 @@ import type { Slot } from './inference/slot.ts'
 import type { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
 import { PromptHistory } from './prompt-history.ts'
-import type { Transcription } from './result.ts'
+import type { WhisperTranscript } from './transcript.ts'
 import { FRAMES_PER_SECOND, cleared, segmentWindow } from './segments.ts'
 import { recordOf, fingerprintOf, windowOf } from './window-record.ts'
 import type { DecodedWindow, WindowRecord } from './window-record.ts'
@@ -47,7 +47,7 @@ export async function transcribe(
   features: AudioFeatures,
   options: TranscribeOptions,
   control: TranscribeControl = {},
-): Promise<Transcription> {
+): Promise<WhisperTranscript> {
   const { tokenizer } = model
   const fingerprint = fingerprintOf(model, features, options)
   const clips = clipsOf(options.clipTimestamps, features.contentFrames)

@@ -1,4 +1,4 @@
-import type { Word } from '../result.ts'
+import type { Word } from '../../../contract/transcript.ts'
 import { roundHalfEven } from '../rounding.ts'
 import { FRAMES_PER_SECOND } from '../segments.ts'
 import type { DraftSegment } from '../segments.ts'

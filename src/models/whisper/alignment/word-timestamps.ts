@@ -1,5 +1,5 @@
+import type { Word } from '../../../contract/transcript.ts'
 import type { WordOptions } from '../options.ts'
-import type { Word } from '../result.ts'
 import { roundHalfEven, roundToHundredths } from '../rounding.ts'
 import { FRAMES_PER_SECOND } from '../segments.ts'
 import type { DraftSegment, WindowSegments } from '../segments.ts'
