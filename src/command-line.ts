@@ -7,8 +7,8 @@ import { addMigrateCommand } from './commands/migrate.ts'
 import { addModelsCommand } from './commands/models.ts'
 import { addServeCommands } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
-import { ConfigError } from './config.ts'
-import type { Environment } from './config.ts'
+import { ConfigError } from './config/config-error.ts'
+import type { Environment } from './config/read-settings.ts'
 import { version } from './version.ts'
 
 /**
