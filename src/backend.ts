@@ -61,13 +61,16 @@ export async function openBackend(config: Config, place: BackendPlace): Promise<
   return { database, jobs, payloads, signingSecret, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
-/** The database alone, for commands that work beside a server. */
-export async function openDatabase({ server, jobs }: Pick<Config, 'server' | 'jobs'>): Promise<Database> {
+/**
+ * The database alone, for commands that work beside a server.
+ * @throws ConfigError, JobStoreError, the signal's reason
+ */
+export async function openDatabase({ server, jobs }: Config, signal: AbortSignal): Promise<Database> {
   const { databaseUrl } = jobs
   if (databaseUrl !== null) {
     // Loaded here alone: its driver takes a moment that no embedded start shall wait for.
     const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
-    return await openPostgresDatabase(databaseUrl)
+    return await openPostgresDatabase(databaseUrl, { signal })
   }
   await requireWritable(server.dataDir, SERVER_SETTINGS.dataDir)
   return await openSqlite(server.dataDir)

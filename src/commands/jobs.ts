@@ -20,7 +20,8 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
     .addOption(new Option('--status <status>', 'only those with this status').choices(JOB_STATUSES))
     .option('--json', 'as JSON lines')
     .action(async (options: Record<string, unknown>) => {
-      await using database = await openDatabase(loadConfig(context.environment, givenFlags(options)))
+      const config = loadConfig(context.environment, givenFlags(options))
+      await using database = await openDatabase(config, context.signal)
       const store = new SqlJobStore(database)
       const status = JOB_STATUSES.find((known) => known === options['status'])
       const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })

@@ -12,7 +12,7 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
 
   const withKeys = async (options: Record<string, unknown>, action: (apiKeys: ApiKeys) => Promise<void>) => {
     const config = loadConfig(context.environment, givenFlags(options))
-    await using database = await openDatabase(config)
+    await using database = await openDatabase(config, context.signal)
     await action(new ApiKeys(database))
   }
 

@@ -19,7 +19,7 @@ export function addMigrateCommand(program: Command, context: CommandContext): vo
   addSettings(command, [SERVER_SETTINGS.dataDir]).action(
     async ({ adoptPayloads: adopts, ...options }: Record<string, unknown>) => {
       const config = loadConfig(context.environment, givenFlags(options))
-      await using database = await openDatabase(config)
+      await using database = await openDatabase(config, context.signal)
       console.error('The schema is up to date.')
       if (adopts !== true) return
       await adoptPayloads(database)

@@ -34,7 +34,7 @@ export function addServeCommands(program: Command, context: CommandContext): voi
 async function run(config: Config, role: Role, { environment, signal, hurry }: CommandContext): Promise<void> {
   const logger = await createLogger(config.server.logLevel)
   for (const { name, meant } of unknownVariables(environment)) {
-    const question = meant === undefined ? '' : `; did you mean ${meant}?`
+    const question = meant === undefined ? '.' : `; did you mean ${meant}?`
     logger.warn(`${name} is set, but there is no such setting${question} See sotto ${role} --help`)
   }
   const { startApp } = await import('../app.ts')
