@@ -19,7 +19,8 @@ export function settingsTables(): string {
 }
 
 function rowOf({ variable, flag, type, default: byDefault, meaning, see }: Setting): string {
-  const cells = [code(variable), code(flag === null ? '' : `--${flag}`), code(type.takes), code(byDefault ?? '')]
+  const takes = type.range === undefined ? code(type.takes) : `${code(type.takes)} ${type.range}`
+  const cells = [code(variable), code(flag === null ? '' : `--${flag}`), takes, code(byDefault ?? '')]
   return `| ${[...cells, prose(see === undefined ? meaning : `${meaning}; see ${see}`)].join(' | ')} |`
 }
 

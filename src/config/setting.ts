@@ -4,6 +4,8 @@ export interface ValueType<T> {
   readonly takes: string
   /** Goes on the sentence "PORT takes …". */
   readonly expects: string
+  /** For the documentation, such as `from 1 to 256`. */
+  readonly range?: string
   /** Undefined: the text is no such value. */
   readonly read: (text: string) => T | undefined
 }

@@ -12,18 +12,21 @@ export function named<T>(takes: string, type: ValueType<T>): ValueType<T> {
 }
 
 /** Null: off. */
-export function orOff<T>({ takes, expects, read }: ValueType<T>): ValueType<T | null> {
+export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
   return {
-    takes: `${takes}|off`,
-    expects: `off, or ${expects}`,
-    read: (value) => (value === 'off' ? null : read(value)),
+    ...type,
+    takes: `${type.takes}|off`,
+    expects: `off, or ${type.expects}`,
+    read: (value) => (value === 'off' ? null : type.read(value)),
   }
 }
 
 export function integer(minimum: number, maximum: number): ValueType<number> {
+  const range = `from ${minimum} to ${maximum}`
   return {
     takes: 'number',
-    expects: `an integer from ${minimum} to ${maximum}`,
+    range,
+    expects: `an integer ${range}`,
     read: (value) => {
       const number = Number(value)
       return /^\d+$/.test(value) && number >= minimum && number <= maximum ? number : undefined
@@ -39,12 +42,12 @@ export const count: ValueType<number> = {
 }
 
 /** Written in seconds, read as milliseconds. */
-export function secondsAsMs({ expects, read }: ValueType<number>): ValueType<number> {
+export function secondsAsMs(type: ValueType<number>): ValueType<number> {
   return {
+    ...type,
     takes: 'seconds',
-    expects,
     read: (value) => {
-      const seconds = read(value)
+      const seconds = type.read(value)
       return seconds === undefined ? undefined : seconds * 1000
     },
   }
@@ -93,9 +96,9 @@ export function oneOf<Value extends string>(values: readonly Value[]): ValueType
 }
 
 /** Separated by commas; an empty text is an empty list. */
-export const list: ValueType<readonly string[]> = { takes: 'list', expects: 'a list', read: items }
+export const list = listOf('a list', (item) => item)
 
-/** A list of which each item is what it has to be: `readItem` knows its own form of it, or undefined. */
+/** @param readItem makes of an item the form that it has here; undefined: it is none that may be in the list */
 export function listOf(expects: string, readItem: (item: string) => string | undefined): ValueType<readonly string[]> {
   return {
     takes: 'list',
