@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { parametersOf } from '../../test/support/golden.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { EngineProcess } from '../../src/worker/engine-process.ts'
 import type { RecognitionTask } from '../../src/contract/recognition-task.ts'
 import { peakMb, THREADS } from './machine.ts'
@@ -56,7 +56,7 @@ export const CACHE = join(PROJECT, '.bench/cache')
 
 export async function withEngine<T>(modelFolder: string, use: (engine: EngineProcess) => Promise<T>): Promise<T> {
   await using folder = await temporaryFolder()
-  const { precision } = loadConfig(process.env)
+  const { precision } = loadConfig(process.env).engine
   const settings = { modelFolder, precision, threads: THREADS, batch: BATCH }
   await using engine = new EngineProcess({ ...settings, temporaryFolder: folder.path, cacheFolder: CACHE })
   return await use(engine)

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { openDatabase } from '../backend.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
+import { SERVER_SETTINGS } from '../config/server.ts'
 import { JOB_STATUSES } from '../jobs/job.ts'
 import type { Job, JobStatus } from '../jobs/job.ts'
 import { SqlJobStore } from '../jobs/sql-store.ts'
@@ -13,11 +14,14 @@ const LIMIT = 100
 /** What an administrator sees of all keys' jobs, beside a server that runs. */
 export function addJobsCommand(program: Command, context: CommandContext): void {
   const jobs = program.command('jobs').description('List jobs, and why they failed.')
-  addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), ['dataDir'])
+  addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), [
+    SERVER_SETTINGS.dataDir,
+  ])
     .addOption(new Option('--status <status>', 'only those with this status').choices(JOB_STATUSES))
     .option('--json', 'as JSON lines')
     .action(async (options: Record<string, unknown>) => {
-      await using database = await openDatabase(loadConfig(context.environment, givenFlags(options)))
+      const config = loadConfig(context.environment, givenFlags(options))
+      await using database = await openDatabase(config, context.signal)
       const store = new SqlJobStore(database)
       const status = JOB_STATUSES.find((known) => known === options['status'])
       const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })

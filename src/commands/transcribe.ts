@@ -4,8 +4,11 @@ import { basename, dirname, join } from 'node:path'
 import process from 'node:process'
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { loadConfig } from '../config.ts'
-import type { Config } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { ENGINE_SETTINGS } from '../config/engine.ts'
+import { HUB_SETTINGS } from '../config/hub.ts'
+import { PAYLOADS_SETTINGS } from '../config/payloads.ts'
 import { hasCode } from '../contract/coded-error.ts'
 import { ModelCache } from '../hub/model-cache.ts'
 import type { ModelParameters, RecognitionTask } from '../contract/recognition-task.ts'
@@ -49,7 +52,11 @@ export function addTranscribeCommand(program: Command, context: CommandContext, 
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
-  addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir', 'maxUploadBytes'])
+  const { threads, precision, device, deviceMemoryBytes, cacheDir } = ENGINE_SETTINGS
+  addSettings(command, [
+    ...[HUB_SETTINGS.models, threads, precision, device, deviceMemoryBytes, cacheDir],
+    PAYLOADS_SETTINGS.maxUploadBytes,
+  ])
   for (const parameter of parametersOf(families)) {
     const values = parameter.values?.join('|') ?? parameter.type
     const note = `(default: ${JSON.stringify(parameter.default)})`
@@ -63,11 +70,11 @@ export function addTranscribeCommand(program: Command, context: CommandContext, 
 async function transcribeFiles(
   names: readonly string[],
   flags: TranscribeFlags,
-  config: Config,
+  { hub, engine: settings, payloads: { maxUploadBytes: maxBytes } }: Config,
   { signal, exitWith }: CommandContext,
 ): Promise<void> {
-  const catalogue = createCatalogue(config.models)
-  const cache = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
+  const catalogue = createCatalogue(hub.models)
+  const cache = new ModelCache({ ...hub, catalogue, files: modelFiles })
   const id = flags.model ?? DEFAULT_MODEL
   if (flags.model === undefined) {
     console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL}`)
@@ -89,8 +96,8 @@ async function transcribeFiles(
   await using stack = new AsyncDisposableStack()
   const temporaryFolder = await mkdtemp(join(tmpdir(), 'sotto-'))
   stack.defer(() => rm(temporaryFolder, { recursive: true, force: true }))
-  const { threads, precision, deviceMemoryBytes, cacheDir: cacheFolder } = config
-  const device = await findDevice(config.device, signal)
+  const { threads, precision, deviceMemoryBytes, cacheDir: cacheFolder } = settings
+  const device = await findDevice(settings.device, signal)
   const engine = stack.use(
     new EngineProcess({
       ...{ modelFolder, threads, device, deviceMemoryBytes, precision },
@@ -100,7 +107,7 @@ async function transcribeFiles(
   let transcripts = 0
   for (const [index, input] of inputs.entries()) {
     try {
-      const limits = { temporaryFolder, maxBytes: config.maxUploadBytes, signal }
+      const limits = { temporaryFolder, maxBytes, signal }
       const transcript = await transcribeInput(input, { parameters, maxAudioSeconds: null }, engine, limits)
       await write(
         transcript,

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../contract/error-codes.ts'
+import type { ServiceTier } from '../contract/service-tier.ts'
 
 /**
  * The life of a job, in one place.
@@ -38,8 +39,8 @@ export function isFinished(status: JobStatus): status is FinishedStatus {
   return (FINISHED_STATUSES as readonly JobStatus[]).includes(status)
 }
 
-export const SERVICE_TIERS = ['cpuflex', 'gpuflex'] as const
-export type ServiceTier = (typeof SERVICE_TIERS)[number]
+export { SERVICE_TIERS } from '../contract/service-tier.ts'
+export type { ServiceTier }
 
 export const JOB_PRIORITIES = ['high', 'normal', 'low'] as const
 export type JobPriority = (typeof JOB_PRIORITIES)[number]
