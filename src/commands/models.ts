@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
-import { createCatalogue } from '../models/catalogue.ts'
+import { SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
 import type { Catalogue } from '../models/catalogue.ts'
 import { modelFiles } from '../models/index.ts'
 import { ModelCache } from '../hub/model-cache.ts'
@@ -35,7 +35,7 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
     })
 
   addSettings(models.command('pull').description('Fetch weights now instead of at first use.'), ['models'])
-    .argument('<model...>', 'such as openai/whisper-small')
+    .argument('<model...>', `such as ${SUGGESTED_MODEL.id}`)
     .action(async (ids: readonly string[], options: Record<string, unknown>) => {
       const { cache } = openModels(loadConfig(context.environment, givenFlags(options)))
       for (const id of ids) {

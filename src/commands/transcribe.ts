@@ -69,7 +69,7 @@ async function transcribeFiles(
   const cache = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const id = flags.model ?? DEFAULT_MODEL
   if (flags.model === undefined) {
-    console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL}`)
+    console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL.id}`)
   }
   const model = catalogue.require(id)
   // What can't be meant is refused before gigabytes are fetched.

@@ -5,13 +5,15 @@ export class InputError extends Error {
   readonly retryable = false
 }
 
+export type CatalogueErrorCode = 'model.unknown' | 'model.name_invalid'
+
 /** A model that is named, and that there is none of. */
 export class CatalogueError extends Error {
   override readonly name = 'CatalogueError'
-  readonly code: 'model.unknown' | 'model.name_invalid'
+  readonly code: CatalogueErrorCode
   readonly retryable = false
 
-  constructor(code: CatalogueError['code'], message: string) {
+  constructor(code: CatalogueErrorCode, message: string) {
     super(message)
     this.code = code
   }
