@@ -13,19 +13,23 @@ const WordSchema = Type.Object({
 
 const SegmentSchema = Type.Object({
   id: Type.Integer({ description: 'Position in the transcript, from 0.' }),
-  seek: Type.Integer({ description: 'Where its window begins, in frames of 10 ms.' }),
+  seek: Type.Optional(Type.Integer({ description: 'Where its window begins, in frames of 10 ms.' })),
   start: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
   end: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
   text: Type.String(),
-  tokens: Type.Array(Type.Integer(), { description: 'Token ids, timestamps included.' }),
-  temperature: Type.Number({ description: 'Temperature that the window was decoded at.' }),
-  avg_logprob: Type.Number({ description: 'Mean log-probability of the tokens of the window.' }),
-  compression_ratio: Type.Number({ description: "Bytes of the window's text over its zlib-compressed bytes." }),
-  no_speech_prob: Type.Number({ description: 'Probability that the window holds no speech.' }),
+  tokens: Type.Optional(Type.Array(Type.Integer(), { description: 'Token ids, timestamps included.' })),
+  temperature: Type.Optional(Type.Number({ description: 'Temperature that the window was decoded at.' })),
+  avg_logprob: Type.Optional(Type.Number({ description: 'Mean log-probability of the tokens of the window.' })),
+  compression_ratio: Type.Optional(
+    Type.Number({ description: "Bytes of the window's text over its zlib-compressed bytes." }),
+  ),
+  no_speech_prob: Type.Optional(Type.Number({ description: 'Probability that the window holds no speech.' })),
   words: Type.Optional(Type.Array(WordSchema, { description: 'When word_timestamps is true.' })),
-  quality: Type.Array(Type.Enum(QUALITY_FLAGS), {
-    description: 'Why not to trust the segment: numbers of its window that are beyond the usual thresholds.',
-  }),
+  quality: Type.Optional(
+    Type.Array(Type.Enum(QUALITY_FLAGS), {
+      description: 'Why not to trust the segment: numbers of its window that are beyond the usual thresholds.',
+    }),
+  ),
 })
 
 const WarningSchema = Type.Object({
@@ -40,10 +44,10 @@ const WarningSchema = Type.Object({
   end: Type.Optional(Type.Number({ description: 'Seconds from the beginning of the recording.' })),
 })
 
-/** A transcript, with the names of the reference implementation's `transcribe()`. */
+/** A transcript, with the names of Whisper's reference implementation; what a family of models has no such thing of is left out. */
 export const TranscriptSchema = Type.Object({
   text: Type.String({ description: 'The whole transcript.' }),
-  language: Type.String({ description: 'Language code, given or detected.', examples: ['en'] }),
+  language: Type.Optional(Type.String({ description: 'Language code, given or detected.', examples: ['en'] })),
   duration: Type.Number({ description: 'Seconds of audio.' }),
   segments: Type.Array(SegmentSchema),
   warnings: Type.Optional(
