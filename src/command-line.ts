@@ -25,7 +25,7 @@ export async function runCommandLine(
   let exitCode = 0
   const context: CommandContext = { environment, signal, hurry, exitWith: (code) => (exitCode = code) }
   const program = new Command('sotto')
-    .description('Transcribes audio with Whisper models: an HTTP server with an Async API, and a command line.')
+    .description('Transcribes audio: an HTTP server with an Async API, and a command line.')
     .version(version)
     .exitOverride()
     .showHelpAfterError('(run it with --help for what it takes)')

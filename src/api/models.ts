@@ -2,6 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { SERVICE_TIERS } from '../jobs/job.ts'
+import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
@@ -25,7 +26,7 @@ const ParameterSchema = Type.Object({
 })
 
 const ModelSchema = Type.Object({
-  id: Type.String({ examples: ['openai/whisper-small'] }),
+  id: Type.String({ examples: [SUGGESTED_MODEL.id] }),
   object: Type.Literal('model'),
   created: Type.Integer({ description: 'Seconds since the epoch.' }),
   owned_by: Type.String(),

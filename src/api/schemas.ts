@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import type { TSchema } from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
+import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { jobOptionFields } from './job-options.ts'
@@ -31,8 +32,8 @@ export const TierQuery = Type.Object({
 export const ModelParams = Type.Object({
   vendor: Type.String({ description: 'tiyarofs', examples: ['tiyarofs'] }),
   version: Type.String({ description: '1', examples: ['1'] }),
-  publisher: Type.String({ examples: ['openai'] }),
-  model: Type.String({ examples: ['whisper-large'] }),
+  publisher: Type.String({ examples: [SUGGESTED_MODEL.publisher] }),
+  model: Type.String({ examples: [SUGGESTED_MODEL.name] }),
 })
 
 export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
@@ -79,7 +80,7 @@ export const ACCEPTED = 'accepted' as const
 
 const jobFields = {
   id: Type.String({ format: 'uuid' }),
-  model: Type.String({ examples: ['openai/whisper-large'] }),
+  model: Type.String({ examples: [SUGGESTED_MODEL.id] }),
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),

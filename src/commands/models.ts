@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import { HUB_SETTINGS } from '../config/hub.ts'
 import type { HubConfig } from '../config/hub.ts'
-import { createCatalogue } from '../models/catalogue.ts'
+import { SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
 import type { Catalogue } from '../models/catalogue.ts'
 import { modelFiles } from '../models/index.ts'
 import { ModelCache } from '../hub/model-cache.ts'
@@ -36,7 +36,7 @@ export function addModelsCommand(program: Command, context: CommandContext): voi
     })
 
   addSettings(models.command('pull').description('Fetch weights now instead of at first use.'), [HUB_SETTINGS.models])
-    .argument('<model...>', 'such as openai/whisper-small')
+    .argument('<model...>', `such as ${SUGGESTED_MODEL.id}`)
     .action(async (ids: readonly string[], options: Record<string, unknown>) => {
       const { cache } = openModels(loadConfig(context.environment, givenFlags(options)).hub)
       for (const id of ids) {

@@ -13,9 +13,8 @@ import { hasCode } from '../contract/coded-error.ts'
 import { ModelCache } from '../hub/model-cache.ts'
 import type { ModelParameters, RecognitionTask } from '../contract/recognition-task.ts'
 import { DEFAULT_MODEL, SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
-import type { ModelDescription } from '../models/catalogue.ts'
 import type { Family, ParameterDescription } from '../models/family.ts'
-import { familyIn, familyOf, modelFiles } from '../models/index.ts'
+import { familyIn, loadFamily, modelFiles } from '../models/index.ts'
 import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
 import type { TranscriptFormat } from '../transcript/formats.ts'
 import type { Transcript } from '../contract/transcript.ts'
@@ -63,7 +62,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext, 
     command.addOption(new Option(`--${flagOf(parameter)} <${values}>`, `${parameter.description} ${note}`))
   }
   command.action(async (files: readonly string[], flags: TranscribeFlags) => {
-    await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), context)
+    await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), { ...context, families })
   })
 }
 
@@ -71,21 +70,23 @@ async function transcribeFiles(
   names: readonly string[],
   flags: TranscribeFlags,
   { hub, engine: settings, payloads: { maxUploadBytes: maxBytes } }: Config,
-  { signal, exitWith }: CommandContext,
+  { signal, exitWith, families }: CommandContext & { readonly families: readonly Family[] },
 ): Promise<void> {
   const catalogue = createCatalogue(hub.models)
   const cache = new ModelCache({ ...hub, catalogue, files: modelFiles })
   const id = flags.model ?? DEFAULT_MODEL
   if (flags.model === undefined) {
-    console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL}`)
+    console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL.id}`)
   }
   const model = catalogue.require(id)
+  const parse = (family: Family): ModelParameters =>
+    family.parameters.parse(givenParameters(flags, parametersOf([family, ...families])), model)
   // What can't be meant is refused before gigabytes are fetched.
-  parseFlags(flags, await familyOf(model, (each) => cache.folderOf(each)), model)
+  if (model.family !== null) parse(await loadFamily(model.family))
   using bar = downloadBar(id)
   const { folder: modelFolder } = await cache.open(id, { signal, onProgress: bar.update })
   bar[Symbol.dispose]()
-  const parameters = parseFlags(flags, await familyIn(modelFolder), model)
+  const parameters = parse(await familyIn(modelFolder))
   const inputs = await knownInputs(names, exitWith)
   const outputs = outputNames(
     inputs.map(({ outputName }) => outputName),
@@ -189,18 +190,13 @@ function flagOf({ name }: ParameterDescription): string {
   return name.replaceAll('_', '-')
 }
 
-/** Those of all families; what several have is listed once. */
+/** Those of all; what several have is as the first one has it. */
 function parametersOf(families: readonly Family[]): readonly ParameterDescription[] {
   const all = families.flatMap(({ parameters }) => parameters.descriptions)
   return [...new Map(all.toReversed().map((each) => [each.name, each])).values()].toReversed()
 }
 
-/** @throws InputError */
-function parseFlags(flags: TranscribeFlags, { parameters }: Family, model: ModelDescription): ModelParameters {
-  return parameters.parse(givenParameters(flags, parameters.descriptions), model)
-}
-
-/** Parameters among the flags, with the types that a request has. */
+/** Parameters among the flags, also those that only others take, with the types that a request has. */
 function givenParameters(flags: TranscribeFlags, known: readonly ParameterDescription[]): ModelParameters {
   return Object.fromEntries(
     known.flatMap((parameter) => {

@@ -74,7 +74,7 @@ const WarningSchema = Type.Object({
 /** A transcript of any family, with the names of Whisper's reference implementation (`whisper.transcribe()`). */
 export const TranscriptSchema = Type.Object({
   text: Type.String({ description: 'The whole transcript.' }),
-  language: Type.String({ description: 'Language code, given or detected.', examples: ['en'] }),
+  language: Type.Optional(Type.String({ description: 'Language code, given or detected.', examples: ['en'] })),
   duration: Type.Number({ description: 'Seconds of audio.' }),
   segments: Type.Array(SegmentSchema),
   warnings: Type.Optional(

@@ -128,7 +128,7 @@ const DEMO: ModelDescription = {
 
 /** What is used where nobody names a model, and what people are told of who want more. */
 export const DEFAULT_MODEL = DEMO.id
-export const SUGGESTED_MODEL = 'openai/whisper-small'
+export const SUGGESTED_MODEL = { id: 'openai/whisper-small', publisher: 'openai', name: 'whisper-small' } as const
 
 /**
  * The models that can be served.

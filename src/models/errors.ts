@@ -9,7 +9,9 @@ export class InputError extends CodedError<'input.invalid'> {
   }
 }
 
+export type CatalogueErrorCode = 'model.unknown' | 'model.name_invalid'
+
 /** A model that is named, and that there is none of. */
-export class CatalogueError extends CodedError<'model.unknown' | 'model.name_invalid'> {
+export class CatalogueError extends CodedError<CatalogueErrorCode> {
   override readonly name = 'CatalogueError'
 }

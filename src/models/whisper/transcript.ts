@@ -6,5 +6,6 @@ type OwnField = 'seek' | 'tokens' | 'temperature' | 'avg_logprob' | 'compression
 export type WhisperSegment = Segment & Readonly<Required<Pick<Segment, OwnField>>>
 
 export interface WhisperTranscript extends Transcript {
+  readonly language: string
   readonly segments: WhisperSegment[]
 }
