@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { SERVICE_TIERS } from '../jobs/job.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
-import { describeParameters } from '../models/whisper/parameters.ts'
+import { whisperParameters } from '../models/whisper/parameters.ts'
 import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -20,7 +20,9 @@ const ParameterSchema = Type.Object({
   list: Type.Boolean({ description: 'Whether it takes a list of numbers as well.' }),
   default: Type.Unknown(),
   description: Type.String(),
+  unit: Type.Optional(Type.String({ description: 'Of its numbers.' })),
   minimum: Type.Optional(Type.Number()),
+  exclusiveMinimum: Type.Optional(Type.Number({ description: 'It has to be above.' })),
   maximum: Type.Optional(Type.Number()),
   values: Type.Optional(Type.Array(Type.String())),
 })
@@ -67,7 +69,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     languages: model.languages === null ? null : [...model.languages],
     weightsPresent: await models.isPresent(model.id),
     endpoints: { async: tierUrls('/v1/async/ent', model, request), sync: tierUrls('/v1/ent', model, request) },
-    parameters: describeParameters().map(({ isNullable, isList, values, ...rest }) => ({
+    parameters: whisperParameters.descriptions.map(({ isNullable, isList, values, ...rest }) => ({
       ...rest,
       nullable: isNullable,
       list: isList,

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
-import { PartialWhisperInputSchema } from '../models/whisper/parameters.ts'
+import { whisperParameters } from '../models/whisper/parameters.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { jobOptionFields } from './job-options.ts'
 import { nullable } from './nullable.ts'
@@ -49,7 +49,7 @@ const UploadUrlField = Type.String({
 })
 
 export const SubmitBody = Type.Object(
-  { URL: UploadUrlField, input: PartialWhisperInputSchema, ...jobOptionFields },
+  { URL: UploadUrlField, input: whisperParameters.schema, ...jobOptionFields },
   { additionalProperties: false },
 )
 
@@ -57,7 +57,7 @@ export const SyncBody = Type.Object(
   {
     Bytes: Type.Optional(Type.String({ description: 'The recording, base64.' })),
     URL: Type.Optional(UploadUrlField),
-    input: Type.Optional(PartialWhisperInputSchema),
+    input: Type.Optional(whisperParameters.schema),
   },
   { additionalProperties: false },
 )

@@ -30,6 +30,6 @@ function settingNames(): readonly SettingName[] {
 }
 
 /** Commander's name of a flag's value. */
-export function camelCase(flag: string): string {
+function camelCase(flag: string): string {
   return flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 }

@@ -9,8 +9,7 @@ import type { Config } from '../config.ts'
 import { hasCode } from '../contract/coded-error.ts'
 import { createCatalogue } from '../models/catalogue.ts'
 import { ModelCache } from '../hub/model-cache.ts'
-import { describeParameters, parseWhisperInput } from '../models/whisper/parameters.ts'
-import type { ParameterDescription } from '../models/whisper/parameters.ts'
+import { parseWhisperInput, whisperParameters } from '../models/whisper/parameters.ts'
 import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
 import type { TranscriptFormat } from '../transcript/formats.ts'
 import type { Transcript } from '../contract/transcript.ts'
@@ -21,16 +20,12 @@ import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
 import type { CommandContext } from './context.ts'
 import { findInputs, openInput } from './inputs.ts'
 import type { Input } from './inputs.ts'
-import { addSettings, camelCase, givenFlags } from './options.ts'
+import { addSettings, givenFlags } from './options.ts'
 import { outputNames } from './output-names.ts'
+import { addParameters, givenParameters } from './parameter-flags.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
 const DEMO_MODEL = 'sotto/whisper-demo'
-/** The reference's command line takes `True`. */
-const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
-  ['true', true],
-  ['false', false],
-])
 const EXTENSIONS: Readonly<Record<TranscriptFormat, string>> = { json: '.json', text: '.txt' }
 
 interface TranscribeFlags extends Readonly<Record<string, unknown>> {
@@ -51,11 +46,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext):
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
   addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir', 'maxUploadBytes'])
-  for (const parameter of describeParameters()) {
-    const values = parameter.values?.join('|') ?? parameter.type
-    const note = `(default: ${JSON.stringify(parameter.default)})`
-    command.addOption(new Option(`--${flagOf(parameter)} <${values}>`, `${parameter.description} ${note}`))
-  }
+  addParameters(command, whisperParameters.descriptions)
   command.action(async (files: readonly string[], flags: TranscribeFlags) => {
     await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), context)
   })
@@ -74,7 +65,8 @@ async function transcribeFiles(
     console.error(`Using ${DEMO_MODEL}, which knows a few hundred words; for real speech: --model openai/whisper-small`)
   }
   const model = cache.find(id)
-  const options = transcribeOptions(parseWhisperInput(givenParameters(flags), model))
+  const parameters = givenParameters(flags, whisperParameters.descriptions)
+  const options = transcribeOptions(parseWhisperInput(parameters, model))
   using bar = downloadBar(id)
   const { folder: modelFolder } = await cache.open(id, { signal, onProgress: bar.update })
   bar[Symbol.dispose]()
@@ -175,27 +167,4 @@ async function write(
   } else {
     process.stdout.write(`==> ${input.name} <==\n${content}\n`)
   }
-}
-
-function flagOf({ name }: ParameterDescription): string {
-  return name.replaceAll('_', '-')
-}
-
-/** Parameters among the flags, with the types that a request has. */
-function givenParameters(flags: TranscribeFlags): Record<string, unknown> {
-  return Object.fromEntries(
-    describeParameters().flatMap((parameter) => {
-      const text = flags[camelCase(flagOf(parameter))]
-      return typeof text === 'string' ? [[parameter.name, valueOf(text, parameter)]] : []
-    }),
-  )
-}
-
-/** What can't be read as the parameter's type stays as it is, and is refused with the parameter's name. */
-function valueOf(text: string, { type, isNullable, isList }: ParameterDescription): unknown {
-  if (isNullable && text === 'null') return null
-  if (type === 'boolean') return BOOLEANS.get(text.toLowerCase()) ?? text
-  if (isList && type === 'number' && text.includes(',')) return text.split(',').map(Number)
-  if (type === 'string' || text.trim() === '' || Number.isNaN(Number(text))) return text
-  return Number(text)
 }
