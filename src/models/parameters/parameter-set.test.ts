@@ -78,6 +78,13 @@ describe('what they say is invalid', () => {
   })
 })
 
+test('those that ask for something else than the defaults are told, in whichever form they are given', () => {
+  expect(set.changed(set.parse({}))).toEqual([])
+  expect(set.changed(set.parse({ letters: [1], loud: false }))).toEqual([])
+  expect(set.changed(set.parse({ letters: ' 1 ' }))).toEqual([])
+  expect(set.changed(set.parse({ letters: [1, 2], speed: 2, pause: 3 }))).toEqual(['speed', 'pause', 'letters'])
+})
+
 test('is described in plain text for those who list them, and in JSON Schema for the OpenAPI document', () => {
   expect(set.descriptions.map(({ name }) => name)).toEqual(Object.keys(KINDS))
   const of = (wanted: string) => set.descriptions.find(({ name }) => name === wanted)

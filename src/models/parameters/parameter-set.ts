@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import Type from 'typebox'
 import type { TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -6,6 +7,7 @@ import { Check } from 'typebox/value'
 import { InputError } from '../errors.ts'
 import { inWords, parameterFacts } from './facts.ts'
 import type { ParameterFacts } from './facts.ts'
+import { listOf } from './parameter.ts'
 import type { InputOf, Parameter, ParameterMap } from './parameter.ts'
 import { shown } from './shown.ts'
 
@@ -70,6 +72,13 @@ export class ParameterSet<Known extends ParameterMap> {
     return input
   }
 
+  /** Names of those that ask for something else than the defaults, in whichever form they are given. */
+  changed(input: Readonly<Record<string, unknown>>): readonly string[] {
+    return this.descriptions
+      .filter((each) => !isDeepStrictEqual(comparable(input[each.name], each), comparable(each.default, each)))
+      .map(({ name }) => name)
+  }
+
   #isComplete(input: unknown): input is InputOf<Known> {
     return this.#complete.Check(input)
   }
@@ -80,6 +89,11 @@ export class ParameterSet<Known extends ParameterMap> {
     const [name, { takes }] = wrong
     return new InputError(`input.${name} must be ${inWords(takes)}; got ${shown(given[name])}.`)
   }
+}
+
+/** The same list may be given in two ways. */
+function comparable(value: unknown, { type, isList }: ParameterDescription): unknown {
+  return type === 'string' && isList && (typeof value === 'string' || value === null) ? listOf(value) : value
 }
 
 function isObject(value: unknown): value is object {

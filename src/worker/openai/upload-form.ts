@@ -1,9 +1,7 @@
 import { openAsBlob } from 'node:fs'
 import { extname } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { FormData } from 'undici'
-import { listOf } from '../../models/parameters/parameter.ts'
-import { readWhisperInput } from '../../models/whisper/parameters.ts'
+import { whisperParameters } from '../../models/whisper/parameters.ts'
 import type { WhisperInput } from '../../models/whisper/parameters.ts'
 import { RemoteError } from './errors.ts'
 
@@ -22,11 +20,7 @@ const HONOURED: ReadonlySet<string> = new Set<keyof WhisperInput>([
  * @throws RemoteError `input.unsupported`, naming the parameters
  */
 export function requireHonoured(input: WhisperInput): void {
-  const given = comparable(input)
-  const defaults = comparable(readWhisperInput({}))
-  const refused = Object.keys(defaults).filter((name) => {
-    return !HONOURED.has(name) && !isDeepStrictEqual(given[name], defaults[name])
-  })
+  const refused = whisperParameters.changed(input).filter((name) => !HONOURED.has(name))
   if (Array.isArray(input.temperature)) refused.unshift('temperature as a list')
   if (refused.length === 0) return
   throw new RemoteError(
@@ -34,11 +28,6 @@ export function requireHonoured(input: WhisperInput): void {
     `The transcription server behind this service can’t honour ${refused.map((name) => `input.${name}`).join(', ')}. Leave out ` +
       'what it can’t honour, or use a server that transcribes by itself.',
   )
-}
-
-/** The same list may be given in two ways. */
-function comparable(input: WhisperInput): Readonly<Record<string, unknown>> {
-  return { ...input, suppress_tokens: listOf(input.suppress_tokens), clip_timestamps: listOf(input.clip_timestamps) }
 }
 
 /** The request's body. The recording is read from its file while it is sent; its name tells nothing but the format. */
