@@ -20,7 +20,9 @@ const ParameterSchema = Type.Object({
   list: Type.Boolean({ description: 'Whether it takes a list of numbers as well.' }),
   default: Type.Unknown(),
   description: Type.String(),
+  unit: Type.Optional(Type.String({ description: 'Of its numbers.' })),
   minimum: Type.Optional(Type.Number()),
+  exclusiveMinimum: Type.Optional(Type.Number({ description: 'It has to be above.' })),
   maximum: Type.Optional(Type.Number()),
   values: Type.Optional(Type.Array(Type.String())),
 })

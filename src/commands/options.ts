@@ -41,6 +41,6 @@ export function givenFlags(options: Readonly<Record<string, unknown>>): Flags {
 }
 
 /** Commander's name of a flag's value. */
-export function camelCase(flag: string): string {
+function camelCase(flag: string): string {
   return flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 }

@@ -13,7 +13,8 @@ import { hasCode } from '../contract/coded-error.ts'
 import { ModelCache } from '../hub/model-cache.ts'
 import type { ModelParameters, RecognitionTask } from '../contract/recognition-task.ts'
 import { DEFAULT_MODEL, SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
-import type { Family, ParameterDescription } from '../models/family.ts'
+import type { Family } from '../models/family.ts'
+import type { ParameterDescription } from '../models/parameters/parameter-set.ts'
 import { familyIn, loadFamily, modelFiles } from '../models/index.ts'
 import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
 import type { TranscriptFormat } from '../transcript/formats.ts'
@@ -23,15 +24,11 @@ import { findDevice } from '../worker/find-device.ts'
 import type { CommandContext } from './context.ts'
 import { findInputs, openInput } from './inputs.ts'
 import type { Input } from './inputs.ts'
-import { addSettings, camelCase, givenFlags } from './options.ts'
+import { addSettings, givenFlags } from './options.ts'
 import { outputNames } from './output-names.ts'
+import { addParameters, givenParameters } from './parameter-flags.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
-/** The reference's command line takes `True`. */
-const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
-  ['true', true],
-  ['false', false],
-])
 const EXTENSIONS: Readonly<Record<TranscriptFormat, string>> = { json: '.json', text: '.txt' }
 
 interface TranscribeFlags extends Readonly<Record<string, unknown>> {
@@ -56,11 +53,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext, 
     ...[HUB_SETTINGS.models, threads, precision, device, deviceMemoryBytes, cacheDir],
     PAYLOADS_SETTINGS.maxUploadBytes,
   ])
-  for (const parameter of parametersOf(families)) {
-    const values = parameter.values?.join('|') ?? parameter.type
-    const note = `(default: ${JSON.stringify(parameter.default)})`
-    command.addOption(new Option(`--${flagOf(parameter)} <${values}>`, `${parameter.description} ${note}`))
-  }
+  addParameters(command, parametersOf(families))
   command.action(async (files: readonly string[], flags: TranscribeFlags) => {
     await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), { ...context, families })
   })
@@ -186,31 +179,8 @@ async function write(
   }
 }
 
-function flagOf({ name }: ParameterDescription): string {
-  return name.replaceAll('_', '-')
-}
-
 /** Those of all; what several have is as the first one has it. */
 function parametersOf(families: readonly Family[]): readonly ParameterDescription[] {
   const all = families.flatMap(({ parameters }) => parameters.descriptions)
   return [...new Map(all.toReversed().map((each) => [each.name, each])).values()].toReversed()
-}
-
-/** Parameters among the flags, also those that only others take, with the types that a request has. */
-function givenParameters(flags: TranscribeFlags, known: readonly ParameterDescription[]): ModelParameters {
-  return Object.fromEntries(
-    known.flatMap((parameter) => {
-      const text = flags[camelCase(flagOf(parameter))]
-      return typeof text === 'string' ? [[parameter.name, valueOf(text, parameter)]] : []
-    }),
-  )
-}
-
-/** What can't be read as the parameter's type stays as it is, and is refused with the parameter's name. */
-function valueOf(text: string, { type, isNullable, isList }: ParameterDescription): unknown {
-  if (isNullable && text === 'null') return null
-  if (type === 'boolean') return BOOLEANS.get(text.toLowerCase()) ?? text
-  if (isList && type === 'number' && text.includes(',')) return text.split(',').map(Number)
-  if (type === 'string' || text.trim() === '' || Number.isNaN(Number(text))) return text
-  return Number(text)
 }

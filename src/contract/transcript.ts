@@ -55,7 +55,8 @@ const SegmentSchema = Type.Object(
   },
   {
     description:
-      'Segments of Whisper models always have seek, tokens, temperature, avg_logprob, compression_ratio, no_speech_prob and quality.',
+      'seek, tokens, temperature, avg_logprob, compression_ratio, no_speech_prob and quality are always there for models that the ' +
+      'reference implementation runs; others leave out what they have no such thing of.',
   },
 )
 

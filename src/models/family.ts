@@ -12,7 +12,7 @@ import type {
 import type { Transcript } from '../contract/transcript.ts'
 import type { AudioFeatures } from '../speech/audio/features.ts'
 import type { ModelDescription } from './catalogue.ts'
-import type { ParameterFacts } from './parameter-schema.ts'
+import type { ParameterDescription } from './parameters/parameter-set.ts'
 
 /**
  * A kind of models that one code runs. The API and the worker import it to know parameters, files and memory, so that neither it nor
@@ -34,10 +34,6 @@ export interface Family {
   languageCode(name: string): string | undefined
   /** @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported` */
   load(settings: EngineSettings): Promise<Recogniser>
-}
-
-export interface ParameterDescription extends ParameterFacts {
-  readonly name: string
 }
 
 export interface FamilyParameters {

@@ -84,24 +84,25 @@ describe('a family that was added by a folder and a line of the index', () => {
     expect(model.parameters.map(({ name }) => name)).toEqual(['unit', 'stall_after'])
   })
 
-  test.each([{ beam_size: 5 }, { unit: 'hours' }, { stall_after: 0 }])(
-    'refuses %j by its own schema',
-    async (input) => {
-      const url = await client.upload(TWELVE_SECONDS)
-      const path = `/v1/async/ent/tiyarofs/1/${SPELLER}`
-      const init = { method: 'POST', ...jsonBody({ URL: url, input }) }
-      expect(await client.json<unknown>(400, path, init)).toEqual({
-        code: 400,
-        message: expect.stringContaining(`A speller takes unit and stall_after`),
-      })
-      const body = new FormData()
-      body.set('input', JSON.stringify(input))
-      body.set('file', new Blob(['sound']))
-      expect(await client.json<unknown>(400, `/v1/ent/tiyarofs/1/${SPELLER}`, { method: 'POST', body })).toMatchObject({
-        message: expect.stringContaining('A speller takes'),
-      })
-    },
-  )
+  test.each([
+    [{ beam_size: 5 }, 'input.beam_size is not a parameter of this model; it takes unit, stall_after.'],
+    [{ unit: 'hours' }, 'input.unit must be'],
+    [{ stall_after: 0 }, 'input.stall_after must be'],
+  ])('refuses %j by its own schema', async (input, message) => {
+    const url = await client.upload(TWELVE_SECONDS)
+    const path = `/v1/async/ent/tiyarofs/1/${SPELLER}`
+    const init = { method: 'POST', ...jsonBody({ URL: url, input }) }
+    expect(await client.json<unknown>(400, path, init)).toEqual({
+      code: 400,
+      message: expect.stringContaining(message),
+    })
+    const body = new FormData()
+    body.set('input', JSON.stringify(input))
+    body.set('file', new Blob(['sound']))
+    expect(await client.json<unknown>(400, `/v1/ent/tiyarofs/1/${SPELLER}`, { method: 'POST', body })).toMatchObject({
+      message: expect.stringContaining(message),
+    })
+  })
 
   test('leaves the parameters of others alone', async () => {
     const url = await client.upload(TWELVE_SECONDS)
@@ -154,10 +155,10 @@ describe('on the command line', () => {
   })
 
   test.each([
-    ['--unit', 'hours'],
-    ['--beam-size', '5'],
-  ])('%s %s is refused', async (flag, value) => {
+    ['--unit', 'hours', 'input.unit must be'],
+    ['--beam-size', '5', 'input.beam_size is not a parameter of this model'],
+  ])('%s %s is refused', async (flag, value, message) => {
     const { code, stderr } = await run(['transcribe', '--model', SPELLER, flag, value, TWELVE_SECONDS])
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('A speller takes unit') })
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(message) })
   })
 })

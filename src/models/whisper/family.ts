@@ -1,21 +1,12 @@
-import { isDeepStrictEqual } from 'node:util'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { ModelFiles } from '../../contract/model-files.ts'
-import type { ModelParameters } from '../../contract/recognition-task.ts'
 import type { Family, MemoryPlan, MemoryShare } from '../family.ts'
 import { MODEL_TYPE } from './checkpoint.ts'
 import { planDevice } from './device-memory.ts'
 import { languageCode } from './languages.ts'
 import { estimateMemory } from './model-memory.ts'
-import {
-  PartialWhisperInputSchema,
-  describeParameters,
-  listOf,
-  parseWhisperInput,
-  readWhisperInput,
-} from './parameters.ts'
-import type { WhisperInput } from './parameters.ts'
+import { parseWhisperInput, readWhisperInput, whisperParameters } from './parameters.ts'
 
 const Config = Type.Object({ model_type: Type.Literal(MODEL_TYPE) })
 
@@ -30,11 +21,11 @@ export const whisper: Family = {
   name: MODEL_TYPE,
   matches: (config) => Check(Config, config),
   parameters: {
-    schema: PartialWhisperInputSchema,
-    descriptions: describeParameters(),
+    schema: whisperParameters.schema,
+    descriptions: whisperParameters.descriptions,
     parse: parseWhisperInput,
     read: readWhisperInput,
-    changed: changedParameters,
+    changed: (parameters) => whisperParameters.changed(parameters),
   },
   files: whisperFiles,
   plan,
@@ -43,17 +34,6 @@ export const whisper: Family = {
     const { WhisperRecogniser } = await import('./recogniser.ts')
     return await WhisperRecogniser.load(settings)
   },
-}
-
-function changedParameters(parameters: ModelParameters): readonly string[] {
-  const given = comparable(readWhisperInput(parameters))
-  const defaults = comparable(readWhisperInput({}))
-  return Object.keys(defaults).filter((name) => !isDeepStrictEqual(given[name], defaults[name]))
-}
-
-/** The same list may be given in two ways. */
-function comparable(input: WhisperInput): ModelParameters {
-  return { ...input, suppress_tokens: listOf(input.suppress_tokens), clip_timestamps: listOf(input.clip_timestamps) }
 }
 
 function whisperFiles(names: ReadonlySet<string>): ModelFiles {

@@ -6,7 +6,7 @@ import type { ResumePoint } from '../../contract/resume-point.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { RecognitionControl, Recogniser } from '../family.ts'
 import { numberWords } from './number-words.ts'
-import { readSpellerInput } from './parameters.ts'
+import { parameters } from './parameters.ts'
 
 const SECONDS_PER = { seconds: 1, minutes: 60 } as const
 
@@ -17,7 +17,7 @@ export class Speller implements Recogniser {
   readonly expectedSpeed = null
 
   async recognise(task: RecognitionTask, control: RecognitionControl): Promise<Transcript> {
-    const { unit, stall_after: stallAfter } = readSpellerInput(task.parameters)
+    const { unit, stall_after: stallAfter } = parameters.read(task.parameters)
     await using features = await control.openFeatures({ melBands: 80, audioTrack: null })
     const { durationSeconds } = features
     const words = [...numberWords(Math.round(durationSeconds / SECONDS_PER[unit])), unit]

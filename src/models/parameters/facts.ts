@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox'
+import type { Parameter } from './parameter.ts'
 
 /** What of JSON Schema the parameters' schemas use. */
 interface SchemaFacts {
@@ -6,7 +7,6 @@ interface SchemaFacts {
   readonly anyOf?: readonly SchemaFacts[]
   readonly items?: SchemaFacts
   readonly enum?: readonly string[]
-  readonly default?: unknown
   readonly description?: string
   readonly minimum?: number
   readonly exclusiveMinimum?: number
@@ -22,34 +22,35 @@ export interface ParameterFacts {
   /** Whether it takes a list as well; of numbers. */
   readonly isList: boolean
   readonly default: unknown
+  /** Plain text. */
   readonly description: string
+  readonly unit?: string
   readonly minimum?: number
+  readonly exclusiveMinimum?: number
   readonly maximum?: number
   readonly values?: readonly string[]
 }
 
-const NAMES = { string: 'a string', number: 'a number', integer: 'an integer', boolean: 'true or false' } as const
-
-export function parameterFacts(schema: TSchema): ParameterFacts {
-  const { default: value, description = '' }: SchemaFacts = schema
-  const options = optionsOf(schema)
-  const plain = options.find(isPlain)
-  const minimum = plain?.minimum ?? plain?.exclusiveMinimum
+export function parameterFacts({ takes, default: value, meaning, unit }: Parameter): ParameterFacts {
+  const options = optionsOf(takes)
+  const { type = 'string', minimum, exclusiveMinimum, maximum, enum: values } = options.find(isPlain) ?? {}
   return {
-    type: plain?.type ?? 'string',
-    isNullable: options.some(({ type }) => type === 'null'),
-    isList: options.some(({ type }) => type === 'array'),
+    type,
+    isNullable: options.some((option) => option.type === 'null'),
+    isList: options.some((option) => option.type === 'array'),
     default: value,
-    description,
+    description: meaning.replaceAll('`', ''),
+    ...(unit === undefined ? {} : { unit }),
     ...(minimum === undefined ? {} : { minimum }),
-    ...(plain?.maximum === undefined ? {} : { maximum: plain.maximum }),
-    ...(plain?.enum === undefined ? {} : { values: plain.enum }),
+    ...(exclusiveMinimum === undefined ? {} : { exclusiveMinimum }),
+    ...(maximum === undefined ? {} : { maximum }),
+    ...(values === undefined ? {} : { values }),
   }
 }
 
 /** What a schema takes, in words: `a number from 0 to 1, or null`. */
-export function describeOptions(schema: TSchema): string {
-  return optionsOf(schema).map(describe).join(', or ')
+export function inWords(takes: TSchema): string {
+  return optionsOf(takes).map(optionInWords).join(', or ')
 }
 
 function optionsOf(schema: SchemaFacts): readonly SchemaFacts[] {
@@ -62,15 +63,17 @@ function isPlain(schema: SchemaFacts): schema is Plain {
   return schema.type !== 'null' && schema.type !== 'array'
 }
 
-function describe(schema: SchemaFacts): string {
-  if (!isPlain(schema)) return schema.type === 'null' ? 'null' : `a list of ${describeItems(schema.items ?? {})}`
+const NAMES = { string: 'a string', number: 'a number', integer: 'an integer', boolean: 'true or false' } as const
+
+function optionInWords(schema: SchemaFacts): string {
+  if (!isPlain(schema)) return schema.type === 'null' ? 'null' : `a list of ${itemsInWords(schema.items ?? {})}`
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')
   const text = schema.pattern === undefined ? '' : ` of ${schema.description ?? schema.pattern}`
   const length = schema.maxLength === undefined ? '' : ` of at most ${schema.maxLength} characters`
   return `${NAMES[schema.type ?? 'string']}${text === '' ? length : text}${range(schema)}`
 }
 
-function describeItems(items: SchemaFacts): string {
+function itemsInWords(items: SchemaFacts): string {
   return `${items.type ?? 'value'}s${range(items)}`
 }
 
