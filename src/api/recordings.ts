@@ -2,7 +2,8 @@ import { extname } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { guessedLength } from '../payloads/guessed-length.ts'
 import type { LengthProbe } from '../payloads/length-probe.ts'
-import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
+import type { PayloadKey } from '../payloads/payload-key.ts'
+import type { PayloadStore } from '../payloads/store.ts'
 
 /** Recordings whose length is remembered: those that are submitted to several models, or again. */
 const REMEMBERED = 10_000
@@ -35,7 +36,7 @@ export class Recordings {
    * @param owner whose it is
    */
   async find(payloadKey: PayloadKey, owner: string): Promise<Recording | undefined> {
-    const found = await this.#payloads.finishUpload(payloadKey)
+    const found = await this.#payloads.uploads.finish(payloadKey)
     if (found === undefined) return undefined
     const { bytes, version: payloadVersion } = found
     const version = `${payloadKey} ${bytes} ${payloadVersion}`

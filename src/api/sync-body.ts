@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
 import type { ModelDescription } from '../models/catalogue.ts'
 import { parseWhisperInput } from '../models/whisper/parameters.ts'
+import { Upload } from '../payloads/uploads/upload.ts'
 import { arrivingBody, streamOf } from './bodies/arriving.ts'
 import type { Hold } from './bodies/bytes-in-flight.ts'
 import { BytesField, notBase64 } from './bodies/bytes-field.ts'
@@ -48,11 +48,11 @@ export async function receiveSync(request: FastifyRequest, context: SyncBodyCont
   if (!(request.body instanceof Readable) || request.held === null) throw isJson ? noRecording() : emptyUpload()
   const isEncoded = request.headers['content-encoding'] !== undefined
   if (!isEncoded && Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge()
-  const body = arrivingBody(request, context.limits, context.limits.syncMs)
+  const body = arrivingBody(request, context.limits, { limitMs: context.limits.syncMs })
   if (isJson) return await receiveJson(atMost(mostBytes, body), request.held, request, context)
   if (isForm(request.contentType)) return await receiveForm(body, request.held, request, context)
   const input = parseWhisperInput({}, context.model)
-  return { input, recording: await store(held(body, request.held.sync), context, async () => undefined) }
+  return { input, recording: await store(held(body, request.held.sync), request.owner, context, async () => undefined) }
 }
 
 interface Holds {
@@ -87,7 +87,7 @@ async function receiveJson(
     }
   }
   const read: { input?: Input } = {}
-  const recording = await store(from(first.value, bytes), context, async () => {
+  const recording = await store(from(first.value, bytes), request.owner, context, async () => {
     read.input = parseWhisperInput((await rest()).input ?? {}, model)
   })
   return { input: read.input ?? parseWhisperInput({}, model), recording }
@@ -106,7 +106,7 @@ async function receiveForm(
     onFieldBytes: holds.json.take,
   })
   const read: { input?: Input } = {}
-  const recording = await store(held(form.file, holds.sync), context, async () => {
+  const recording = await store(held(form.file, holds.sync), request.owner, context, async () => {
     const { input, ...others } = Object.fromEntries(await form.fields)
     const [other] = Object.keys(others)
     if (other !== undefined) {
@@ -120,10 +120,11 @@ async function receiveForm(
 /** @param complete runs when all bytes are there; when it throws, nothing is stored */
 async function store(
   bytes: AsyncIterable<Uint8Array>,
-  { payloads }: ApiContext,
+  owner: string,
+  { payloads, signingSecret }: ApiContext,
   complete: () => Promise<void>,
 ): Promise<Pick<Recording, 'payloadKey' | 'payloadVersion'>> {
-  const payloadKey = `uploads/${randomUUID()}.sync`
+  const { key: payloadKey } = Upload.mint(signingSecret, owner, 'sync')
   try {
     await payloads.write(payloadKey, streamOf(bytes), { maxBytes: MAX_BYTES, beforeCommit: complete })
     return { payloadKey, payloadVersion: null }

@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { PayloadError } from './errors.ts'
 import { available } from './file-errors.ts'
 import type { ByteSink } from './receive.ts'
-import type { PayloadKey } from './store.ts'
+import type { PayloadKey } from './payload-key.ts'
 
 export interface DiskReserveOptions {
   /** Default: 512 MiB, or a twentieth of the disk where that is less. */

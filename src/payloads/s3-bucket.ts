@@ -1,8 +1,8 @@
 import { S3Client } from '@aws-sdk/client-s3'
 import type { S3ClientConfig } from '@aws-sdk/client-s3'
 import { checkKey, isKey } from './payload-key.ts'
+import type { PayloadKey } from './payload-key.ts'
 import { answering } from './s3-errors.ts'
-import type { PayloadKey } from './store.ts'
 
 /** Where in an S3 payloads lie. */
 export interface S3Location {

@@ -4,13 +4,14 @@ import type { FileHandle } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { PayloadError } from './errors.ts'
 import { meaningOf } from './file-errors.ts'
+import type { PayloadKey } from './payload-key.ts'
 import { receive } from './receive.ts'
 import type { ByteSink } from './receive.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { causeIs, translated } from './s3-errors.ts'
 import { getObject } from './s3-object.ts'
 import type { S3Answer } from './s3-object.ts'
-import type { LocalPayload, PayloadKey } from './store.ts'
+import type { LocalPayload } from './store.ts'
 
 /** Times in a row that a download may break off without having got any further; each request has tries of its own. */
 const FAILURES = 3

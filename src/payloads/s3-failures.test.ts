@@ -28,9 +28,9 @@ describe('an S3 that fails', () => {
       () => store.openLocal(KEY),
       () => store.remove(KEY),
       () => Array.fromAsync(store.list('uploads')),
-      () => store.presignUpload(KEY, { expiresInSeconds: 60, parts: 2 }),
-      () => store.finishUpload(KEY),
-      () => store.removeUnfinished(new Date()),
+      () => store.uploads.presign(KEY, { expiresInSeconds: 60, parts: 2 }),
+      () => store.uploads.finish(KEY),
+      () => store.uploads.removeOlderThan(new Date()),
       () => store.check(),
     ]
     for (const attempt of attempts) {
@@ -40,7 +40,7 @@ describe('an S3 that fails', () => {
       })
     }
     // A URL is signed here.
-    expect(await store.presignUpload(KEY, { expiresInSeconds: 60 })).not.toBeNull()
+    expect(await store.uploads.presign(KEY, { expiresInSeconds: 60 })).not.toBeNull()
     await s3.resume()
     expect(await text(await store.read(KEY))).toBe('sound')
     await store.check()
@@ -96,7 +96,7 @@ describe('an S3 that fails', () => {
     await using fixture = await openS3({ environment })
     const message = expect.stringContaining('no credentials')
     await expect(fixture.store.read(KEY)).rejects.toMatchObject({ ...UNAVAILABLE, message })
-    await expect(fixture.store.presignUpload(KEY, { expiresInSeconds: 60 })).rejects.toMatchObject({ message })
+    await expect(fixture.store.uploads.presign(KEY, { expiresInSeconds: 60 })).rejects.toMatchObject({ message })
   })
 
   test('at the check is noticed by it', async () => {

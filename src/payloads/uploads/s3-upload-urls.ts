@@ -1,9 +1,10 @@
 import { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { setImmediate } from 'node:timers/promises'
-import type { S3Bucket } from './s3-bucket.ts'
-import { abortUpload, beginUpload } from './s3-multipart.ts'
-import type { PayloadKey, PresignedUpload, PresignOptions } from './store.ts'
+import type { PayloadKey } from '../payload-key.ts'
+import type { S3Bucket } from '../s3-bucket.ts'
+import { abortUpload, beginUpload } from '../s3-multipart.ts'
+import type { PresignedUpload, PresignOptions } from './client-uploads.ts'
 
 /** Signed in one go: a URL takes a third of a millisecond, and others want to be served as well. */
 const URLS_A_TURN = 32
