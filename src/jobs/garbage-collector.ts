@@ -4,12 +4,16 @@ export interface GarbageCollectorOptions {
   readonly garbage: Pick<Garbage, 'take' | 'removed' | 'failed' | 'untake' | 'forgetOld'>
   readonly payloads: {
     /** No error when there is none. */
-    remove(key: string): Promise<void>
-    list(folder: string): AsyncIterable<{ readonly key: string }>
+    remove(key: string, signal: AbortSignal): Promise<void>
+    list(folder: string, signal: AbortSignal): AsyncIterable<{ readonly key: string }>
   }
   /** Told of each payload that could not be removed, and of each round that failed. Both are tried again. */
   readonly onError: (error: unknown, key: string | null) => void
+  /** A removal that takes longer is given up, and tried again later. Default: what an S3's client takes for all its attempts. */
+  readonly removalMs?: number
 }
+
+const REMOVAL_MS = 30_000
 
 /** What is taken in one step, so that no step takes long. */
 const STEP = 100
@@ -88,9 +92,20 @@ export class GarbageCollector implements AsyncDisposable {
     await garbage.untake(left)
   }
 
+  /** Not even a store that ends nothing when it is told to, such as a network's folder that is gone, holds up the others. */
   async #remove(key: string): Promise<void> {
+    const signal = AbortSignal.timeout(this.#options.removalMs ?? REMOVAL_MS)
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    await Promise.race([this.#removeBelow(key, signal), late])
+  }
+
+  async #removeBelow(key: string, signal: AbortSignal): Promise<void> {
     const { payloads } = this.#options
-    if (!key.endsWith('/')) return await payloads.remove(key)
-    for await (const below of payloads.list(key.slice(0, -1))) await payloads.remove(below.key)
+    if (!key.endsWith('/')) return await payloads.remove(key, signal)
+    for await (const below of payloads.list(key.slice(0, -1), signal)) {
+      signal.throwIfAborted()
+      await payloads.remove(below.key, signal)
+    }
   }
 }

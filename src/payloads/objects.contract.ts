@@ -91,6 +91,16 @@ export function describeObjects(name: string, open: OpenStore): void {
       expect(await fixture.leftovers()).toEqual([])
     })
 
+    test('one whose removal was aborted before stays', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await store.write(KEY, bodyOf(randomBytes(10)))
+      const signal = AbortSignal.abort(new Error('too late'))
+      await expect(store.remove(KEY, signal)).rejects.toThrow('too late')
+      await expect(Array.fromAsync(store.list('uploads', signal))).rejects.toThrow('too late')
+      expect(await store.size(KEY)).toBe(10)
+    })
+
     test('check leaves nothing behind', async () => {
       await using fixture = await open()
       await Promise.all([fixture.store.check(), fixture.store.check()])

@@ -46,6 +46,29 @@ describe('an S3 that fails', () => {
     await store.check()
   })
 
+  test('by never answering ends a removal and a list when they are aborted', async () => {
+    await using fixture = await openS3()
+    const { s3, store } = fixture
+    for (const ask of [
+      (signal: AbortSignal) => store.remove(KEY, signal),
+      (signal: AbortSignal) => Array.fromAsync(store.list('uploads', signal)),
+    ]) {
+      const reached = Promise.withResolvers<void>()
+      const answering = Promise.withResolvers<void>()
+      s3.intercept = () => {
+        reached.resolve()
+        return answering.promise
+      }
+      const abort = new AbortController()
+      const asked = ask(abort.signal)
+      const failure = expect(asked).rejects.toThrow('it took too long')
+      await reached.promise
+      abort.abort(new Error('it took too long'))
+      await failure
+      answering.resolve()
+    }
+  })
+
   test('amid a result breaks off the reading of it as unavailable', async () => {
     await using fixture = await openS3()
     const { s3, store } = fixture
