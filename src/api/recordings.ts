@@ -6,7 +6,7 @@ import type { PayloadKey } from '../payloads/payload-key.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 
 /** Recordings whose length is remembered: those that are submitted to several models, or again. */
-const REMEMBERED = 10_000
+const REMEMBERED_LENGTHS = 10_000
 
 export interface Recording {
   readonly payloadKey: PayloadKey
@@ -22,7 +22,7 @@ export class Recordings {
   readonly #payloads: PayloadStore
   readonly #probe: LengthProbe
   /** An object may be replaced until it is submitted, so its size and version are a part of what is remembered. */
-  readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED })
+  readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED_LENGTHS })
   /** Those that are being read, for submits of one recording at once. */
   readonly #reading = new Map<string, Promise<number>>()
 

@@ -19,7 +19,7 @@ import { uploadedRecording } from './uploaded-recording.ts'
 
 /** A minute of any usual format: of 96 kHz stereo in 24 bits it has 35 MB. */
 const MAX_BYTES = 64 * 2 ** 20
-const BASE64_SHARE = 4 / 3
+const BASE64_BYTES_PER_BYTE = 4 / 3
 const JSON_TYPE = /^application\/json\s*(?:;|$)/i
 
 export const ASYNC_HINT = 'Use the Async API: POST /v1/input/upload-url, PUT, POST /v1/async/ent/…, then poll.'
@@ -44,12 +44,12 @@ interface Received {
  */
 export async function receiveSync(request: FastifyRequest, context: SyncBodyContext): Promise<Received> {
   const isJson = JSON_TYPE.test(request.contentType)
-  const mostBytes = isJson ? Math.ceil(MAX_BYTES * BASE64_SHARE) + context.limits.jsonBytes : MAX_BYTES
+  const maxBytes = isJson ? Math.ceil(MAX_BYTES * BASE64_BYTES_PER_BYTE) + context.limits.jsonBytes : MAX_BYTES
   if (!(request.body instanceof Readable) || request.held === null) throw isJson ? noRecording() : emptyUpload()
   const isEncoded = request.headers['content-encoding'] !== undefined
-  if (!isEncoded && Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge()
+  if (!isEncoded && Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
   const body = arrivingBody(request, context.limits, { limitMs: context.limits.syncMs })
-  if (isJson) return await receiveJson(atMost(mostBytes, body), request.held, request, context)
+  if (isJson) return await receiveJson(atMost(maxBytes, body), request.held, request, context)
   if (isForm(request.contentType)) return await receiveForm(body, request.held, request, context)
   const input = parseWhisperInput({}, context.model)
   return { input, recording: await store(held(body, request.held.sync), request.owner, context, async () => undefined) }
@@ -135,11 +135,11 @@ async function store(
 }
 
 /** White space between letters counts as well: it is stored nowhere, and so would be read without end. */
-async function* atMost(mostBytes: number, body: Readable): AsyncGenerator<Uint8Array> {
+async function* atMost(maxBytes: number, body: Readable): AsyncGenerator<Uint8Array> {
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
-    if (bytes > mostBytes) throw tooLarge()
+    if (bytes > maxBytes) throw tooLarge()
     yield chunk
   }
 }

@@ -11,15 +11,15 @@ import { uploadUrl } from './urls.ts'
 const EXTENSION = /^\.?([a-z\d]{1,16})$/i
 /** As many as S3 takes, and as few bytes as each of them but the last has. */
 const [MAX_PARTS, MIN_PART_BYTES] = [10_000, 5 * 2 ** 20]
-/** So few cost nothing, whether a recording can have them or not. */
-const FEW_PARTS = 100
+/** So few cost nothing to sign, whether a recording can have them or not. */
+const FREE_PARTS = 100
 
 const Query = Type.Object({
   extension: Type.Optional(Type.String({ description: 'Extension of the recording. Required.', examples: ['mp3'] })),
   parts: Type.Optional(
     Type.String({
       description:
-        `How many URLs for parts to answer with as well, where recordings go to an S3: 1 to ${FEW_PARTS}, or to as many parts of 5 MiB ` +
+        `How many URLs for parts to answer with as well, where recordings go to an S3: 1 to ${FREE_PARTS}, or to as many parts of 5 MiB ` +
         `as the largest recording has, and ${MAX_PARTS} at most.`,
       examples: ['12'],
     }),
@@ -42,7 +42,7 @@ const UploadUrl = Type.Object({
 export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { settings } = context
   // Each takes a signature, so that more than can be used are not asked for.
-  const usableParts = Math.max(FEW_PARTS, Math.ceil(settings.maxUploadBytes / MIN_PART_BYTES))
+  const usableParts = Math.max(FREE_PARTS, Math.ceil(settings.maxUploadBytes / MIN_PART_BYTES))
   const maxParts = Math.min(MAX_PARTS, usableParts)
   return (api, _options, done) => {
     api.post(

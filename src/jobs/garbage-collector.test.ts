@@ -93,7 +93,7 @@ describe('the collector of garbage', () => {
     const { collector, told, seen } = fixture
     await collector.clear()
     expect(told.failed.toSorted()).toEqual(['results/one/', many[0]])
-    expect(seen.errors.toSorted()).toEqual(told.failed.toSorted())
+    expect(new Set(seen.errors)).toEqual(new Set(told.failed))
     expect(told.removed).toHaveLength(249)
     expect(seen.removals).not.toContain('results/one/2.json')
   })

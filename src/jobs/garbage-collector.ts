@@ -15,10 +15,9 @@ export interface GarbageCollectorOptions {
 
 const REMOVAL_MS = 30_000
 
-/** What is taken in one step, so that no step takes long. */
-const STEP = 100
-/** Removed at the same time. */
-const AT_ONCE = 8
+/** Taken from the list by one statement, so that none takes long. */
+const BATCH_LENGTH = 100
+const CONCURRENT_REMOVALS = 8
 
 /** Removes payloads that nobody needs any more. Whoever makes garbage rings and goes on; there is one round at a time. */
 export class GarbageCollector implements AsyncDisposable {
@@ -63,7 +62,7 @@ export class GarbageCollector implements AsyncDisposable {
   async #round(): Promise<void> {
     const { garbage } = this.#options
     for (let isLast = false; !isLast && !this.#stop.signal.aborted;) {
-      const taken = await garbage.take(STEP)
+      const taken = await garbage.take(BATCH_LENGTH)
       isLast = taken.isLast
       await this.#removeAll(taken.keys)
     }
@@ -86,7 +85,7 @@ export class GarbageCollector implements AsyncDisposable {
         }
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    await Promise.all(Array.from({ length: CONCURRENT_REMOVALS }, work))
     await garbage.removed(removed)
     await garbage.failed(failed)
     await garbage.untake(left)

@@ -149,6 +149,7 @@ export class FolderPayloadStore implements PayloadStore {
   }
 }
 
+/** Where `check` writes. */
 const CHECKS = 'checks'
 
 /** Writes the whole body, durable, into a new file. */

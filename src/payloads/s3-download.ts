@@ -13,8 +13,8 @@ import { getObject } from './s3-object.ts'
 import type { S3Answer } from './s3-object.ts'
 import type { LocalPayload } from './store.ts'
 
-/** Times in a row that a download may break off without having got any further; each request has tries of its own. */
-const FAILURES = 3
+/** In a row, of a download that gets no further; each request has retries of its own. */
+const MAX_FAILURES = 3
 
 export interface Wanted {
   readonly key: PayloadKey
@@ -73,7 +73,7 @@ class Download {
       const before = this.#offset
       const error = await this.#goOn()
       failures = this.#offset > before ? 0 : failures + 1
-      if (failures === FAILURES) throw translated(error ?? new Error('the object ends before its end'))
+      if (failures === MAX_FAILURES) throw translated(error ?? new Error('the object ends before its end'))
     }
   }
 
