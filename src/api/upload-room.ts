@@ -32,8 +32,8 @@ export interface AnnouncedUpload {
 }
 
 interface RunningUpload extends AnnouncedUpload {
-  /** That it may come to have. */
-  readonly mostBytes: number
+  /** That it is counted with while it runs: as many as it may come to have. */
+  readonly reservedBytes: number
 }
 
 /** By then some may have been submitted. */
@@ -54,7 +54,7 @@ export class UploadRoom {
   /** @throws LimitError when the key has too much that is not submitted */
   async begin(announced: AnnouncedUpload): Promise<UploadHold> {
     const { maxUploadBytes, maxUnsubmittedBytes } = this.#options
-    const upload = { ...announced, mostBytes: announced.bytes ?? maxUploadBytes }
+    const upload = { ...announced, reservedBytes: announced.bytes ?? maxUploadBytes }
     // Taken before the database is asked: of those that come together, each sees those before it.
     this.#running.add(upload)
     const end = (): void => void this.#running.delete(upload)
@@ -66,7 +66,7 @@ export class UploadRoom {
     }
     const { key, owner } = announced
     return {
-      maxBytes: Math.min(upload.mostBytes, maxUploadBytes),
+      maxBytes: Math.min(upload.reservedBytes, maxUploadBytes),
       keep: (kept) => (kept === 0 ? this.#uploads.forget(key) : this.#uploads.record(key, owner, kept)),
       [Symbol.dispose]: end,
     }
@@ -95,10 +95,10 @@ export class UploadRoom {
     let used = 0
     for (const other of this.#running) {
       if (other === upload) break
-      if (other.owner === upload.owner && other.key !== upload.key) used += other.mostBytes
+      if (other.owner === upload.owner && other.key !== upload.key) used += other.reservedBytes
     }
     used += await this.#uploads.bytesOf(upload.owner, upload.key)
-    if (used + upload.mostBytes <= limit) return
+    if (used + upload.reservedBytes <= limit) return
     const asked =
       upload.bytes === undefined
         ? 'this one has not said how many it has (Content-Length)'

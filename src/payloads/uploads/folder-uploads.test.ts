@@ -123,6 +123,22 @@ describe('an upload in parts', () => {
     expect((await bytesOf(fixture.store)).equals(patternOf(0, 10))).toBe(true)
   })
 
+  test('that could not become an object does so when it is submitted, and no other does', async () => {
+    await using fixture = await openStore()
+    const { uploads } = fixture.store
+    const obstacle = join(fixture.path, 'objects/uploads')
+    await writeFile(obstacle, '')
+    await expect(uploads.append(KEY, { offset: 0, length: 10, body: bodyOf(patternOf(0, 10)) })).rejects.toMatchObject({
+      code: 'payload.unavailable',
+    })
+    await uploads.append('uploads/b.mp3', { offset: 0, length: 10, body: bodyOf(patternOf(0, 9)) })
+    await uploads.append('uploads/c.mp3', { offset: 0, body: bodyOf(patternOf(0, 10)) })
+    await rm(obstacle)
+    expect(await uploads.finish(KEY)).toEqual({ bytes: 10, version: null })
+    expect((await bytesOf(fixture.store)).equals(patternOf(0, 10))).toBe(true)
+    for (const key of ['uploads/b.mp3', 'uploads/c.mp3']) expect(await uploads.finish(key)).toBeUndefined()
+  })
+
   test('does not become an object when beforeCommit throws', async () => {
     await using fixture = await openStore()
     const reason = new Error('already submitted')

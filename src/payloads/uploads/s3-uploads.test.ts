@@ -184,6 +184,15 @@ describe('an upload in parts', () => {
     expect(fixture.s3.contents).toEqual([])
   })
 
+  test('is discarded by itself, whatever lies under longer keys', async () => {
+    await using fixture = await openS3()
+    const { s3, store } = fixture
+    await store.uploads.presign(`${KEY}.other`, { expiresInSeconds: 60, parts: 1 })
+    for (let n = 0; n < 2; n++) await partUrls(store, 1)
+    await store.uploads.discard(KEY)
+    expect(s3.contents).toEqual([expect.stringContaining(`${KEY}.other?uploadId=`)])
+  })
+
   test('is removed when it was left unfinished for long, with the others that were', async () => {
     await using fixture = await openS3({ pageLength: 2 })
     const { s3, store } = fixture
