@@ -48,6 +48,11 @@ test('what is kept counts until it is submitted or forgotten', async () => {
   await expect(upload('uploads/c')).rejects.toMatchObject(REACHED)
   await room.forget('uploads/b')
   await upload('uploads/c')
+  {
+    using hold = await room.begin(of('uploads/c', 'owner', 60))
+    await hold.keep(0)
+  }
+  await upload('uploads/d')
 })
 
 test('one whose length nobody says counts as the largest', async () => {

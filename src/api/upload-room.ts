@@ -94,7 +94,6 @@ export class UploadRoom {
     // What runs first, then what is kept: what is kept meanwhile is counted twice rather than not at all.
     let used = 0
     for (const other of this.#running) {
-      if (other === upload) break
       if (other.owner === upload.owner && other.key !== upload.key) used += other.reservedBytes
     }
     used += await this.#uploads.bytesOf(upload.owner, upload.key)

@@ -1,16 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtempDisposable, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtempDisposable, open, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { bodyOf, patternOf, stallingBody } from '../bodies.fixture.ts'
+import { DiskReserve } from '../disk-reserve.ts'
+import { PayloadError } from '../errors.ts'
 import { FolderPayloadStore } from '../folder-store.ts'
 import { KEY } from '../store.fixture.ts'
+import { FolderUploads } from './folder-uploads.ts'
 import { describeUploads } from './uploads.contract.ts'
 import type { UploadsFixture } from './uploads.contract.ts'
 
@@ -119,7 +123,8 @@ describe('an upload in parts', () => {
     const whole = { offset: 0, length: 10, body: bodyOf(patternOf(0, 10)) }
     await expect(fixture.store.uploads.append(KEY, whole)).rejects.toMatchObject({ code: 'payload.unavailable' })
     await rm(obstacle)
-    expect(await fixture.store.uploads.progress(KEY)).toEqual({ offset: 10, length: 10 })
+    const both = [fixture.store.uploads.progress(KEY), fixture.store.uploads.progress(KEY)]
+    expect(await Promise.all(both)).toEqual([0, 1].map(() => ({ offset: 10, length: 10 })))
     expect((await bytesOf(fixture.store)).equals(patternOf(0, 10))).toBe(true)
   })
 
@@ -152,6 +157,57 @@ describe('an upload in parts', () => {
     expect(seen).toEqual([undefined])
     expect(await fixture.store.size(KEY)).toBeUndefined()
   })
+})
+
+describe('an offset', () => {
+  /** Sizes of files when they were synchronised: no test can have a power cut. */
+  async function watchSyncs(folder: string) {
+    await using handle = await open(join(folder, 'objects'))
+    const prototype: FileHandle = Object.getPrototypeOf(handle)
+    const synced: number[] = []
+    const sync: (this: FileHandle) => Promise<void> = Reflect.get(prototype, 'sync')
+    const spy = vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+      const found = await this.stat()
+      await sync.call(this)
+      if (found.isFile()) synced.push(found.size)
+    })
+    return { synced, [Symbol.dispose]: () => spy.mockRestore() }
+  }
+
+  test('that is told is on the disk, be it told by an append, amid one, or behind a restart', async () => {
+    await using fixture = await openStore()
+    using watched = await watchSyncs(fixture.path)
+    await fixture.store.uploads.append(KEY, { offset: 0, body: bodyOf(patternOf(0, 3000)) })
+    expect(watched.synced.at(-1)).toBe(3000)
+    const { body, appending } = await startAppend(fixture, 3000, 5000)
+    expect(watched.synced.at(-1)).toBe(5000)
+    body.destroy()
+    await expect(appending).rejects.toMatchObject({ code: 'payload.interrupted' })
+    watched.synced.length = 0
+    const next = await FolderPayloadStore.open(fixture.path)
+    expect(await next.uploads.progress(KEY)).toEqual({ offset: 5000, length: undefined })
+    expect(watched.synced).toEqual([5000])
+  })
+})
+
+test('an append to a disk that fills up meanwhile ends, and keeps what it has', async () => {
+  await using fixture = await openStore()
+  const full = new PayloadError('payload.unavailable', 'The disk is nearly full.')
+  class FillingDisk extends DiskReserve {
+    override meter(): (bytes: number) => Promise<void> {
+      let bytes = 0
+      return (more) => ((bytes += more) > 2500 ? Promise.reject(full) : Promise.resolve())
+    }
+  }
+  const uploads = new FolderUploads({
+    folder: join(fixture.path, 'partial'),
+    objects: join(fixture.path, 'objects'),
+    temporary: join(fixture.path, 'tmp'),
+    reserve: new FillingDisk(fixture.path),
+  })
+  const append = uploads.append(KEY, { offset: 0, body: bodyOf(patternOf(0, 5000)) })
+  await expect(append).rejects.toBe(full)
+  expect(await uploads.progress(KEY)).toEqual({ offset: 2000, length: undefined })
 })
 
 describe('an append is refused, and adds nothing,', () => {

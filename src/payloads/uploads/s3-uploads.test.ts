@@ -184,10 +184,13 @@ describe('an upload in parts', () => {
     expect(fixture.s3.contents).toEqual([])
   })
 
-  test('is discarded by itself, whatever lies under longer keys', async () => {
+  test('is looked at, finished and discarded by itself, whatever lies under longer keys', async () => {
     await using fixture = await openS3()
     const { s3, store } = fixture
-    await store.uploads.presign(`${KEY}.other`, { expiresInSeconds: 60, parts: 1 })
+    const other = await store.uploads.presign(`${KEY}.other`, { expiresInSeconds: 60, parts: 1 })
+    await put(other.parts?.[0], 'sound')
+    expect(await store.uploads.progress(KEY)).toEqual({ offset: 0, length: undefined })
+    expect(await store.uploads.finish(KEY)).toBeUndefined()
     for (let n = 0; n < 2; n++) await partUrls(store, 1)
     await store.uploads.discard(KEY)
     expect(s3.contents).toEqual([expect.stringContaining(`${KEY}.other?uploadId=`)])
