@@ -75,7 +75,7 @@ class OrphanSearch {
     const before = new Date((await databaseTime(database)).getTime() - this.#olderThanMs)
     // First: what fails behind it must not keep a key's quota used up.
     await new UnsubmittedUploads(database).forgetBefore(before)
-    const unfinished = await payloads.removeUnfinished(before)
+    const unfinished = await payloads.uploads.removeOlderThan(before)
     const garbage = new Garbage(database)
     const orphans = belongs ? await findOrphans({ jobs, payloads, garbage, before }, signal) : 0
     this.#collector.ring()

@@ -2,7 +2,8 @@ import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
 import type { Soon } from '../jobs/soon.ts'
-import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
+import type { PayloadKey } from '../payloads/payload-key.ts'
+import type { PayloadStore } from '../payloads/store.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 
 /** Characters. */

@@ -4,6 +4,7 @@ import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
 import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
+import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
 import { jobOptionFields } from './job-options.ts'
 import { nullable } from './nullable.ts'
 
@@ -42,7 +43,7 @@ export const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
 
-export const UploadParams = Type.Object({ file: Type.String({ pattern: '^[\\da-f-]{36}\\.[a-z\\d]{1,16}$' }) })
+export const UploadParams = Type.Object({ file: Type.String({ pattern: UPLOAD_FILE_PATTERN }) })
 
 /** The URL of an S3 may carry a session's token, which has no length that Amazon would promise. */
 const UploadUrlField = Type.String({

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { open, readFile, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { makeFolder, place, syncFolder } from './durable-folder.ts'
-import { absent } from './file-errors.ts'
+import { makeFolder, place, syncFolder } from '../durable-folder.ts'
+import { absent } from '../file-errors.ts'
 
 /** Where an upload lies. */
 export interface UploadPaths {
@@ -71,7 +71,7 @@ export async function writeLength(path: string, length: number, temporaryFolder:
 }
 
 /** Makes an object of data that are all there and synchronised. */
-export async function finish(paths: UploadPaths): Promise<void> {
+export async function placeObject(paths: UploadPaths): Promise<void> {
   await place(paths.data, paths.object)
   // It means nothing any more, and goes with the old ones when it can't be removed now.
   await unlink(paths.length).catch(() => undefined)

@@ -1,12 +1,13 @@
 import { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { setImmediate } from 'node:timers/promises'
-import type { S3Bucket } from './s3-bucket.ts'
-import { abortUpload, beginUpload } from './s3-multipart.ts'
-import type { PayloadKey, PresignedUpload, PresignOptions } from './store.ts'
+import type { PayloadKey } from '../payload-key.ts'
+import type { S3Bucket } from '../s3-bucket.ts'
+import { abortUpload, beginUpload } from '../s3-multipart.ts'
+import type { PresignedUpload, PresignOptions } from './client-uploads.ts'
 
-/** Signed in one go: a URL takes a third of a millisecond, and others want to be served as well. */
-const URLS_A_TURN = 32
+/** Signed before the event loop is let go on: a URL takes a third of a millisecond, and other requests wait meanwhile. */
+const URLS_PER_TICK = 32
 
 /** The presigned URLs that clients upload to, and what they stand for when they come back. */
 export class S3UploadUrls implements Disposable {
@@ -50,7 +51,7 @@ export class S3UploadUrls implements Disposable {
     for (let number = 1; number <= parts; number++) {
       const part = new UploadPartCommand({ ...this.#bucket.at(key), UploadId: uploadId, PartNumber: number })
       urls.push(await this.#bucket.call((client) => getSignedUrl(client, part, { expiresIn })))
-      if (number % URLS_A_TURN === 0) await setImmediate()
+      if (number % URLS_PER_TICK === 0) await setImmediate()
     }
     return urls
   }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import { PayloadError } from './errors.ts'
-import { bytesOf } from './receive.ts'
+import { PayloadError } from '../errors.ts'
+import { bytesOf } from '../receive.ts'
 
 const EVENTS = ['readable', 'end', 'error', 'close'] as const
 

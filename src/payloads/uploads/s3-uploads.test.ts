@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
-import { BUCKET } from '../../test/support/s3.ts'
-import { PREFIX, openS3 } from './s3.fixture.ts'
-import type { S3Fixture } from './s3.fixture.ts'
-import type { S3PayloadStore } from './s3-store.ts'
+import { BUCKET } from '../../../test/support/s3.ts'
+import { PREFIX, openS3 } from '../s3.fixture.ts'
+import type { S3Fixture } from '../s3.fixture.ts'
+import type { S3PayloadStore } from '../s3-store.ts'
+import { KEY } from '../store.fixture.ts'
+import { describeUploads } from './uploads.contract.ts'
+import type { UploadsFixture } from './uploads.contract.ts'
 
-const KEY = 'uploads/0b7c2f9e.mp3'
 const MIB = 2 ** 20
 /** What S3 takes for a part but the last. */
 const PART = 5 * MIB
@@ -19,31 +21,49 @@ async function put(url: string | undefined, body: string | Uint8Array<ArrayBuffe
 }
 
 async function partUrls(store: S3PayloadStore, parts: number): Promise<readonly string[]> {
-  return (await store.presignUpload(KEY, { expiresInSeconds: 60, parts })).parts ?? []
+  return (await store.uploads.presign(KEY, { expiresInSeconds: 60, parts })).parts ?? []
 }
 
 async function bytesOf({ store }: S3Fixture): Promise<Buffer> {
   return await buffer(await store.read(KEY))
 }
 
+describeUploads('S3', async () => {
+  const fixture = await openS3({ pageLength: 2 })
+  const { s3, store } = fixture
+  const send: UploadsFixture['send'] = async (parts) => {
+    const urls = await partUrls(store, parts.length + 1)
+    for (const [n, part] of parts.entries()) expect(await put(urls[n], part)).toBe(200)
+  }
+  const leftovers = async (): Promise<string[]> => s3.contents.map((name) => name.replace(`${PREFIX}/`, ''))
+  const { another } = fixture
+  return {
+    store,
+    send,
+    leftovers,
+    another: () => another(),
+    [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose](),
+  }
+})
+
 describe('a presigned URL', () => {
   test.each([undefined, 'audio/mpeg', 'application/json', 'nonsense'])(
     'takes a PUT with the Content-Type %s',
     async (type) => {
       await using fixture = await openS3()
-      const { url, parts } = await fixture.store.presignUpload(KEY, { expiresInSeconds: 60 })
+      const { url, parts } = await fixture.store.uploads.presign(KEY, { expiresInSeconds: 60 })
       expect(parts).toBeUndefined()
       const bytes = randomBytes(100_000)
-      expect(await fixture.store.finishUpload(KEY)).toBeUndefined()
+      expect(await fixture.store.uploads.finish(KEY)).toBeUndefined()
       expect(await put(url, bytes, type)).toBe(200)
       expect((await bytesOf(fixture)).equals(bytes)).toBe(true)
-      expect(await fixture.store.finishUpload(KEY)).toMatchObject({ bytes: 100_000 })
+      expect(await fixture.store.uploads.finish(KEY)).toMatchObject({ bytes: 100_000 })
     },
   )
 
   test('that was tampered with is refused, and nothing is stored', async () => {
     await using fixture = await openS3()
-    const { url } = await fixture.store.presignUpload(KEY, { expiresInSeconds: 60 })
+    const { url } = await fixture.store.uploads.presign(KEY, { expiresInSeconds: 60 })
     for (const tampered of [
       url.replace('0b7c2f9e', '00000000'),
       url.replace('X-Amz-Expires=60', 'X-Amz-Expires=600'),
@@ -58,9 +78,9 @@ describe('a presigned URL', () => {
 
   test('that has expired is refused, and says still what was uploaded', async () => {
     await using fixture = await openS3()
-    const { url } = await fixture.store.presignUpload(KEY, { expiresInSeconds: 1 })
+    const { url } = await fixture.store.uploads.presign(KEY, { expiresInSeconds: 1 })
     await expect.poll(() => put(url, 'x')).toBe(403)
-    expect(await fixture.store.keyOfUploadUrl(new URL(url))).toBe(KEY)
+    expect(await fixture.store.uploads.keyOf(new URL(url))).toBe(KEY)
   })
 })
 
@@ -68,17 +88,17 @@ describe('an upload in parts', () => {
   test('is put together when it is finished, in order, and is closed then', async () => {
     await using fixture = await openS3({ pageLength: 2 })
     const { s3, store } = fixture
-    const { url, parts = [] } = await store.presignUpload(KEY, { expiresInSeconds: 60, parts: 5 })
+    const { url, parts = [] } = await store.uploads.presign(KEY, { expiresInSeconds: 60, parts: 5 })
     expect(parts).toHaveLength(5)
-    expect(await store.finishUpload(KEY)).toBeUndefined()
+    expect(await store.uploads.finish(KEY)).toBeUndefined()
     const bytes = randomBytes(3 * PART + 10)
     for (const n of [3, 1, 2, 0]) expect(await put(parts[n], bytes.subarray(n * PART, (n + 1) * PART))).toBe(200)
     expect(await store.size(KEY)).toBeUndefined()
-    expect(await store.keyOfUploadUrl(new URL(url))).toBe(KEY)
-    expect(await store.finishUpload(KEY)).toMatchObject({ bytes: bytes.length })
+    expect(await store.uploads.keyOf(new URL(url))).toBe(KEY)
+    expect(await store.uploads.finish(KEY)).toMatchObject({ bytes: bytes.length })
     expect((await bytesOf(fixture)).equals(bytes)).toBe(true)
     expect(await put(parts[4], 'x')).toBe(404)
-    expect(await store.finishUpload(KEY)).toMatchObject({ bytes: bytes.length })
+    expect(await store.uploads.finish(KEY)).toMatchObject({ bytes: bytes.length })
     expect(s3.contents).toEqual([`${PREFIX}/${KEY}`])
   })
 
@@ -89,9 +109,10 @@ describe('an upload in parts', () => {
     const bytes = randomBytes(2 * PART + 1)
     for (const n of [0, 2]) await put(parts[n], bytes.subarray(n * PART, (n + 1) * PART))
     const error = { code: 'payload.incomplete', retryable: false, message: expect.stringMatching(/^Part 2 /) }
-    await expect(store.finishUpload(KEY)).rejects.toMatchObject(error)
+    await expect(store.uploads.finish(KEY)).rejects.toMatchObject(error)
+    expect(await store.uploads.progress(KEY)).toEqual({ offset: PART, length: undefined })
     await put(parts[1], bytes.subarray(PART, 2 * PART))
-    expect(await store.finishUpload(KEY)).toMatchObject({ bytes: bytes.length })
+    expect(await store.uploads.finish(KEY)).toMatchObject({ bytes: bytes.length })
     expect((await bytesOf(fixture)).equals(bytes)).toBe(true)
   })
 
@@ -102,18 +123,18 @@ describe('an upload in parts', () => {
     await put(parts[0], randomBytes(100))
     await put(parts[1], randomBytes(100))
     const error = { code: 'payload.incomplete', message: expect.stringContaining('5 MiB') }
-    await expect(store.finishUpload(KEY)).rejects.toMatchObject(error)
+    await expect(store.uploads.finish(KEY)).rejects.toMatchObject(error)
     await put(parts[0], randomBytes(PART))
-    expect(await store.finishUpload(KEY)).toMatchObject({ bytes: PART + 100 })
+    expect(await store.uploads.finish(KEY)).toMatchObject({ bytes: PART + 100 })
   })
 
   test('may be one of a whole instead', async () => {
     await using fixture = await openS3()
     const { store } = fixture
-    const { url, parts = [] } = await store.presignUpload(KEY, { expiresInSeconds: 60, parts: 2 })
+    const { url, parts = [] } = await store.uploads.presign(KEY, { expiresInSeconds: 60, parts: 2 })
     await put(parts[0], randomBytes(PART))
     await put(url, 'sound')
-    expect(await store.finishUpload(KEY)).toMatchObject({ bytes: 5 })
+    expect(await store.uploads.finish(KEY)).toMatchObject({ bytes: 5 })
     expect((await bytesOf(fixture)).toString()).toBe('sound')
   })
 
@@ -133,7 +154,10 @@ describe('an upload in parts', () => {
       await both.promise
     }
     const finished = { bytes: PART + 1 }
-    expect(await Promise.all([store.finishUpload(KEY), other.finishUpload(KEY)])).toMatchObject([finished, finished])
+    expect(await Promise.all([store.uploads.finish(KEY), other.uploads.finish(KEY)])).toMatchObject([
+      finished,
+      finished,
+    ])
     expect(completions).toBe(2)
     expect(s3.contents).toEqual([`${PREFIX}/${KEY}`])
   })
@@ -145,30 +169,45 @@ describe('an upload in parts', () => {
     let completions = 0
     s3.intercept = ({ method }) => void (completions += method === 'POST' ? 1 : 0)
     const finished = { bytes: 5 }
-    expect(await Promise.all([store.finishUpload(KEY), store.finishUpload(KEY)])).toMatchObject([finished, finished])
+    expect(await Promise.all([store.uploads.finish(KEY), store.uploads.finish(KEY)])).toMatchObject([
+      finished,
+      finished,
+    ])
     expect(completions).toBe(1)
   })
 
   test('leaves nothing when its URLs can’t be signed', async () => {
     await using fixture = await openS3()
     const moreThanSignaturesLast = 8 * 86_400
-    const presign = fixture.store.presignUpload(KEY, { expiresInSeconds: moreThanSignaturesLast, parts: 1 })
+    const presign = fixture.store.uploads.presign(KEY, { expiresInSeconds: moreThanSignaturesLast, parts: 1 })
     await expect(presign).rejects.toMatchObject({ code: 'payload.unavailable' })
     expect(fixture.s3.contents).toEqual([])
+  })
+
+  test('is looked at, finished and discarded by itself, whatever lies under longer keys', async () => {
+    await using fixture = await openS3()
+    const { s3, store } = fixture
+    const other = await store.uploads.presign(`${KEY}.other`, { expiresInSeconds: 60, parts: 1 })
+    await put(other.parts?.[0], 'sound')
+    expect(await store.uploads.progress(KEY)).toEqual({ offset: 0, length: undefined })
+    expect(await store.uploads.finish(KEY)).toBeUndefined()
+    for (let n = 0; n < 2; n++) await partUrls(store, 1)
+    await store.uploads.discard(KEY)
+    expect(s3.contents).toEqual([expect.stringContaining(`${KEY}.other?uploadId=`)])
   })
 
   test('is removed when it was left unfinished for long, with the others that were', async () => {
     await using fixture = await openS3({ pageLength: 2 })
     const { s3, store } = fixture
     const foreign = await fixture.another({ prefix: 'other' })
-    await foreign.presignUpload(KEY, { expiresInSeconds: 60, parts: 1 })
-    for (let n = 0; n < 5; n++) await store.presignUpload(`uploads/${n}.mp3`, { expiresInSeconds: 60, parts: 1 })
+    await foreign.uploads.presign(KEY, { expiresInSeconds: 60, parts: 1 })
+    for (let n = 0; n < 5; n++) await store.uploads.presign(`uploads/${n}.mp3`, { expiresInSeconds: 60, parts: 1 })
     for (let n = 0; n < 2; n++) await partUrls(store, 1)
     const [first] = [...s3.bucket.uploads.values()].filter(({ key }) => key.endsWith('0.mp3'))
-    expect(await store.removeUnfinished(first!.initiatedAt)).toBe(0)
-    expect(await store.removeUnfinished(new Date(Date.now() + 60_000))).toBe(7)
+    expect(await store.uploads.removeOlderThan(first!.initiatedAt)).toBe(0)
+    expect(await store.uploads.removeOlderThan(new Date(Date.now() + 60_000))).toBe(7)
     expect(s3.contents).toEqual([expect.stringContaining(`other/${KEY}?uploadId=`)])
-    expect(await store.finishUpload(KEY)).toBeUndefined()
+    expect(await store.uploads.finish(KEY)).toBeUndefined()
   })
 })
 
@@ -182,19 +221,19 @@ describe('the key that a URL stands for', () => {
     await using fixture = await openS3({ environment })
     const stores = [fixture.store, await fixture.another({ pathStyle: false })]
     const urls = await Promise.all(
-      stores.map(async (store) => new URL((await store.presignUpload(KEY, { expiresInSeconds: 60 })).url)),
+      stores.map(async (store) => new URL((await store.uploads.presign(KEY, { expiresInSeconds: 60 })).url)),
     )
     expect(urls[0]!.pathname).toContain(`/${BUCKET}/${PREFIX}/${KEY}`)
     expect(urls[1]!.hostname.startsWith(`${BUCKET}.`)).toBe(true)
     for (const store of stores) {
-      for (const url of urls) expect(await store.keyOfUploadUrl(url)).toBe(KEY)
+      for (const url of urls) expect(await store.uploads.keyOf(url)).toBe(KEY)
     }
   })
 
   test('is none when it is no URL of an object here', async () => {
     await using fixture = await openS3()
     const { s3, store } = fixture
-    const { url, parts = [] } = await store.presignUpload(KEY, { expiresInSeconds: 60, parts: 2 })
+    const { url, parts = [] } = await store.uploads.presign(KEY, { expiresInSeconds: 60, parts: 2 })
     const elsewhere = await fixture.another({ prefix: 'other' })
     const others = [
       ...parts,
@@ -207,8 +246,8 @@ describe('the key that a URL stands for', () => {
       `${s3.url}/${BUCKET}`,
       `${s3.url}/`,
     ]
-    const keys = await Promise.all(others.map((other) => store.keyOfUploadUrl(new URL(other))))
+    const keys = await Promise.all(others.map((other) => store.uploads.keyOf(new URL(other))))
     expect(keys.filter((key) => key !== undefined)).toEqual([])
-    expect(await elsewhere.keyOfUploadUrl(new URL(url))).toBeUndefined()
+    expect(await elsewhere.uploads.keyOf(new URL(url))).toBeUndefined()
   })
 })

@@ -1,6 +1,6 @@
-import { PayloadError } from './errors.ts'
+import { PayloadError } from '../errors.ts'
+import type { AppendOptions } from './client-uploads.ts'
 import type { UploadState } from './partial-files.ts'
-import type { AppendOptions } from './resumable-uploads.ts'
 
 /** The length of the upload, if anybody has said it, when the append fits to what is there. */
 export function checkAppend({ offset = 0, length, complete }: UploadState, options: AppendOptions): number | undefined {

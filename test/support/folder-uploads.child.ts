@@ -1,5 +1,5 @@
 /**
- * What the tests run in a process of its own: `node partial-uploads.child.ts append <folder> <length> <stall>` appends up to
+ * What the tests run in a process of its own: `node folder-uploads.child.ts append <folder> <length> <stall>` appends up to
  * `stall`, tells every offset that it is told, and waits to be killed; `fill <folder> <length> <ballast>` appends to a disk that
  * is full too early with so many bytes of ballast on it, throws that off and goes on.
  */
@@ -8,12 +8,12 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { buffer } from 'node:stream/consumers'
-import { bodyOf, patternOf, stallingBody } from './bodies.fixture.ts'
-import { FolderPayloadStore } from './folder-store.ts'
+import { bodyOf, patternOf, stallingBody } from '../../src/payloads/bodies.fixture.ts'
+import { FolderPayloadStore } from '../../src/payloads/folder-store.ts'
 
 const [verb, folder = '', ...sizes] = process.argv.slice(2)
 const [length = 0, more = 0] = sizes.map(Number)
-const KEY = 'uploads/a.mp3'
+const KEY = 'uploads/0b7c2f9e.mp3'
 const store = await FolderPayloadStore.open(folder)
 
 function say(value: unknown): void {
@@ -22,9 +22,9 @@ function say(value: unknown): void {
 
 async function append(): Promise<void> {
   const body = stallingBody(patternOf(0, more), 50_000)
-  const appending = store.resumable.append(KEY, { offset: 0, length, body })
+  const appending = store.uploads.append(KEY, { offset: 0, length, body })
   const tell = async (): Promise<never> => {
-    for (;;) say((await store.resumable.progress(KEY)).offset)
+    for (;;) say((await store.uploads.progress(KEY)).offset)
   }
   await Promise.race([appending, tell()])
 }
@@ -32,13 +32,13 @@ async function append(): Promise<void> {
 async function fill(): Promise<void> {
   const ballast = join(folder, 'ballast')
   await writeFile(ballast, Buffer.alloc(more))
-  const error: unknown = await store.resumable
+  const error: unknown = await store.uploads
     .append(KEY, { offset: 0, length, body: bodyOf(patternOf(0, length), 50_000) })
     .catch((reason: unknown) => reason)
-  const { offset } = await store.resumable.progress(KEY)
+  const { offset } = await store.uploads.progress(KEY)
   const isVisible = (await store.size(KEY)) !== undefined
   await rm(ballast)
-  await store.resumable.append(KEY, { offset, body: bodyOf(patternOf(offset, length), 50_000) })
+  await store.uploads.append(KEY, { offset, body: bodyOf(patternOf(offset, length), 50_000) })
   const isWhole = (await buffer(await store.read(KEY))).equals(patternOf(0, length))
   say({ code: error instanceof Error && 'code' in error ? error.code : String(error), offset, isVisible, isWhole })
 }
