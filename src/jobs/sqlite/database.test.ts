@@ -91,7 +91,7 @@ describe('openSqlite', () => {
 
   test('can be done by several processes at once on a new folder', async () => {
     await using folder = await temporaryFolder()
-    const program = join(import.meta.dirname, 'store.child.ts')
+    const program = join(import.meta.dirname, '../../../test/support/sqlite-store.child.ts')
     const codes = [1, 2, 3, 4].map(async () => {
       const child = spawn(process.execPath, [program, 'open', folder.path], { stdio: ['ignore', 'ignore', 'inherit'] })
       await once(child, 'close')

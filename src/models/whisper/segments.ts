@@ -1,10 +1,9 @@
 import { WINDOW_FRAMES } from '../../speech/audio/features.ts'
 import type { DecodingResult } from './decoding/decode.ts'
+import { FRAMES_PER_SECOND } from './frames.ts'
 import type { WhisperModel } from './model.ts'
 import { qualityOf } from '../../transcript/quality.ts'
 import type { WhisperSegment } from './transcript.ts'
-
-export const FRAMES_PER_SECOND = 100
 
 /** A segment that is not yet part of the transcript. */
 export type DraftSegment = Omit<WhisperSegment, 'id'>

@@ -182,9 +182,16 @@ test('clips that do not depend on each other are decoded together, and give what
   )
   expect(together.text).toBe(alone.text)
 
-  most = 0
-  await transcribe(roomy, features, { ...options, conditionOnPreviousText: true }, { enterWindow })
-  expect(most).toBe(1)
+  // A prompt goes on with the text before it, and words look back at the speech before them.
+  const words = { prependPunctuations: '', appendPunctuations: '', hallucinationSilenceThreshold: null }
+  const two = { ...options, clipTimestamps: [0, 3, 9, 12] }
+  for (const dependent of [{ conditionOnPreviousText: true }, { words }, { initialPrompt: 'Hola.' }]) {
+    most = 0
+    await transcribe(roomy, features, { ...two, ...dependent }, { enterWindow })
+    expect(most).toBe(1)
+  }
+  await transcribe(roomy, features, { ...two, initialPrompt: 'Hola.', carryInitialPrompt: true }, { enterWindow })
+  expect(most).toBe(2)
 })
 
 test('progress goes up to the end of the recording', async () => {

@@ -1,7 +1,7 @@
 import type { Word } from '../../../contract/transcript.ts'
 import type { WordOptions } from '../options.ts'
 import { roundHalfEven, roundToHundredths } from '../rounding.ts'
-import { FRAMES_PER_SECOND } from '../segments.ts'
+import { FRAMES_PER_SECOND } from '../frames.ts'
 import type { DraftSegment, WindowSegments } from '../segments.ts'
 import { findAlignment } from './find-alignment.ts'
 import type { AlignmentContext, WordTiming } from './find-alignment.ts'

@@ -1,10 +1,10 @@
 import type { Scores, Slot } from '../inference/slot.ts'
 import type { WhisperModel } from '../model.ts'
-import type { TranscribeOptions } from '../options.ts'
 import { roundHalfEven } from '../rounding.ts'
 import type { Tokenizer } from '../tokenizer/tokenizer.ts'
 import { BeamSearchDecoder } from './beam-search.ts'
 import { compressionRatio } from '../../../transcript/compression-ratio.ts'
+import type { DecodingOptions } from './decoding-options.ts'
 import { initialTokensOf, sampleLengthOf } from './initial-tokens.ts'
 import { logSumExp } from './log-softmax.ts'
 import { ApplyTimestampRules, SuppressBlank } from './logit-filters.ts'
@@ -14,32 +14,6 @@ import { bestSequence } from './ranker.ts'
 import { SamplingDecoder, seededRandom } from './sampling.ts'
 import type { TokenDecoder } from './sequence.ts'
 import { suppressedTokens } from './suppressed-tokens.ts'
-
-type Decoded =
-  | 'task'
-  | 'suppressTokens'
-  | 'suppressBlank'
-  | 'withoutTimestamps'
-  | 'maxInitialTimestamp'
-  | 'sampleLength'
-  | 'beamSize'
-  | 'patience'
-  | 'bestOf'
-  | 'lengthPenalty'
-  | 'seed'
-
-/** How one window is decoded; names and meaning are the reference's (`DecodingOptions`). */
-export interface DecodingOptions extends Pick<TranscribeOptions, Decoded> {
-  /** Code of a language that the checkpoint knows. */
-  readonly language: string
-  /** Token ids of the text so far. */
-  readonly prompt: readonly number[]
-  /** Token ids that the transcript goes on from; they are not part of it. */
-  readonly prefix: readonly number[]
-  readonly temperature: number
-  /** Where the window begins, in frames: with `seed` it decides on the samples, so that no two windows draw the same numbers. */
-  readonly seek: number
-}
 
 export interface DecodingResult {
   /** Sampled token ids, timestamps included, without the end of text. */

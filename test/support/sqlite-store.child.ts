@@ -1,11 +1,11 @@
-/** What the tests run in a process of its own, to be killed or to compete: `node store.child.ts <verb> <folder>`. */
+/** What the tests run in a process of its own, to be killed or to compete: `node sqlite-store.child.ts <verb> <folder>`. */
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import process from 'node:process'
-import { openSqlite } from './database.ts'
-import { submitted } from '../new-job.fixture.ts'
-import { lockOwner } from './owner-lock.ts'
-import { SqlJobStore } from '../sql-store.ts'
+import { openSqlite } from '../../src/jobs/sqlite/database.ts'
+import { submitted } from '../../src/jobs/new-job.fixture.ts'
+import { lockOwner } from '../../src/jobs/sqlite/owner-lock.ts'
+import { SqlJobStore } from '../../src/jobs/sql-store.ts'
 
 const [verb = '', folder = ''] = process.argv.slice(2)
 

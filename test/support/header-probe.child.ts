@@ -1,7 +1,7 @@
 /** What a test kills: has a file read, and tells of the probe's process when it is in the middle of it, which the file never gives. */
 import process from 'node:process'
 import pino from 'pino'
-import { HeaderProbe } from './header-probe.ts'
+import { HeaderProbe } from '../../src/probe/header-probe.ts'
 
 const probe = new HeaderProbe({ logger: pino({ level: 'silent' }), limitMs: 600_000 })
 await probe.start()
