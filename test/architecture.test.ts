@@ -5,7 +5,7 @@ import { PROJECT } from './support/server.ts'
 
 /**
  * What each room may import besides itself. `app` is what composes: the files that lie in no room. A family of models is a room of its own,
- * `models/<family>`; `models` is what lies beside them.
+ * `models/<family>`; `models` is what lies beside them, and what all families describe their parameters by.
  */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   contract: [],
@@ -32,35 +32,16 @@ const NAMES_FAMILIES = ['src/models/index.ts', 'src/models/catalogue.ts', 'src/c
 /** Entries of other processes, which a room starts and does not load. */
 const MAY_START: Readonly<Record<string, readonly string[]>> = { worker: ['engine', 'app'] }
 
-/** Arrows that are still to go. One that has gone is to be taken off this list. */
-const STILL: readonly string[] = [
-  'api → models/whisper',
-  'app → models/whisper',
-  'commands → models/whisper',
-  'config → jobs',
-  'config → worker',
-  'contract → models/whisper',
-  'engine → models/whisper',
-  'engine → worker',
-  'hub → models',
-  'models → hub',
-  'models/whisper → hub',
-  'worker → models/whisper',
-  'worker → speech',
-]
-/** Circles and test programs of files below here are still to go. */
-const STILL_BELOW: readonly string[] = ['src/payloads/']
-
 /** Support of tests beside the sources: contracts that several implementations are held against, and fixtures. */
 const IS_TEST = /\.(?:test|contract|fixture|child)\.ts$/
-const CONFIG = /^src\/(?:config|settings|setting-values)\.ts$/
 
 const graph = importGraph(PROJECT, 'src')
 const sources: ImportGraph = new Map([...graph].filter(([file]) => !IS_TEST.test(file)))
 
 function roomOf(file: string): string {
   const [, room] = /^src\/(models\/[^/]+|[^/]+)\/.+/.exec(file) ?? []
-  return room ?? (CONFIG.test(file) ? 'config' : 'app')
+  if (room === 'models/parameters') return 'models'
+  return room ?? 'app'
 }
 
 function isFamily(room: string): boolean {
@@ -97,7 +78,6 @@ describe('the sources', () => {
 
   test('import only what their room may, types as well, be it when a line is reached', () => {
     const wrong = arrows(mayImport, 'import')
-    for (const arrow of STILL) wrong.delete(arrow)
     expect(Object.fromEntries(wrong)).toEqual({})
   })
 
@@ -110,16 +90,8 @@ describe('the sources', () => {
     expect(entries.filter(({ of }) => !sources.has(of))).toEqual([])
   })
 
-  test('have no arrow on the list of those to go that has gone', () => {
-    const wrong = arrows(mayImport, 'import')
-    expect(STILL.filter((arrow) => !wrong.has(arrow))).toEqual([])
-  })
-
   test('do not import each other in a circle, types neither: what two files need lies in a third', () => {
-    const found = circles(sources, ['static', 'type', 'dynamic'])
-      .filter(([file = '']) => !STILL_BELOW.some((folder) => file.startsWith(folder)))
-      .map((way) => way.join(' → '))
-    expect(found).toEqual([])
+    expect(circles(sources, ['static', 'type', 'dynamic']).map((way) => way.join(' → '))).toEqual([])
   })
 
   test('of the API load no native code, with all that they load', () => {
@@ -137,9 +109,7 @@ describe('the sources', () => {
   })
 
   test('have no programs of tests among them: these lie in test/support', () => {
-    const programs = [...graph.keys()].filter((file) => file.endsWith('.child.ts'))
-    expect(programs.filter((file) => !STILL_BELOW.some((folder) => file.startsWith(folder)))).toEqual([])
-    expect(STILL_BELOW.filter((folder) => !programs.some((file) => file.startsWith(folder)))).toEqual([])
+    expect([...graph.keys()].filter((file) => file.endsWith('.child.ts'))).toEqual([])
   })
 })
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import { ENGINE_SETTINGS } from '../config/engine.ts'
-import type { DeviceReport } from '../worker/find-device.ts'
+import type { DeviceReport } from '../contract/device.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 

@@ -3,6 +3,9 @@ import type { ResumePoint } from './resume-point.ts'
 /** A model's parameters under their public names, all of them, as its family has validated them: plain JSON. */
 export type ModelParameters = Readonly<Record<string, unknown>>
 
+/** Encoders pad what they write: a recording of just the longest length that is allowed decodes to a little more. */
+export const TOLERATED_PADDING_SECONDS = 0.5
+
 /** What is to be recognised: a recording, whole. */
 export interface RecognitionTask {
   /** The recording, a local file. */

@@ -10,7 +10,7 @@ import { EngineProcess } from './engine-process.ts'
 import type { EngineProcessOptions } from './engine-process.ts'
 import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
 import type { ResumePoint } from '../contract/resume-point.ts'
-import type { Precision } from '../contract/precision.ts'
+import type { EngineSettings } from '../contract/engine-protocol.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -32,10 +32,10 @@ const hung = expect.objectContaining({ code: 'engine.crashed', message: expect.s
 const child = (name: string): string => join(PROJECT, `test/support/${name}.child.ts`)
 
 function start(
-  options: EngineProcessOptions & { readonly batch?: number; readonly precision?: Precision } = {},
+  options: EngineProcessOptions & Partial<Pick<EngineSettings, 'batch' | 'modelFolder' | 'precision'>> = {},
 ): EngineProcess {
-  const { batch = 4, precision = 'f32', ...rest } = options
-  const settings = { modelFolder: join(PROJECT, 'models/whisper-demo'), threads: 2 }
+  const { batch = 4, precision = 'f32', modelFolder = join(PROJECT, 'models/whisper-demo'), ...rest } = options
+  const settings = { modelFolder, threads: 2 }
   return new EngineProcess({ ...settings, precision, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
 }
 
@@ -122,6 +122,20 @@ test('all windows of a task are told before it is done', async () => {
   const onWindow = ({ ordinal }: FinishedWindow): void => void told.push(`window ${ordinal}`)
   await engine.transcribe(LONG, { signal: never, onWindow }).then(() => told.push('done'))
   expect(told).toEqual(['window 0', 'window 1', 'done'])
+})
+
+test('parameters that are none of its model’s are refused, and not tried again', async () => {
+  await using engine = start()
+  const outcome = engine.transcribe(
+    { ...SHORT, parameters: { unit: 'seconds', temperature: 'hot' } },
+    { signal: never },
+  )
+  await expect(outcome).rejects.toMatchObject({ code: 'input.invalid', retryable: false })
+})
+
+test('a folder of no model is refused before anything is loaded', async () => {
+  await using engine = start({ modelFolder: folder })
+  await expect(engine.transcribe(SHORT, { signal: never })).rejects.toMatchObject({ code: 'checkpoint.missing_file' })
 })
 
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(

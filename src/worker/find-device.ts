@@ -5,7 +5,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { isErrorCode } from '../contract/error-codes.ts'
 import { CPU } from '../contract/device.ts'
-import type { Device, DeviceChoice } from '../contract/device.ts'
+import type { Device, DeviceChoice, DeviceReport } from '../contract/device.ts'
 import { harmlessEnvironment } from '../confinement/environment.ts'
 import { EngineProcessError } from './errors.ts'
 
@@ -13,11 +13,6 @@ import { EngineProcessError } from './errors.ts'
 const LIMIT_MS = 120_000
 
 const MAIN = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
-
-/** What `sotto device --json` prints. */
-export type DeviceReport =
-  | { readonly device: Device }
-  | { readonly error: { readonly code: string; readonly message: string } }
 
 /**
  * Finds out in a process of its own which device there is, since a driver may crash or hang. Where nothing but a probe could tell,

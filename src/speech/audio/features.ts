@@ -7,7 +7,7 @@ import { decodeAudio } from './decode-audio.ts'
 import type { AudioSource } from './decode-audio.ts'
 import { QUIET_PEAK, findSound } from './find-sound.ts'
 import { LogMelStream, SAMPLE_RATE, SILENCE, normalise } from './log-mel.ts'
-import { TOLERATED_PADDING_SECONDS } from './padding.ts'
+import { TOLERATED_PADDING_SECONDS } from '../../contract/recognition-task.ts'
 import { BYTES_PER_VALUE, Spool } from './spool.ts'
 import { AudioWarnings } from './warnings.ts'
 

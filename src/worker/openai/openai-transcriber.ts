@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { TOLERATED_PADDING_SECONDS } from '../../speech/audio/padding.ts'
+import { TOLERATED_PADDING_SECONDS } from '../../contract/recognition-task.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { Family } from '../../models/family.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from '../transcriber.ts'
