@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
+import { describeClaim } from './claim.contract.ts'
 import { describeEvents } from './events.contract.ts'
 import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
@@ -25,6 +26,7 @@ async function order(store: JobStore): Promise<readonly string[]> {
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
   describeJobLife(name, open)
   describeQueue(name, open)
+  describeClaim(name, open)
   describeEvents(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
