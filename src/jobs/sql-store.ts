@@ -4,11 +4,12 @@ import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
+import type { Expired } from './expiry.ts'
 import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
-import type { Job, JobError } from './job.ts'
+import type { Job, JobError, ServiceTier } from './job.ts'
 import { JobEventEmitter } from './job-events.ts'
 import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
@@ -17,11 +18,12 @@ import { list } from './list.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
 import type { Soon } from './soon.ts'
-import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
-import type { Idempotency, NewJob, Submitted } from './store.ts'
+import type { ClaimOptions, ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState } from './store.ts'
+import type { Idempotency, ListOptions, NewJob, Submitted, WaitingModel } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { correctLength } from './true-length.ts'
+import { waitingModels } from './waiting.ts'
 import { keepWindow, windows } from './windows.ts'
 
 export const UNLIMITED: JobStoreOptions = {
@@ -79,10 +81,16 @@ export class SqlJobStore implements JobStore {
     return forgetRemoval(this.#database, payloadKey, isThere)
   }
 
-  async claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
-    const claimed = await claim(this.#database, options, this.#options.limits.runningJobs)
-    if (claimed !== undefined) this.#known.forget(claimed.job.id)
+  async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
+    const { runningJobs } = this.#options.limits
+    const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    for (const { job } of claimed) this.#known.forget(job.id)
     return claimed
+  }
+
+  waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]> {
+    const { runningJobs } = this.#options.limits
+    return waitingModels(this.#database, asked, runningJobs, (jobs) => this.#tellOfExpired(jobs))
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {
@@ -187,10 +195,7 @@ export class SqlJobStore implements JobStore {
   }
 
   async expire(limit: number): Promise<number> {
-    for (const { id, status } of await expireWaiting(this.#database)) {
-      this.#known.forget(id)
-      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
-    }
+    this.#tellOfExpired(await expireWaiting(this.#database))
     const removed = await this.#retention.removeDue(limit)
     if (removed > 0) this.#known.clear()
     return removed
@@ -253,6 +258,13 @@ export class SqlJobStore implements JobStore {
     if (numUpdatedRows === 0n) return false
     this.#events.emit('finished', lease.jobId)
     return true
+  }
+
+  #tellOfExpired(jobs: readonly Expired[]): void {
+    for (const { id, status } of jobs) {
+      this.#known.forget(id)
+      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
+    }
   }
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {
