@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { TOLERATED_PADDING_SECONDS } from '../../speech/audio/padding.ts'
+import { TOLERATED_PADDING_SECONDS } from '../../contract/padding.ts'
 import type { Transcription } from '../../models/whisper/result.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from '../transcriber.ts'
 import { transcriptionOf } from './answer.ts'
