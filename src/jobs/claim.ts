@@ -30,6 +30,7 @@ export async function claim(
     update jobs set
       status = 'processing',
       served_tier = ${options.served},
+      claimed_by = ${options.worker ?? null},
       started_at = ${dialect.now},
       attempt = attempt + 1,
       lease_token = ${token},

@@ -7,6 +7,8 @@ export interface Dialect {
   readonly name: 'sqlite' | 'postgres'
   /** Seconds since 1970 by the database's clock, the same throughout a statement. */
   readonly now: RawBuilder<number>
+  /** Whether a number that a row takes when it is inserted grows from commit to commit: there is one writer at a time. */
+  readonly commitsInOrder: boolean
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
   /** The same for garbage. */
@@ -36,6 +38,7 @@ export const SQLITE: Dialect = {
   name: 'sqlite',
   now: sql<number>`unixepoch('subsec')`,
   skipLocked: sql``,
+  commitsInOrder: true,
   skipLockedGarbage: sql``,
   locksPayload: () => sql<SqlBool>`true`,
   // As parameters: taken out of one JSON text, a row takes twice as long.
@@ -52,6 +55,7 @@ export const POSTGRES: Dialect = {
   name: 'postgres',
   now: sql<number>`extract(epoch from statement_timestamp())::float8`,
   skipLocked: sql`for update of jobs skip locked`,
+  commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,
   // As one JSON text, so that the statement's does not depend on how many there are.

@@ -1,8 +1,10 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
+import type { JobEvent } from '../contract/job-event.ts'
 import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
+import { readEvents } from './event-log.ts'
 import { expireWaiting } from './expiry.ts'
 import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
@@ -63,6 +65,14 @@ export class SqlJobStore implements JobStore {
 
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
     return list(this.#queries, keyId, options)
+  }
+
+  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { jobId }, after, limit)
+  }
+
+  eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { keyId }, after, limit)
   }
 
   async usesPayload(payloadKey: string): Promise<boolean> {

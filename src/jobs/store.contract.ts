@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
+import { describeEventLog } from './event-log.contract.ts'
 import { describeEvents } from './events.contract.ts'
 import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
@@ -21,6 +22,7 @@ async function order(store: JobStore): Promise<readonly string[]> {
 /** The contract of `JobStore`, to be run against each of its implementations; `open` makes an empty database. */
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
   describeJobLife(name, open)
+  describeEventLog(name, open)
   describeQueue(name, open)
   describeEvents(name, open)
   describeKeeping(name, open)

@@ -1,3 +1,4 @@
+import type { JobEvent } from '../contract/job-event.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 import type { Soon } from './soon.ts'
 
@@ -72,6 +73,8 @@ export interface ClaimOptions {
   /** The tier that the worker is. */
   readonly served: ServiceTier
   readonly leaseMs: number
+  /** Id of the worker, for the job's history. */
+  readonly worker?: string
   /** Only jobs of these models; null: of any. */
   readonly models?: readonly string[] | null
   /** Only short recordings, as `EXPRESS_SECONDS` says. */
@@ -123,6 +126,14 @@ export interface JobStore {
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
+
+  /**
+   * What happened to a job since the event with this `sequence`, in order; 0: since it was accepted.
+   * At most 10,000 are kept, as long as the job: of more windows, the newest and some of the others at even distances.
+   */
+  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]>
+  /** The same of all jobs of a key. */
+  eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>
