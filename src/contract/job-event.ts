@@ -68,3 +68,6 @@ export const JobEventSchema = Type.Union([
 ])
 
 export type JobEvent = Static<typeof JobEventSchema>
+
+/** How much of a model's weights was fetched for a job. */
+export type WeightsFetched = Static<(typeof JOB_EVENT_DATA)['weights']>

@@ -11,7 +11,9 @@ export interface Dialect {
   readonly commitsInOrder: boolean
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
-  /** The same for garbage. */
+  /** Ends a subselect of rows that nobody is to change before the transaction ends. */
+  readonly lock: RawBuilder<unknown>
+  /** As `skipLocked`, for garbage. */
   readonly skipLockedGarbage: RawBuilder<unknown>
   /** Whether no submit with the payload is under way; none can be until the transaction ends. */
   readonly locksPayload: (column: string) => RawBuilder<SqlBool>
@@ -38,6 +40,7 @@ export const SQLITE: Dialect = {
   name: 'sqlite',
   now: sql<number>`unixepoch('subsec')`,
   skipLocked: sql``,
+  lock: sql``,
   commitsInOrder: true,
   skipLockedGarbage: sql``,
   locksPayload: () => sql<SqlBool>`true`,
@@ -55,6 +58,7 @@ export const POSTGRES: Dialect = {
   name: 'postgres',
   now: sql<number>`extract(epoch from statement_timestamp())::float8`,
   skipLocked: sql`for update of jobs skip locked`,
+  lock: sql`for update`,
   commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,

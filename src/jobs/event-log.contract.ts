@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import type { JobEvent } from '../contract/job-event.ts'
+import type { Database } from './dialect.ts'
 import type { Verb } from './life.contract.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
 import { ERROR, EVERY_TIER, LIMITS, running } from './running-job.fixture.ts'
@@ -26,6 +27,11 @@ const OF_RUNNING: readonly (readonly [name: string, Verb, readonly unknown[]])[]
     'keepWindow',
     (store, lease) => store.keepWindow(lease, 0, '{}', 30),
     [{ kind: 'window', data: { windows: 1, doneSeconds: 30, audioSeconds: 90 } }],
+  ],
+  [
+    'noteWeights',
+    (store, lease) => store.noteWeights(lease, { receivedBytes: 1, totalBytes: 2 }),
+    [{ kind: 'weights', data: { receivedBytes: 1, totalBytes: 2 } }],
   ],
   ['release', (store, lease) => store.release(lease), [{ kind: 'released', data: {} }]],
   ['release with a pause', (store, lease) => store.release(lease, 60_000), [{ kind: 'released', data: LATER }]],
@@ -102,6 +108,7 @@ const OF_RUNNING: readonly (readonly [name: string, Verb, readonly unknown[]])[]
       await store.release(lost)
       await store.retry(lost, 'error', ERROR, LIMITS)
       await store.keepWindow(lost, 0, '{}', 30)
+      expect(await store.noteWeights(lost, { receivedBytes: 1, totalBytes: 2 })).toBe(false)
       await store.succeed(lost, 'results/1.json')
     },
     [],
@@ -132,6 +139,17 @@ const ACCEPTED = {
   data: { model: 'sotto/whisper-demo', serviceTier: 'cpuflex', audioSeconds: 90 },
 }
 const CLAIMED = { kind: 'claimed', data: { attempt: 1, servedTier: 'cpuflex' } }
+
+/** As if so many windows had been finished. */
+async function windowEvents({ queries, dialect }: Database, jobId: string, count: number): Promise<void> {
+  const rows = Array.from({ length: count }, (_, n) => ({
+    data: JSON.stringify({ windows: n + 1, doneSeconds: 30 * (n + 1), audioSeconds: 90 }),
+  }))
+  await sql`
+    insert into job_events (job_id, key_id, kind, data, at)
+    select ${jobId}, 'key-1', 'window', given.data, 1 from ${dialect.rows(rows, { data: 'text' })}
+  `.execute(queries)
+}
 
 /** What is kept of what happened to jobs: a part of the contract of `JobStore`. */
 export function describeEventLog(name: string, open: () => Promise<JobStoreFixture>): void {
@@ -222,6 +240,22 @@ export function describeEventLog(name: string, open: () => Promise<JobStoreFixtu
       await store.remove(lease.jobId)
       const { rows } = await sql<{ id: string }>`select job_id as id from job_events`.execute(database.queries)
       expect(rows).toEqual([{ id: other.id }])
+    })
+
+    test('of a recording that is days long keeps all transitions, the newest windows, and some of the others', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { lease } = await running(store)
+      await windowEvents(database, lease.jobId, 9500)
+      await store.keepWindow(lease, 498, '{}', 30 * 9501)
+      expect(await store.events(lease.jobId, 0, 2 * ALL)).toHaveLength(9503)
+      await store.keepWindow(lease, 499, '{}', 30 * 9502)
+      const told = await toldOf(store, lease.jobId)
+      expect(told.length).toBeLessThanOrEqual(5002)
+      expect(told.length).toBeGreaterThan(4900)
+      expect(told.slice(0, 2)).toEqual([ACCEPTED, CLAIMED])
+      const seconds = told.flatMap(({ data }) => ('doneSeconds' in data ? [data.doneSeconds] : []))
+      expect(seconds.slice(-1000)).toEqual(Array.from({ length: 1000 }, (_, n) => 30 * (8503 + n)))
     })
 
     test('a number is not given again when the newest events are gone', async () => {

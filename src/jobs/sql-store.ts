@@ -1,10 +1,12 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
-import type { JobEvent } from '../contract/job-event.ts'
+import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { readEvents } from './event-log.ts'
+import { noteWeights } from './event-note.ts'
+import { thinEvents } from './event-thinning.ts'
 import { expireWaiting } from './expiry.ts'
 import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
@@ -110,6 +112,7 @@ export class SqlJobStore implements JobStore {
     const { jobId } = lease
     const isKept = await keepWindow(this.#database, heldBy(lease), { jobId, ordinal, data, doneSeconds })
     this.#known.forget(jobId)
+    if (isKept) await thinEvents(this.#database, jobId, ordinal)
     return isKept
   }
 
@@ -117,6 +120,10 @@ export class SqlJobStore implements JobStore {
     const isCorrected = await correctLength(this.#database, heldBy(lease), audioSeconds)
     this.#known.forget(lease.jobId)
     return isCorrected
+  }
+
+  async noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean> {
+    return await noteWeights(this.#database, heldBy(lease), weights)
   }
 
   windows(jobId: string): Promise<readonly string[]> {

@@ -1,4 +1,4 @@
-import type { JobEvent } from '../contract/job-event.ts'
+import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 import type { Soon } from './soon.ts'
 
@@ -164,6 +164,12 @@ export interface JobStore {
    * @returns false: the lease was lost and nothing was written
    */
   correctLength(lease: Lease, audioSeconds: number): Promise<boolean>
+
+  /**
+   * Tells in the job's history that its model's weights are being fetched, or are there.
+   * @returns false: the lease was lost and nothing was written
+   */
+  noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean>
 
   /** What was kept of an unfinished job, in order. */
   windows(jobId: string): Promise<readonly string[]>
