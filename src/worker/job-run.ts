@@ -15,6 +15,7 @@ import { Stopped, settle, untilSettled } from './settling.ts'
 import type { StopReason } from './settling.ts'
 import type { Transcriber } from './transcriber.ts'
 import { TrueLength } from './true-length.ts'
+import { WeightsNotes } from './weights-notes.ts'
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
@@ -51,6 +52,7 @@ export class JobRun {
   readonly #logger: Logger
   readonly #windows: KeptWindows
   readonly #length: TrueLength
+  readonly #weights: WeightsNotes
   /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
   #metered = 0
   /** Since its first window began: fetching and loading weights, and decoding the audio, say nothing of the speed. */
@@ -64,6 +66,7 @@ export class JobRun {
     const onLost = (): void => this.#abort.abort(new Stopped('lost'))
     const { jobs, transcriber } = options
     this.#windows = new KeptWindows({ jobs, lease, logger: this.#logger, onLost })
+    this.#weights = new WeightsNotes({ jobs, lease, logger: this.#logger })
     const { decodesHere } = transcriber
     this.#length = new TrueLength({ jobs, claimed, decodesHere, logger: this.#logger, onLost })
   }
@@ -72,6 +75,7 @@ export class JobRun {
   async run(stop: AbortSignal): Promise<void> {
     const startedMs = performance.now()
     using windows = this.#windows
+    await using _notes = this.#weights
     // Until it is settled: its lease is prolonged also while that waits for the database.
     using _ = this.#watch(stop)
     try {
@@ -154,6 +158,7 @@ export class JobRun {
       {
         signal,
         logger: this.#logger,
+        onWeights: (weights) => this.#weights.add(weights),
         onExpectedSpeed: (speed) => this.#options.speed.expect(job.model, speed),
         onWindow: (checkpoint) => this.#windows.keep(checkpoint),
         onProgress: (progress) => this.#follow(progress),

@@ -25,9 +25,11 @@ export class LocalTranscriber implements Transcriber {
 
   async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
     const { model, audioPath, input, maxAudioSeconds, isSuspect, isExpress, resumeFrom = [] } = task
-    const { signal, logger, onExpectedSpeed, onProgress, onWindow } = control
+    const { signal, logger, onWeights, onExpectedSpeed, onProgress, onWindow } = control
     const options = transcribeOptions(input)
-    const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
+    const download = new DownloadReport(logger, onWeights)
+    const { folder } = await this.#models.open(model, { signal, onProgress: (progress) => download.add(progress) })
+    download.finish()
     using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress })
     return await held.process.transcribe(
       { audioPath, options, maxAudioSeconds, isExpress, resumeFrom },
@@ -44,13 +46,31 @@ export class LocalTranscriber implements Transcriber {
   }
 }
 
-/** Weights may take minutes, in which the log shall not be silent. */
-function logDownload(logger: Logger): (progress: DownloadProgress) => void {
-  let nextMs = 0
-  return ({ receivedBytes, totalBytes }) => {
-    if (performance.now() < nextMs) return
-    nextMs = performance.now() + DOWNLOAD_LOG_MS
+/** Weights may take minutes, in which neither the log nor the job's history shall be silent. */
+class DownloadReport {
+  readonly #logger: Logger
+  readonly #onWeights: TranscriptionControl['onWeights']
+  #last: DownloadProgress | undefined
+  #nextLogMs = 0
+
+  constructor(logger: Logger, onWeights: TranscriptionControl['onWeights']) {
+    this.#logger = logger
+    this.#onWeights = onWeights
+  }
+
+  add(progress: DownloadProgress): void {
+    this.#last = progress
+    const { receivedBytes, totalBytes } = progress
+    // The small files come first, by which it is known how large the others are.
+    if (receivedBytes < totalBytes) this.#onWeights?.(progress)
+    if (performance.now() < this.#nextLogMs) return
+    this.#nextLogMs = performance.now() + DOWNLOAD_LOG_MS
     const percent = Math.floor((100 * receivedBytes) / totalBytes)
-    logger.info(`fetching weights: ${percent} % of ${Math.ceil(totalBytes / 1e6)} MB`)
+    this.#logger.info(`fetching weights: ${percent} % of ${Math.ceil(totalBytes / 1e6)} MB`)
+  }
+
+  /** They are all there. */
+  finish(): void {
+    if (this.#last !== undefined) this.#onWeights?.({ ...this.#last, receivedBytes: this.#last.totalBytes })
   }
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { WhisperInput } from '../models/whisper/parameters.ts'
 import type { Transcription } from '../models/whisper/result.ts'
 import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { WeightsFetched } from '../contract/job-event.ts'
 import type { EngineProgress } from '../contract/engine-protocol.ts'
 
 /** A recording to transcribe, whole. */
@@ -25,6 +26,8 @@ export interface TranscriptionControl {
   readonly signal: AbortSignal
   /** The job's own. */
   readonly logger: Logger
+  /** Is told how much of the weights is there while they are fetched, and that they are complete; never, where they need no fetching. */
+  readonly onWeights?: (weights: WeightsFetched) => void
   /** Is told how many seconds of audio the model is expected to transcribe in a second, as soon as it is loaded; never, where that is not known. */
   readonly onExpectedSpeed?: (speed: number) => void
   /** Is told now and then how far it is; never, where that is not known. */

@@ -115,7 +115,7 @@ export class Worker implements AsyncDisposable {
     const { jobs, slots, expressSlots, asked, served, models, leaseMs, logger } = this.#options
     const isExpress = this.#runs.size >= slots
     if (this.#runs.size >= slots + expressSlots) return undefined
-    const options = { asked, served, models, leaseMs, isExpress }
+    const options = { asked, served, models, leaseMs, isExpress, worker: this.#id }
     try {
       if (this.#urgent >= MOST_URGENT) {
         this.#urgent = 0
