@@ -13,16 +13,16 @@ import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
 import type { Job, JobError } from './job.ts'
-import { JobEventEmitter } from './job-events.ts'
 import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
 import type { KnownJobs } from './known-jobs.ts'
 import { list } from './list.ts'
+import { LocalNews } from './local-news.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
 import type { Soon } from './soon.ts'
-import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
-import type { Idempotency, NewJob, Submitted } from './store.ts'
+import type { ClaimedJob, JobNewsBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
+import type { Idempotency, JobTurn, NewJob, Submitted } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { correctLength } from './true-length.ts'
@@ -37,15 +37,15 @@ export const UNLIMITED: JobStoreOptions = {
 export class SqlJobStore implements JobStore {
   readonly #database: Database
   readonly #options: JobStoreOptions
-  readonly #events: JobEventBus
+  readonly #news: JobNewsBus
   readonly #submits: SubmitGroups
   readonly #finder: JobFinder
   readonly #retention: Retention
 
-  constructor(database: Database, options: JobStoreOptions = UNLIMITED, events: JobEventBus = new JobEventEmitter()) {
+  constructor(database: Database, options: JobStoreOptions = UNLIMITED, news: JobNewsBus = new LocalNews()) {
     this.#database = database
     this.#options = options
-    this.#events = events
+    this.#news = news
     this.#finder = new JobFinder(database)
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
@@ -53,7 +53,7 @@ export class SqlJobStore implements JobStore {
 
   async submit(job: NewJob): Promise<Submitted> {
     const submitted = await this.#submits.add(job)
-    if (submitted.isNew) this.#events.emit('claimable')
+    if (submitted.isNew) this.#tell('claimable')
     return submitted
   }
 
@@ -93,7 +93,10 @@ export class SqlJobStore implements JobStore {
 
   async claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
     const claimed = await claim(this.#database, options, this.#options.limits.runningJobs)
-    if (claimed !== undefined) this.#known.forget(claimed.job.id)
+    if (claimed !== undefined) {
+      this.#known.forget(claimed.job.id)
+      this.#tell('progress')
+    }
     return claimed
   }
 
@@ -112,7 +115,9 @@ export class SqlJobStore implements JobStore {
     const { jobId } = lease
     const isKept = await keepWindow(this.#database, heldBy(lease), { jobId, ordinal, data, doneSeconds })
     this.#known.forget(jobId)
-    if (isKept) await thinEvents(this.#database, jobId, ordinal)
+    if (!isKept) return false
+    this.#tell('progress')
+    await thinEvents(this.#database, jobId, ordinal)
     return isKept
   }
 
@@ -123,7 +128,9 @@ export class SqlJobStore implements JobStore {
   }
 
   async noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean> {
-    return await noteWeights(this.#database, heldBy(lease), weights)
+    const isNoted = await noteWeights(this.#database, heldBy(lease), weights)
+    if (isNoted) this.#tell('progress')
+    return isNoted
   }
 
   windows(jobId: string): Promise<readonly string[]> {
@@ -181,7 +188,7 @@ export class SqlJobStore implements JobStore {
       .executeTakeFirst()
     this.#known.forget(id)
     if (row === undefined) return await this.find(id)
-    this.#events.emit(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
+    this.#tell(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
   }
 
@@ -206,7 +213,7 @@ export class SqlJobStore implements JobStore {
   async expire(limit: number): Promise<number> {
     for (const { id, status } of await expireWaiting(this.#database)) {
       this.#known.forget(id)
-      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
+      this.#tell(status === 'processing' ? 'cancelRequested' : 'finished', id)
     }
     const removed = await this.#retention.removeDue(limit)
     if (removed > 0) this.#known.clear()
@@ -242,7 +249,8 @@ export class SqlJobStore implements JobStore {
       .execute()
   }
 
-  on: JobEventBus['on'] = (name, listener) => this.#events.on(name, listener)
+  on: JobNewsBus['on'] = (news, listener) => this.#news.on(news, listener)
+  onJob: JobNewsBus['onJob'] = (turn, id, listener) => this.#news.onJob(turn, id, listener)
 
   get #known(): KnownJobs {
     return this.#finder.known
@@ -254,6 +262,13 @@ export class SqlJobStore implements JobStore {
 
   get #dialect(): Database['dialect'] {
     return this.#database.dialect
+  }
+
+  /** Whatever happens to a job is in its history. */
+  #tell(what: 'claimable' | 'progress' | JobTurn, jobId?: string): void {
+    this.#news.emit('history')
+    if (what === 'claimable') this.#news.emit(what)
+    else if (what !== 'progress' && jobId !== undefined) this.#news.emitJob(what, jobId)
   }
 
   async #settle(guard: RawBuilder<SqlBool>, lease: Lease, outcome: Updateable<JobsTable>): Promise<boolean> {
@@ -268,15 +283,15 @@ export class SqlJobStore implements JobStore {
       .executeTakeFirst()
     this.#known.forget(lease.jobId)
     if (numUpdatedRows === 0n) return false
-    this.#events.emit('finished', lease.jobId)
+    this.#tell('finished', lease.jobId)
     return true
   }
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {
     const jobs = await giveBack(this.#database, which, end)
     for (const { id } of jobs) this.#known.forget(id)
-    if (jobs.some((job) => job.status === 'pending')) this.#events.emit('claimable')
-    for (const job of jobs) if (isFinished(job.status)) this.#events.emit('finished', job.id)
+    if (jobs.some((job) => job.status === 'pending')) this.#tell('claimable')
+    for (const job of jobs) if (isFinished(job.status)) this.#tell('finished', job.id)
     return jobs
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeEventLog } from './event-log.contract.ts'
-import { describeEvents } from './events.contract.ts'
+import { describeNews } from './news.contract.ts'
 import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
 import { describeTrueLength } from './length.contract.ts'
@@ -24,7 +24,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeJobLife(name, open)
   describeEventLog(name, open)
   describeQueue(name, open)
-  describeEvents(name, open)
+  describeNews(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
   describeGarbage(name, open)

@@ -86,19 +86,19 @@ export interface ClaimOptions {
 /** What a heartbeat finds: `held`; `cancel`, the job is to be stopped; `lost`, the lease is another's or the job is gone. */
 export type LeaseState = 'held' | 'cancel' | 'lost'
 
-export interface JobEvents {
-  /** A job was submitted or given back. */
-  claimable: []
-  /** A running job is to be stopped. */
-  cancelRequested: [jobId: string]
-  /** A job has reached `success`, `failed` or `cancelled`. */
-  finished: [jobId: string]
-}
+/** What is worth a look: there may be a job to claim, or events that were not there before. */
+export type JobNews = 'claimable' | 'history'
+/** A running job is to be stopped, or a job has reached `success`, `failed` or `cancelled`. */
+export type JobTurn = 'cancelRequested' | 'finished'
 
-/** Tells listeners what was committed, in this process or in all that work on one database. */
-export interface JobEventBus {
-  on<Name extends keyof JobEvents>(name: Name, listener: (...event: JobEvents[Name]) => void): Disposable
-  emit<Name extends keyof JobEvents>(name: Name, ...event: JobEvents[Name]): void
+/** Tells listeners that something was committed, in this process or in all that work on one database. They look for themselves what it was. */
+export interface JobNewsBus {
+  /** @param listener called perhaps too often; and a second late, or never, where news gets lost */
+  on(news: JobNews, listener: () => void): Disposable
+  /** @param listener called once or several times */
+  onJob(turn: JobTurn, jobId: string, listener: () => void): Disposable
+  emit(news: JobNews): void
+  emitJob(turn: JobTurn, jobId: string): void
 }
 
 export interface ListOptions {
@@ -209,7 +209,7 @@ export interface JobStore {
   ): Promise<'pending' | 'failed' | 'cancelled' | 'lost'>
 
   /**
-   * Cancels a job: one that waits at once, a running one by `cancelRequestedAt` and the event `cancelRequested`.
+   * Cancels a job: one that waits at once, a running one by `cancelRequestedAt` and the news `cancelRequested`.
    * Idempotent; undefined when there is no such job. A job that has finished otherwise comes back as it is.
    */
   cancel(id: string): Promise<Job | undefined>
@@ -235,5 +235,6 @@ export interface JobStore {
   /** Fails when the database does not answer a write. */
   check(signal?: AbortSignal): Promise<void>
 
-  on<Name extends keyof JobEvents>(name: Name, listener: (...event: JobEvents[Name]) => void): Disposable
+  on: JobNewsBus['on']
+  onJob: JobNewsBus['onJob']
 }

@@ -75,9 +75,10 @@ export class JobRun {
   async run(stop: AbortSignal): Promise<void> {
     const startedMs = performance.now()
     using windows = this.#windows
-    await using _notes = this.#weights
+    await using parts = new AsyncDisposableStack()
+    parts.use(this.#weights)
     // Until it is settled: its lease is prolonged also while that waits for the database.
-    using _ = this.#watch(stop)
+    parts.use(this.#watch(stop))
     try {
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
@@ -107,9 +108,8 @@ export class JobRun {
     const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
     if (stop.aborted) onStop()
     stop.addEventListener('abort', onStop, { once: true })
-    const cancellation = jobs.on('cancelRequested', (id) => {
-      if (id === this.#claimed.job.id) this.#abort.abort(new Stopped('cancelled'))
-    })
+    const onCancel = (): void => this.#abort.abort(new Stopped('cancelled'))
+    const cancellation = jobs.onJob('cancelRequested', this.#claimed.job.id, onCancel)
     const { timeoutSeconds } = this.#claimed.job
     const stopAfter = (ms: number | null, reason: StopReason): Disposable | undefined =>
       ms === null ? undefined : after(ms, () => this.#abort.abort(new Stopped(reason)))
