@@ -8,7 +8,7 @@ import { openSharedSecret } from './jobs/shared-secret.ts'
 import { SqlJobStore } from './jobs/sql-store.ts'
 import { lockOwner } from './jobs/sqlite/owner-lock.ts'
 import { openSqlite } from './jobs/sqlite/database.ts'
-import type { JobEventBus, JobStore } from './jobs/store.ts'
+import type { JobNewsBus, JobStore } from './jobs/store.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
 import type { PayloadStore } from './payloads/store.ts'
@@ -42,12 +42,12 @@ export async function openBackend(config: Config, place: BackendPlace): Promise<
   const { dataDir } = config.server
   const { databaseUrl, retentionMs, limits } = config.jobs
   if (databaseUrl === null) stack.use(await lockOwner(dataDir))
-  const { database, events } = stack.use(
+  const { database, news } = stack.use(
     databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, place),
   )
   const onKept = (id: string, error: unknown): void =>
     logger.error({ err: error, job: id }, 'a job that is due could not be removed; it is tried again in an hour')
-  const jobs = new SqlJobStore(database, { retentionMs, limits, onKept }, events)
+  const jobs = new SqlJobStore(database, { retentionMs, limits, onKept }, news)
   if (databaseUrl === null) {
     const recovered = await jobs.recover()
     if (recovered > 0)
@@ -78,22 +78,22 @@ export async function openDatabase({ server, jobs }: Config, signal: AbortSignal
 
 interface OpenDatabase extends AsyncDisposable {
   readonly database: Database
-  readonly events: JobEventBus | undefined
+  readonly news: JobNewsBus | undefined
 }
 
 async function openEmbedded(dataDir: string): Promise<OpenDatabase> {
   const database = await openSqlite(dataDir)
-  return { database, events: undefined, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() }
+  return { database, news: undefined, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() }
 }
 
 async function openShared(url: string, { logger, signal }: BackendPlace): Promise<OpenDatabase> {
   const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
-  const { openPostgresEvents } = await import('./jobs/postgres/shared-events.ts')
+  const { openSharedNews } = await import('./jobs/postgres/shared-news.ts')
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await openPostgresDatabase(url, { signal }))
-  const events = stack.use(await openPostgresEvents(url, database, { logger, signal }))
+  const news = stack.use(await openSharedNews(url, database.queries, { logger, signal }))
   const parts = stack.move()
-  return { database, events, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return { database, news, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
 /** An S3 that does not answer yet, or not as it should, is no reason not to start: its state is seen at each request. */

@@ -85,9 +85,7 @@ interface SyncJob extends Pick<
 async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiContext): Promise<string> {
   const { jobs, results, settings } = context
   const { promise: ended, resolve: end } = Promise.withResolvers<'finished' | 'timeout' | 'gone'>()
-  using _ = jobs.on('finished', (id) => {
-    if (id === job.id) end('finished')
-  })
+  using _ = jobs.onJob('finished', job.id, () => end('finished'))
   const timer = setTimeout(() => end('timeout'), settings.syncTimeoutMs)
   const onGone = (): void => end('gone')
   gone.addEventListener('abort', onGone)
@@ -122,9 +120,7 @@ async function clear(
   closing: AbortSignal,
 ): Promise<void> {
   const { promise: ended, resolve: end } = Promise.withResolvers<void>()
-  using _ = jobs.on('finished', (other) => {
-    if (other === id) end()
-  })
+  using _ = jobs.onJob('finished', id, end)
   const timer = setTimeout(end, KEPT_MS)
   closing.addEventListener('abort', () => end())
   try {

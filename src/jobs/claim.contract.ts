@@ -138,7 +138,7 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
         .where('id', '<>', ids[2] ?? '')
         .execute()
       const finished: string[] = []
-      using _ = store.on('finished', (id) => finished.push(id))
+      for (const id of ids) store.onJob('finished', id, () => finished.push(id))
       expect(await batch(store, { atMost: ordinary(9) })).toEqual(ids.slice(2))
       expect(finished.toSorted()).toEqual(ids.slice(0, 2).toSorted())
       expect(await store.find(ids[0] ?? '')).toMatchObject({ status: 'failed', error: { code: 'job.not_started' } })

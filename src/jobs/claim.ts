@@ -130,7 +130,7 @@ class Claim {
     whenLocked: Database['dialect']['skipLocked'],
   ): Promise<ReadonlyMap<number, JobRow>> {
     const { queries, dialect } = this.#database
-    const { served, leaseMs } = this.#options
+    const { served, leaseMs, worker } = this.#options
     const { rows } = await sql<JobRow>`
       with free as materialized (
         select jobs.sequence from jobs
@@ -141,6 +141,7 @@ class Claim {
       update jobs set
         status = 'processing',
         served_tier = ${served},
+        claimed_by = ${worker ?? null},
         started_at = ${dialect.now},
         attempt = attempt + 1,
         lease_token = ${this.#token},

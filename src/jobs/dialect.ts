@@ -7,6 +7,8 @@ export interface Dialect {
   readonly name: 'sqlite' | 'postgres'
   /** Seconds since 1970 by the database's clock, the same throughout a statement. */
   readonly now: RawBuilder<number>
+  /** Whether a number that a row takes when it is inserted grows from commit to commit: there is one writer at a time. */
+  readonly commitsInOrder: boolean
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
   /** The same, but waits for them. */
@@ -16,6 +18,9 @@ export interface Dialect {
   /** After a table: joins to each of its rows the jobs of a subselect that may name it. `which` is what follows its `where`. */
   readonly joinJobs: (which: RawBuilder<unknown>) => RawBuilder<unknown>
   /** The same for garbage. */
+  /** Ends a subselect of rows that nobody is to change before the transaction ends. */
+  readonly lock: RawBuilder<unknown>
+  /** As `skipLocked`, for garbage. */
   readonly skipLockedGarbage: RawBuilder<unknown>
   /** Whether no submit with the payload is under way; none can be until the transaction ends. */
   readonly locksPayload: (column: string) => RawBuilder<SqlBool>
@@ -46,6 +51,8 @@ export const SQLITE: Dialect = {
   lockClaims: null,
   // Has no lateral joins. The order of a cross join is kept, so the subselect is run for each row before it.
   joinJobs: (which) => sql`cross join jobs on jobs.sequence in (select jobs.sequence from jobs where ${which})`,
+  lock: sql``,
+  commitsInOrder: true,
   skipLockedGarbage: sql``,
   locksPayload: () => sql<SqlBool>`true`,
   // As parameters: taken out of one JSON text, a row takes twice as long.
@@ -68,6 +75,8 @@ export const POSTGRES: Dialect = {
   lockRows: sql`for update of jobs`,
   lockClaims: sql`select pg_advisory_xact_lock(${sql.lit(CLAIMS)})`,
   joinJobs: (which) => sql`cross join lateral (select jobs.* from jobs where ${which}) as jobs`,
+  lock: sql`for update`,
+  commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,
   // As one JSON text, so that the statement's does not depend on how many there are.

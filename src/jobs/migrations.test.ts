@@ -13,6 +13,9 @@ const TYPES: Readonly<Record<string, string>> = { bigint: 'integer', int8: 'inte
 /** Of PostgreSQL's migrations; SQLite keeps a number. */
 const HISTORY = 'schema_migrations'
 
+/** How PostgreSQL numbers events, as `event-order.ts` says. */
+const NUMBERING: readonly string[] = ['job_events.id', 'job_events_unnumbered']
+
 /** `table.column` → its type, and whether it may be null. */
 async function columnsOf({ queries }: Database): Promise<ReadonlyMap<string, string>> {
   const tables = await queries.introspection.getTables()
@@ -24,7 +27,9 @@ async function columnsOf({ queries }: Database): Promise<ReadonlyMap<string, str
         return [`${table}.${name}`, isNullable && name !== 'sequence' ? `${type} or null` : type]
       }),
     )
-  return new Map(described.toSorted(([one], [other]) => one.localeCompare(other)))
+  return new Map(
+    described.filter(([name]) => !NUMBERING.includes(name)).toSorted(([one], [other]) => one.localeCompare(other)),
+  )
 }
 
 /** Each index but those of constraints: what it is over, and which rows it holds. */
@@ -38,6 +43,7 @@ async function indexesOf({ queries, dialect }: Database): Promise<readonly strin
         `
   const { rows } = await sql<{ text: string }>`${texts}`.execute(queries)
   return rows
+    .filter(({ text }) => !NUMBERING.some((name) => text.includes(name)))
     .map(({ text }) => text.toLowerCase().replace(/ on public\.(\w+) using btree /, ' on $1 '))
     .map((text) =>
       text

@@ -8,6 +8,7 @@ import type { JobPriority, JobStatus, ServiceTier } from './job.ts'
 export interface Schema {
   jobs: JobsTable
   job_windows: JobWindowsTable
+  job_events: JobEventsTable
   audio_usage: AudioUsageTable
   workers: WorkersTable
   garbage: GarbageTable
@@ -74,6 +75,8 @@ export interface JobsTable {
   /** Null unless the status is `processing`, as is `lease_until`. */
   lease_token: string | null
   lease_until: number | null
+  /** Id of the worker that claimed it last; null: it did not say, or none has yet. */
+  claimed_by: string | null
 }
 
 export type JobRow = Selectable<JobsTable>
@@ -83,6 +86,18 @@ export interface JobWindowsTable {
   job_id: string
   ordinal: number
   data: string
+}
+
+/** What happened to jobs, written by triggers on their tables. */
+export interface JobEventsTable {
+  /** Grows in the order of commits; null: not told yet, as `event-order.ts` says. */
+  sequence: Generated<number>
+  job_id: string
+  key_id: string
+  kind: string
+  /** A JSON object, whose members may be null. */
+  data: string
+  at: number
 }
 
 /** Seconds of audio that a key has submitted on a day of UTC. */

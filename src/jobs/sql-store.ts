@@ -1,8 +1,12 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
+import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
+import { readEvents } from './event-log.ts'
+import { noteWeights } from './event-note.ts'
+import { thinEvents } from './event-thinning.ts'
 import { expireWaiting } from './expiry.ts'
 import type { Expired } from './expiry.ts'
 import { forgetRemoval, recoverGarbage } from './garbage.ts'
@@ -10,16 +14,16 @@ import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
 import type { Job, JobError, ServiceTier } from './job.ts'
-import { JobEventEmitter } from './job-events.ts'
 import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
 import type { KnownJobs } from './known-jobs.ts'
 import { list } from './list.ts'
+import { LocalNews } from './local-news.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
 import type { Soon } from './soon.ts'
-import type { ClaimOptions, ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState } from './store.ts'
-import type { Idempotency, ListOptions, NewJob, Submitted, WaitingModel } from './store.ts'
+import type { ClaimOptions, ClaimedJob, JobNewsBus, JobStore, JobStoreOptions, Lease, LeaseState } from './store.ts'
+import type { Idempotency, JobTurn, ListOptions, NewJob, Submitted, WaitingModel } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { correctLength } from './true-length.ts'
@@ -35,15 +39,15 @@ export const UNLIMITED: JobStoreOptions = {
 export class SqlJobStore implements JobStore {
   readonly #database: Database
   readonly #options: JobStoreOptions
-  readonly #events: JobEventBus
+  readonly #news: JobNewsBus
   readonly #submits: SubmitGroups
   readonly #finder: JobFinder
   readonly #retention: Retention
 
-  constructor(database: Database, options: JobStoreOptions = UNLIMITED, events: JobEventBus = new JobEventEmitter()) {
+  constructor(database: Database, options: JobStoreOptions = UNLIMITED, news: JobNewsBus = new LocalNews()) {
     this.#database = database
     this.#options = options
-    this.#events = events
+    this.#news = news
     this.#finder = new JobFinder(database)
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
@@ -51,7 +55,7 @@ export class SqlJobStore implements JobStore {
 
   async submit(job: NewJob): Promise<Submitted> {
     const submitted = await this.#submits.add(job)
-    if (submitted.isNew) this.#events.emit('claimable')
+    if (submitted.isNew) this.#tell('claimable')
     return submitted
   }
 
@@ -65,6 +69,14 @@ export class SqlJobStore implements JobStore {
 
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
     return list(this.#queries, keyId, options)
+  }
+
+  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { jobId }, after, limit)
+  }
+
+  eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { keyId }, after, limit)
   }
 
   async usesPayload(payloadKey: string): Promise<boolean> {
@@ -85,6 +97,7 @@ export class SqlJobStore implements JobStore {
     const { runningJobs } = this.#options.limits
     const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
     for (const { job } of claimed) this.#known.forget(job.id)
+    if (claimed.length > 0) this.#tell('progress')
     return claimed
   }
 
@@ -108,6 +121,9 @@ export class SqlJobStore implements JobStore {
     const { jobId } = lease
     const isKept = await keepWindow(this.#database, heldBy(lease), { jobId, ordinal, data, doneSeconds })
     this.#known.forget(jobId)
+    if (!isKept) return false
+    this.#tell('progress')
+    await thinEvents(this.#database, jobId, ordinal)
     return isKept
   }
 
@@ -115,6 +131,12 @@ export class SqlJobStore implements JobStore {
     const isCorrected = await correctLength(this.#database, heldBy(lease), audioSeconds)
     this.#known.forget(lease.jobId)
     return isCorrected
+  }
+
+  async noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean> {
+    const isNoted = await noteWeights(this.#database, heldBy(lease), weights)
+    if (isNoted) this.#tell('progress')
+    return isNoted
   }
 
   windows(jobId: string): Promise<readonly string[]> {
@@ -172,7 +194,7 @@ export class SqlJobStore implements JobStore {
       .executeTakeFirst()
     this.#known.forget(id)
     if (row === undefined) return await this.find(id)
-    this.#events.emit(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
+    this.#tell(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
   }
 
@@ -230,7 +252,8 @@ export class SqlJobStore implements JobStore {
       .execute()
   }
 
-  on: JobEventBus['on'] = (name, listener) => this.#events.on(name, listener)
+  on: JobNewsBus['on'] = (news, listener) => this.#news.on(news, listener)
+  onJob: JobNewsBus['onJob'] = (turn, id, listener) => this.#news.onJob(turn, id, listener)
 
   get #known(): KnownJobs {
     return this.#finder.known
@@ -242,6 +265,13 @@ export class SqlJobStore implements JobStore {
 
   get #dialect(): Database['dialect'] {
     return this.#database.dialect
+  }
+
+  /** Whatever happens to a job is in its history. */
+  #tell(what: 'claimable' | 'progress' | JobTurn, jobId?: string): void {
+    this.#news.emit('history')
+    if (what === 'claimable') this.#news.emit(what)
+    else if (what !== 'progress' && jobId !== undefined) this.#news.emitJob(what, jobId)
   }
 
   async #settle(guard: RawBuilder<SqlBool>, lease: Lease, outcome: Updateable<JobsTable>): Promise<boolean> {
@@ -256,22 +286,22 @@ export class SqlJobStore implements JobStore {
       .executeTakeFirst()
     this.#known.forget(lease.jobId)
     if (numUpdatedRows === 0n) return false
-    this.#events.emit('finished', lease.jobId)
+    this.#tell('finished', lease.jobId)
     return true
   }
 
   #tellOfExpired(jobs: readonly Expired[]): void {
     for (const { id, status } of jobs) {
       this.#known.forget(id)
-      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
+      this.#tell(status === 'processing' ? 'cancelRequested' : 'finished', id)
     }
   }
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {
     const jobs = await giveBack(this.#database, which, end)
     for (const { id } of jobs) this.#known.forget(id)
-    if (jobs.some((job) => job.status === 'pending')) this.#events.emit('claimable')
-    for (const job of jobs) if (isFinished(job.status)) this.#events.emit('finished', job.id)
+    if (jobs.some((job) => job.status === 'pending')) this.#tell('claimable')
+    for (const job of jobs) if (isFinished(job.status)) this.#tell('finished', job.id)
     return jobs
   }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeClaim } from './claim.contract.ts'
-import { describeEvents } from './events.contract.ts'
+import { describeEventLog } from './event-log.contract.ts'
+import { describeNews } from './news.contract.ts'
 import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
 import { describeTrueLength } from './length.contract.ts'
@@ -25,9 +26,10 @@ async function order(store: JobStore): Promise<readonly string[]> {
 /** The contract of `JobStore`, to be run against each of its implementations; `open` makes an empty database. */
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
   describeJobLife(name, open)
+  describeEventLog(name, open)
   describeQueue(name, open)
   describeClaim(name, open)
-  describeEvents(name, open)
+  describeNews(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
   describeGarbage(name, open)

@@ -1,3 +1,4 @@
+import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 import type { Soon } from './soon.ts'
 
@@ -85,6 +86,8 @@ export interface ClaimOptions {
   readonly atMost: Places
   /** How many urgent jobs the claims before this one took, one after the other; `MOST_URGENT` says what for. Default: none. */
   readonly urgentInARow?: number
+  /** Id of the worker, for the job's history. */
+  readonly worker?: string
 }
 
 /** A model that has jobs which are ready to run. */
@@ -101,19 +104,19 @@ export interface WaitingModel {
 /** What a heartbeat finds: `held`; `cancel`, the job is to be stopped; `lost`, the lease is another's or the job is gone. */
 export type LeaseState = 'held' | 'cancel' | 'lost'
 
-export interface JobEvents {
-  /** A job was submitted or given back. */
-  claimable: []
-  /** A running job is to be stopped. */
-  cancelRequested: [jobId: string]
-  /** A job has reached `success`, `failed` or `cancelled`. */
-  finished: [jobId: string]
-}
+/** What is worth a look: there may be a job to claim, or events that were not there before. */
+export type JobNews = 'claimable' | 'history'
+/** A running job is to be stopped, or a job has reached `success`, `failed` or `cancelled`. */
+export type JobTurn = 'cancelRequested' | 'finished'
 
-/** Tells listeners what was committed, in this process or in all that work on one database. */
-export interface JobEventBus {
-  on<Name extends keyof JobEvents>(name: Name, listener: (...event: JobEvents[Name]) => void): Disposable
-  emit<Name extends keyof JobEvents>(name: Name, ...event: JobEvents[Name]): void
+/** Tells listeners that something was committed, in this process or in all that work on one database. They look for themselves what it was. */
+export interface JobNewsBus {
+  /** @param listener called perhaps too often; and a second late, or never, where news gets lost */
+  on(news: JobNews, listener: () => void): Disposable
+  /** @param listener called once or several times */
+  onJob(turn: JobTurn, jobId: string, listener: () => void): Disposable
+  emit(news: JobNews): void
+  emitJob(turn: JobTurn, jobId: string): void
 }
 
 export interface ListOptions {
@@ -141,6 +144,14 @@ export interface JobStore {
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
+
+  /**
+   * What happened to a job since the event with this `sequence`, in order; 0: since it was accepted.
+   * At most 10,000 are kept, as long as the job: of more windows, the newest and some of the others at even distances.
+   */
+  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]>
+  /** The same of all jobs of a key. */
+  eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>
@@ -177,6 +188,12 @@ export interface JobStore {
    * @returns false: the lease was lost and nothing was written
    */
   correctLength(lease: Lease, audioSeconds: number): Promise<boolean>
+
+  /**
+   * Tells in the job's history that its model's weights are being fetched, or are there.
+   * @returns false: the lease was lost and nothing was written
+   */
+  noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean>
 
   /** What was kept of an unfinished job, in order. */
   windows(jobId: string): Promise<readonly string[]>
@@ -216,7 +233,7 @@ export interface JobStore {
   ): Promise<'pending' | 'failed' | 'cancelled' | 'lost'>
 
   /**
-   * Cancels a job: one that waits at once, a running one by `cancelRequestedAt` and the event `cancelRequested`.
+   * Cancels a job: one that waits at once, a running one by `cancelRequestedAt` and the news `cancelRequested`.
    * Idempotent; undefined when there is no such job. A job that has finished otherwise comes back as it is.
    */
   cancel(id: string): Promise<Job | undefined>
@@ -242,5 +259,6 @@ export interface JobStore {
   /** Fails when the database does not answer a write. */
   check(signal?: AbortSignal): Promise<void>
 
-  on<Name extends keyof JobEvents>(name: Name, listener: (...event: JobEvents[Name]) => void): Disposable
+  on: JobNewsBus['on']
+  onJob: JobNewsBus['onJob']
 }

@@ -15,6 +15,7 @@ import { Stopped, settle, untilSettled } from './settling.ts'
 import type { StopReason } from './settling.ts'
 import type { Transcriber } from './transcriber.ts'
 import { TrueLength } from './true-length.ts'
+import { WeightsNotes } from './weights-notes.ts'
 
 /** A lease outlives three missed heartbeats. */
 const HEARTBEATS_PER_LEASE = 4
@@ -49,6 +50,7 @@ export class JobRun {
   readonly #logger: Logger
   readonly #windows: KeptWindows
   readonly #length: TrueLength
+  readonly #weights: WeightsNotes
   /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
   #metered = 0
   /** Since its first window began: fetching and loading weights, and decoding the audio, say nothing of the speed. */
@@ -62,6 +64,7 @@ export class JobRun {
     const onLost = (): void => this.#abort.abort(new Stopped('lost'))
     const { jobs, transcriber } = options
     this.#windows = new KeptWindows({ jobs, lease, logger: this.#logger, onLost })
+    this.#weights = new WeightsNotes({ jobs, lease, logger: this.#logger })
     const { decodesHere } = transcriber
     this.#length = new TrueLength({ jobs, claimed, decodesHere, logger: this.#logger, onLost })
   }
@@ -70,8 +73,10 @@ export class JobRun {
   async run(stop: AbortSignal): Promise<void> {
     const startedMs = performance.now()
     using windows = this.#windows
+    await using parts = new AsyncDisposableStack()
+    parts.use(this.#weights)
     // Until it is settled: its lease is prolonged also while that waits for the database.
-    using _ = this.#watch(stop)
+    parts.use(this.#watch(stop))
     try {
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
@@ -101,9 +106,8 @@ export class JobRun {
     const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
     if (stop.aborted) onStop()
     stop.addEventListener('abort', onStop, { once: true })
-    const cancellation = jobs.on('cancelRequested', (id) => {
-      if (id === this.#claimed.job.id) this.#abort.abort(new Stopped('cancelled'))
-    })
+    const onCancel = (): void => this.#abort.abort(new Stopped('cancelled'))
+    const cancellation = jobs.onJob('cancelRequested', this.#claimed.job.id, onCancel)
     const { timeoutSeconds } = this.#claimed.job
     const stopAfter = (ms: number | null, reason: StopReason): Disposable | undefined =>
       ms === null ? undefined : after(ms, () => this.#abort.abort(new Stopped(reason)))
@@ -156,6 +160,7 @@ export class JobRun {
       {
         signal,
         logger: this.#logger,
+        onWeights: (weights) => this.#weights.add(weights),
         onExpectedSpeed: (speed) => this.#options.speed.expect(job.model, speed),
         onWindow: (window) => this.#windows.keep(window),
         onProgress: (progress) => this.#follow(progress),

@@ -25,8 +25,10 @@ export class LocalTranscriber implements Transcriber {
 
   async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript> {
     const { model, isSuspect, ...recognition } = task
-    const { signal, logger, onExpectedSpeed, onProgress, onWindow } = control
-    const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
+    const { signal, logger, onWeights, onExpectedSpeed, onProgress, onWindow } = control
+    const download = new DownloadReport(logger, onWeights)
+    const { folder } = await this.#models.open(model, { signal, onProgress: (progress) => download.add(progress) })
+    download.finish()
     using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress: task.isExpress ?? false })
     return await held.process.transcribe(recognition, { signal, onExpectedSpeed, onWindow, onProgress })
   }
@@ -40,13 +42,31 @@ export class LocalTranscriber implements Transcriber {
   }
 }
 
-/** Weights may take minutes, in which the log shall not be silent. */
-function logDownload(logger: Logger): (progress: DownloadProgress) => void {
-  let nextMs = 0
-  return ({ receivedBytes, totalBytes }) => {
-    if (performance.now() < nextMs) return
-    nextMs = performance.now() + DOWNLOAD_LOG_MS
+/** Weights may take minutes, in which neither the log nor the job's history shall be silent. */
+class DownloadReport {
+  readonly #logger: Logger
+  readonly #onWeights: TranscriptionControl['onWeights']
+  #last: DownloadProgress | undefined
+  #nextLogMs = 0
+
+  constructor(logger: Logger, onWeights: TranscriptionControl['onWeights']) {
+    this.#logger = logger
+    this.#onWeights = onWeights
+  }
+
+  add(progress: DownloadProgress): void {
+    this.#last = progress
+    const { receivedBytes, totalBytes } = progress
+    // The small files come first, by which it is known how large the others are.
+    if (receivedBytes < totalBytes) this.#onWeights?.(progress)
+    if (performance.now() < this.#nextLogMs) return
+    this.#nextLogMs = performance.now() + DOWNLOAD_LOG_MS
     const percent = Math.floor((100 * receivedBytes) / totalBytes)
-    logger.info(`fetching weights: ${percent} % of ${Math.ceil(totalBytes / 1e6)} MB`)
+    this.#logger.info(`fetching weights: ${percent} % of ${Math.ceil(totalBytes / 1e6)} MB`)
+  }
+
+  /** They are all there. */
+  finish(): void {
+    if (this.#last !== undefined) this.#onWeights?.({ ...this.#last, receivedBytes: this.#last.totalBytes })
   }
 }

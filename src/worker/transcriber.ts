@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { WeightsFetched } from '../contract/job-event.ts'
 import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
 import type { Transcript } from '../contract/transcript.ts'
 
@@ -14,6 +15,8 @@ export interface TranscriptionControl {
   readonly signal: AbortSignal
   /** The job's own. */
   readonly logger: Logger
+  /** Is told how much of the weights is there while they are fetched, and that they are complete; never, where they need no fetching. */
+  readonly onWeights?: (weights: WeightsFetched) => void
   /** Is told how many seconds of audio the model is expected to transcribe in a second, as soon as it is loaded; never, where that is not known. */
   readonly onExpectedSpeed?: (speed: number) => void
   /** Is told now and then how far it is; never, where that is not known. */

@@ -113,7 +113,15 @@ export class Worker implements AsyncDisposable {
     if (ordinary + atMost.express === 0) return []
     const places = models && new Map(models.map((model) => [model, atMost]))
     try {
-      const claimed = await jobs.claim({ asked, served, places, leaseMs, atMost, urgentInARow: this.#urgent })
+      const claimed = await jobs.claim({
+        asked,
+        served,
+        places,
+        leaseMs,
+        atMost,
+        urgentInARow: this.#urgent,
+        worker: this.#id,
+      })
       for (const { job } of claimed) this.#urgent = job.urgent ? this.#urgent + 1 : 0
       return claimed
     } catch (error) {

@@ -165,7 +165,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     await deaf.waitFor(id, (job) => job.status === 'processing')
     await deaf.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' })
     expect((await deaf.finish(id)).status).toBe('cancelled')
-    expect(server.output).toContain('do not come by LISTEN')
+    expect(server.output).toContain('does not come by LISTEN')
   })
 
   test('connections to the database that are cut in the middle cost no acknowledged job', async () => {

@@ -1,4 +1,25 @@
+import { SCHEMA_STEPS, jsonMembers } from '../migrations.ts'
+import type { SchemaWords } from '../migrations.ts'
 import type { Migration } from './migrate.ts'
+
+const WORDS: SchemaWords = {
+  real: 'double precision',
+  now: 'extract(epoch from statement_timestamp())::float8',
+  // Events come and go with their jobs, and are written a second time when they get their number.
+  options: ' with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0)',
+  eventOrder: 'id bigint generated always as identity primary key,\n    sequence bigint',
+  eventOrderIndexes: `
+  create sequence job_events_sequence;
+  create index job_events_unnumbered on job_events (id) where sequence is null;`,
+  json: (members) => `json_build_object(${jsonMembers(members)})::text`,
+  trigger: ({ name, after, on, when = 'true', run }) => `
+  create function sotto_${name}() returns trigger language plpgsql as $$
+  begin
+    ${run};
+    return null;
+  end $$;
+  create trigger ${name} after ${after} on ${on} for each row when (${when}) execute function sotto_${name}();`,
+}
 
 /**
  * The PostgreSQL schema's history. A step that was released is never edited, and one that a running program of the version before could
@@ -7,7 +28,7 @@ import type { Migration } from './migrate.ts'
  * A job's row changes a handful of times within minutes and then rests: the table is vacuumed early, or claims would wade through the
  * dead versions of jobs that were claimed before.
  */
-export const MIGRATIONS: readonly Migration[] = [
+const OWN_STEPS: readonly Migration[] = [
   {
     version: 1,
     compatibleFrom: 1,
@@ -201,16 +222,13 @@ export const MIGRATIONS: readonly Migration[] = [
   ));
   `,
   },
-  {
-    version: 4,
-    compatibleFrom: 1,
-    // A worker of the version before sorts what waits of a queue for each claim, until it is replaced.
-    sql: `
-  alter table jobs add column ready_at double precision;
-  drop index jobs_pending;
-  create index jobs_ready on jobs (queue, rank, sequence) where status = 'pending' and not_before is null;
-  create index jobs_ready_by_key on jobs (queue, key_id, rank, sequence) where status = 'pending' and not_before is null;
-  create index jobs_paused on jobs (not_before) where status = 'pending' and not_before is not null;
-  `,
-  },
+]
+
+export const MIGRATIONS: readonly Migration[] = [
+  ...OWN_STEPS,
+  ...SCHEMA_STEPS.map(({ compatibleFrom, sql }, index) => ({
+    version: OWN_STEPS.length + index + 1,
+    compatibleFrom,
+    sql: sql(WORDS),
+  })),
 ]

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../../test/support/postgres.ts'
 import type { Postgres } from '../../../test/support/postgres.ts'
+import type { JobEvent } from '../../contract/job-event.ts'
 import type { Database } from '../dialect.ts'
 import { Garbage } from '../garbage.ts'
 import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
@@ -38,7 +39,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
   /** An empty database: a new one for each test would take a minute more. */
   const open = async (): Promise<JobStoreFixture> => {
     await sql`
-      truncate jobs, job_windows, audio_usage, workers, garbage, uploads, api_keys, secrets, write_checks restart identity
+      truncate jobs, job_windows, job_events, audio_usage, workers, garbage, uploads, api_keys, secrets, write_checks restart identity
     `.execute(database.queries)
     const connect = async (options: Partial<JobStoreOptions> = {}): Promise<JobStore> =>
       new SqlJobStore(database, { ...UNLIMITED, ...options })
@@ -60,6 +61,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     await using newer = await openPostgresDatabase(older)
     await insert('two').execute(newer.queries)
     const store = new SqlJobStore(newer)
+    for (const id of ['one', 'two']) expect(await store.events(id, 0, 9)).toMatchObject([{ kind: 'accepted' }])
     expect([(await claimed(store)).job.id, (await claimed(store)).job.id]).toEqual(['one', 'two'])
   })
 
@@ -117,6 +119,64 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     }
     await using newer = await openPostgresDatabase(older)
     await goOn(new SqlJobStore(newer))
+  })
+
+  test('a reader of events misses none of a transaction that took longer than one after it', async () => {
+    await using fixture = await open()
+    const { store } = fixture
+    const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
+    const { promise: isInserted, resolve: inserted } = Promise.withResolvers<void>()
+    const [slow, quick] = [newJob(), newJob()]
+    const submit = database.queries.transaction().execute(async (transaction) => {
+      await new SqlJobStore({ ...database, queries: transaction }).submit(slow)
+      inserted()
+      await mayCommit
+    })
+    await isInserted
+    await store.submit(quick)
+    const before = await store.eventsOfKey('key-1', 0, 9)
+    expect(before.map(({ jobId }) => jobId)).toEqual([quick.id])
+    commit()
+    await submit
+    const after = await store.eventsOfKey('key-1', before[0]?.sequence ?? 0, 9)
+    expect(after.map(({ jobId }) => jobId)).toEqual([slow.id])
+  })
+
+  test('readers of events who follow many servers miss none, and see each job’s in their order', async () => {
+    await using fixture = await open()
+    await using stacked = new AsyncDisposableStack()
+    const connected = async () => new SqlJobStore(stacked.use(await openPostgresDatabase(url)))
+    const writers = [await connected(), await connected(), await connected()]
+    let isDone = false
+    const follow = async (store: SqlJobStore): Promise<readonly JobEvent[]> => {
+      const seen: JobEvent[] = []
+      for (;;) {
+        const isLast = isDone
+        const page = await store.eventsOfKey('key-1', seen.at(-1)?.sequence ?? 0, 7)
+        seen.push(...page)
+        if (isLast && page.length === 0) return seen
+      }
+    }
+    const followers = [follow(await connected()), follow(await connected())]
+    await Promise.all(
+      writers.map(async (store) => {
+        for (let n = 0; n < 40; n++) {
+          await Promise.all([store.submit(newJob()), store.submit(newJob())])
+          const [claim] = await store.claim(EVERY_TIER)
+          if (claim === undefined) continue
+          await store.keepWindow(claim.lease, 0, '{}', 30)
+          await store.succeed(claim.lease, 'results/1.json')
+        }
+      }),
+    )
+    isDone = true
+    const all = await fixture.store.eventsOfKey('key-1', 0, 10_000)
+    expect(all.length).toBeGreaterThan(240)
+    for (const follower of followers) expect(await follower).toEqual(all)
+    for (const id of new Set(all.map(({ jobId }) => jobId))) {
+      const kinds = all.filter(({ jobId }) => jobId === id).map(({ kind }) => kind)
+      expect(kinds).toEqual(['accepted', 'claimed', 'window', 'finished'].slice(0, kinds.length))
+    }
   })
 
   test('a job that somebody else holds, and lets go, is not missed; other jobs do not wait for it', async () => {

@@ -30,7 +30,9 @@ describe('openSqlite', () => {
       `)
     }
     await using database = await openSqlite(folder.path)
-    expect((await claimed(new SqlJobStore(database))).job.id).toBe('one')
+    const store = new SqlJobStore(database)
+    expect((await claimed(store)).job.id).toBe('one')
+    expect((await store.events('one', 0, 9)).map(({ kind }) => kind)).toEqual(['accepted', 'claimed'])
   })
 
   test('serves what the version before had accepted, finished and thrown away', async () => {

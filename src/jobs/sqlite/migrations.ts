@@ -1,3 +1,18 @@
+import { SCHEMA_STEPS, jsonMembers } from '../migrations.ts'
+import type { SchemaWords } from '../migrations.ts'
+
+const WORDS: SchemaWords = {
+  real: 'real',
+  now: "unixepoch('subsec')",
+  options: ' strict',
+  // One writer at a time: in the order of insertion is in the order of commits.
+  eventOrder: 'sequence integer primary key autoincrement',
+  eventOrderIndexes: '',
+  json: (members) => `json_object(${jsonMembers(members)})`,
+  trigger: ({ name, after, on, when = 'true', run }) =>
+    `create trigger ${name} after ${after} on ${on} when ${when} begin ${run}; end;`,
+}
+
 /**
  * The SQLite schema's history: step n takes `PRAGMA user_version` from n to n + 1. A step that was released is never edited.
  *
@@ -176,11 +191,5 @@ export const MIGRATIONS: readonly string[] = [
     coalesce((select min(accepted_at) from jobs), unixepoch('subsec'))
   ));
   `,
-  `
-  alter table jobs add column ready_at real;
-  drop index jobs_pending;
-  create index jobs_ready on jobs (queue, rank, sequence) where status = 'pending' and not_before is null;
-  create index jobs_ready_by_key on jobs (queue, key_id, rank, sequence) where status = 'pending' and not_before is null;
-  create index jobs_paused on jobs (not_before) where status = 'pending' and not_before is not null;
-  `,
+  ...SCHEMA_STEPS.map((step) => step.sql(WORDS)),
 ]

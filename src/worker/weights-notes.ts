@@ -1,0 +1,50 @@
+import type { Logger } from 'pino'
+import type { WeightsFetched } from '../contract/job-event.ts'
+import type { JobStore, Lease } from '../jobs/store.ts'
+
+/** So much more of the weights is worth an event: 20 of a download at most, of which somebody who watches sees a new one each second. */
+const STEP_SHARE = 0.05
+const STEP_MS = 1000
+
+export interface WeightsNotesOptions {
+  readonly jobs: Pick<JobStore, 'noteWeights'>
+  readonly lease: Lease
+  readonly logger: Logger
+}
+
+/** Tells the job's history of weights that are fetched for it, one event after the other, beside the download. Disposing it waits for the last. */
+export class WeightsNotes implements AsyncDisposable {
+  readonly #options: WeightsNotesOptions
+  #writing: Promise<void> = Promise.resolve()
+  #toldShare = 0
+  #toldMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: WeightsNotesOptions) {
+    this.#options = options
+  }
+
+  add(weights: WeightsFetched): void {
+    const share = weights.receivedBytes / weights.totalBytes
+    const isStep = share >= this.#toldShare + STEP_SHARE && performance.now() >= this.#toldMs + STEP_MS
+    if (share < 1 && !isStep) return
+    this.#toldShare = share
+    this.#toldMs = performance.now()
+    const before = this.#writing
+    this.#writing = this.#note(weights, before)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing
+  }
+
+  /** A lease that was lost is for the heartbeat to find. What can't be written is told again by the next one. */
+  async #note({ receivedBytes, totalBytes }: WeightsFetched, before: Promise<void>): Promise<void> {
+    await before
+    const { jobs, lease, logger } = this.#options
+    try {
+      await jobs.noteWeights(lease, { receivedBytes, totalBytes })
+    } catch (error) {
+      logger.warn({ err: error }, 'the job’s history could not be told of weights that are fetched')
+    }
+  }
+}
