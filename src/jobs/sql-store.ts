@@ -20,7 +20,6 @@ import { list } from './list.ts'
 import { LocalNews } from './local-news.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
-import type { Soon } from './soon.ts'
 import type { ClaimedJob, JobNewsBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
 import type { Idempotency, JobTurn, NewJob, Submitted } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
@@ -61,7 +60,7 @@ export class SqlJobStore implements JobStore {
     return findReplay(this.#database, keyId, idempotency)
   }
 
-  find(id: string): Soon<Job | undefined> {
+  find(id: string): Promise<Job | undefined> {
     return this.#finder.find(id)
   }
 

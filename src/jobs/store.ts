@@ -1,6 +1,5 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
-import type { Soon } from './soon.ts'
 
 export interface NewJob {
   readonly id: string
@@ -122,7 +121,7 @@ export interface JobStore {
    */
   findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
 
-  find(id: string): Soon<Job | undefined>
+  find(id: string): Promise<Job | undefined>
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
