@@ -5,6 +5,7 @@ import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { readEvents } from './event-log.ts'
+import { numberEvents } from './event-order.ts'
 import { noteWeights } from './event-note.ts'
 import { thinEvents } from './event-thinning.ts'
 import { expireWaiting } from './expiry.ts'
@@ -74,6 +75,10 @@ export class SqlJobStore implements JobStore {
 
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
     return readEvents(this.#database, { keyId }, after, limit)
+  }
+
+  numberEvents(): Promise<void> {
+    return numberEvents(this.#database)
   }
 
   async usesPayload(payloadKey: string): Promise<boolean> {

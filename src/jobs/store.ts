@@ -134,6 +134,9 @@ export interface JobStore {
   /** The same of all jobs of a key. */
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
 
+  /** Housekeeping: leaves little to be done for whoever reads events next. */
+  numberEvents(): Promise<void>
+
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>
 
