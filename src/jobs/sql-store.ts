@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
-import { claim } from './claim.ts'
+import { claim, waitingModels } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
@@ -8,7 +8,7 @@ import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
-import type { Job, JobError } from './job.ts'
+import type { Job, JobError, ServiceTier } from './job.ts'
 import { JobEventEmitter } from './job-events.ts'
 import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
@@ -17,8 +17,8 @@ import { list } from './list.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
 import type { Soon } from './soon.ts'
-import type { ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
-import type { Idempotency, NewJob, Submitted } from './store.ts'
+import type { ClaimOptions, ClaimedJob, JobEventBus, JobStore, JobStoreOptions, Lease, LeaseState } from './store.ts'
+import type { Idempotency, ListOptions, NewJob, Submitted, WaitingModel } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { correctLength } from './true-length.ts'
@@ -79,10 +79,14 @@ export class SqlJobStore implements JobStore {
     return forgetRemoval(this.#database, payloadKey, isThere)
   }
 
-  async claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
+  async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
     const claimed = await claim(this.#database, options, this.#options.limits.runningJobs)
-    if (claimed !== undefined) this.#known.forget(claimed.job.id)
+    for (const { job } of claimed) this.#known.forget(job.id)
     return claimed
+  }
+
+  waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]> {
+    return waitingModels(this.#database, asked)
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {

@@ -101,7 +101,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
   })
 
   test('many servers that submit and claim at the same time: each job is claimed once, and none is lost', async () => {
-    await using fixture = await open()
+    await using _ = await open()
     await using stacked = new AsyncDisposableStack()
     const stores: SqlJobStore[] = []
     for (let n = 0; n < 4; n++) stores.push(new SqlJobStore(stacked.use(await openPostgresDatabase(url))))
@@ -114,7 +114,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     const claimers = stores.map(async (store) => {
       for (;;) {
         const isLast = isDone
-        const claim = await store.claim(EVERY_TIER)
+        const [claim] = await store.claim(EVERY_TIER)
         if (claim !== undefined) ours.push(claim.job.id)
         else if (isLast) return
       }
@@ -122,8 +122,6 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     await Promise.all(submitters)
     isDone = true
     await Promise.all(claimers)
-    // Of two that want the last job at the same time, one may go away with nothing.
-    for (let claim; (claim = await fixture.store.claim(EVERY_TIER)) !== undefined;) ours.push(claim.job.id)
     expect(ours.toSorted()).toEqual([...ids].toSorted())
   })
 })

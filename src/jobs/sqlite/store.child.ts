@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import process from 'node:process'
 import { openSqlite } from './database.ts'
-import { submitted } from '../new-job.fixture.ts'
+import { EVERY_TIER, submitted } from '../new-job.fixture.ts'
 import { lockOwner } from './owner-lock.ts'
 import { SqlJobStore } from '../sql-store.ts'
 
@@ -31,8 +31,11 @@ switch (verb) {
     const store = new SqlJobStore(database)
     say('open')
     await once(process.stdin, 'data')
-    const next = () => store.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 60_000 })
-    for (let claim; (claim = await next()) !== undefined;) say(claim.job.id)
+    for (;;) {
+      const [claim] = await store.claim(EVERY_TIER)
+      if (claim === undefined) break
+      say(claim.job.id)
+    }
     break
   }
   default:
