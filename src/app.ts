@@ -93,11 +93,11 @@ async function startWorkers(
   const catalogue = createCatalogue(config.models)
   const models = new ModelCache({ ...config.hub, catalogue })
   const engines = await openEngines({ config, models, temporaryFolder, logger, signal })
-  return engines.map(({ transcriber, slots, expressSlots, served, asked }) => {
+  return engines.map(({ transcriber, places, expressPlaces, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
       new Worker({
-        ...{ jobs, payloads, transcriber, logger, slots, expressSlots, served, asked },
+        ...{ jobs, payloads, transcriber, logger, places, expressPlaces, served, asked },
         workers: new WorkerRegistry(database),
         models: role === 'worker' ? modelsOf(config, catalogue) : null,
         leaseMs: config.leaseMs,

@@ -49,8 +49,17 @@ export class ModelCache {
   }
 
   async isPresent(id: string): Promise<boolean> {
+    return (await this.folder(id)) !== undefined
+  }
+
+  /**
+   * The folder of a model's checkpoint; undefined when it is not here.
+   * @throws ModelError `model.unknown`
+   */
+  async folder(id: string): Promise<string | undefined> {
     const model = this.find(id)
-    return model.source === 'bundled' || (await this.#repository(model).snapshot(model.revision)) !== undefined
+    if (model.source === 'bundled') return resolve(BUNDLED_FOLDER, model.name)
+    return await this.#repository(model).snapshot(model.revision)
   }
 
   /**
@@ -62,10 +71,9 @@ export class ModelCache {
     id: string,
     options: { readonly signal: AbortSignal; readonly onProgress?: (progress: DownloadProgress) => void },
   ): Promise<{ readonly folder: string }> {
-    const model = this.find(id)
-    if (model.source === 'bundled') return { folder: resolve(BUNDLED_FOLDER, model.name) }
-    const present = await this.#repository(model).snapshot(model.revision)
+    const present = await this.folder(id)
     if (present !== undefined) return { folder: present }
+    const model = this.find(id)
     if (this.#options.offline) throw this.#unreachable(model, new Error('HF_HUB_OFFLINE is set'), false)
 
     let download = this.#downloads.get(id)

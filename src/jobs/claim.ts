@@ -127,21 +127,20 @@ export async function waitingModels(
     isExpress: false,
     passesOverUrgent: false,
   })
-  const { rows } = await sql<{ queue: string; rank: number; readyForMs: number }>`
+  const { rows } = await sql<{ queue: string; rank: number; crashes: number; readyForMs: number }>`
     with recursive ${heads(isAskedFor, isReady)}
     select heads.queue, heads.rank, (
+      select jobs.crashes from jobs where jobs.sequence = heads.sequence
+    ) as crashes, (
       select 1000 * (${dialect.now} - coalesce(jobs.not_before, jobs.accepted_at)) from jobs where jobs.sequence = heads.sequence
     ) as "readyForMs"
     from heads order by rank, sequence
   `.execute(queries)
   const models = new Map<string, WaitingModel>()
-  for (const { queue, rank, readyForMs } of rows) {
+  for (const { queue, rank, crashes, readyForMs } of rows) {
     const { model, isExpress } = partsOfQueue(queue)
-    const known = models.get(model)
-    models.set(
-      model,
-      known ? { ...known, readyForMs: Math.max(known.readyForMs, readyForMs) } : { model, rank, isExpress, readyForMs },
-    )
+    const next = models.get(model) ?? { model, rank, isExpress, isSuspect: crashes > 0, readyForMs }
+    models.set(model, { ...next, readyForMs: Math.max(next.readyForMs, readyForMs) })
   }
   return [...models.values()]
 }

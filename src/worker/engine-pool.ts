@@ -72,6 +72,7 @@ export class EnginePool implements AsyncDisposable {
   readonly #computing: Computing
   /** The one that was used longest ago comes first. */
   readonly #engines = new Set<PooledEngine>()
+  readonly #leftAtMs = new Map<string, number>()
   readonly #ending = new Set<Promise<void>>()
   readonly #listeners = new Set<() => void>()
   readonly #probe: EngineProbe
@@ -94,7 +95,12 @@ export class EnginePool implements AsyncDisposable {
     return [...this.#engines]
   }
 
-  /** Tells of each place that becomes free by itself, which is not when who holds it lets go of it. */
+  /** When the last task that had a place of a model ended; undefined: none has yet. */
+  leftAtMs(modelFolder: string): number | undefined {
+    return this.#leftAtMs.get(modelFolder)
+  }
+
+  /** Tells of each place that becomes free. */
   onRoom(listener: () => void): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
@@ -171,9 +177,12 @@ export class EnginePool implements AsyncDisposable {
     engine.servesSinceMs ??= this.#nowMs()
     engine.holders -= 1
     if (isExpress) engine.expressHolders -= 1
-    if (engine.holders > 0) return
-    if (engine.isAlone) this.#unload(engine)
-    else engine.ttlTimer = setTimeout(() => this.#unload(engine), this.#options.ttlMs)
+    if (engine.holders === 0) {
+      this.#leftAtMs.set(engine.modelFolder, this.#nowMs())
+      if (engine.isAlone) this.#unload(engine)
+      else engine.ttlTimer = setTimeout(() => this.#unload(engine), this.#options.ttlMs)
+    }
+    this.#tell()
   }
 
   #load(needs: EngineNeeds, isAlone: boolean): PooledEngine | undefined {

@@ -2,34 +2,44 @@ import type { Logger } from 'pino'
 import type { DownloadProgress, ModelCache } from '../hub/model-cache.ts'
 import type { Transcription } from '../models/whisper/result.ts'
 import { EnginePool } from './engine-pool.ts'
-import type { EnginePoolOptions } from './engine-pool.ts'
+import type { EngineNeeds, EnginePoolOptions } from './engine-pool.ts'
 import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
-import type { Transcriber, TranscriptionControl, TranscriptionTask } from './transcriber.ts'
+import type { LocalEngines, Transcriber, TranscriptionControl, TranscriptionTask } from './transcriber.ts'
 
 const DOWNLOAD_LOG_MS = 2000
+/** What a model takes is asked at each look at the queues, and stands in a file that hardly ever changes. */
+const NEEDS_FRESH_MS = 5000
 
 export interface LocalTranscriberOptions extends EnginePoolOptions {
   readonly models: ModelCache
+  /** Bytes that a checkpoint takes when it is loaded. */
+  readonly estimate: (modelFolder: string) => Promise<number>
+  /** Tasks of a checkpoint that run at the same time, where that depends on it. */
+  readonly batchOf?: (modelFolder: string) => Promise<number>
 }
 
 /** The engine on this machine. */
 export class LocalTranscriber implements Transcriber {
   readonly decodesHere = true
-  readonly #models: ModelCache
+  readonly engines: LocalEngines
+  readonly #options: LocalTranscriberOptions
   readonly #pool: EnginePool
+  readonly #needs = new Map<string, { readonly needs: EngineNeeds; readonly readMs: number }>()
 
   constructor(options: LocalTranscriberOptions) {
-    this.#models = options.models
+    this.#options = options
     this.#pool = new EnginePool(options)
+    this.engines = { pool: this.#pool, needsOf: (model) => this.#needsOf(model) }
   }
 
   async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
-    const { model, audioPath, input, maxAudioSeconds, isSuspect, isExpress, resumeFrom = [] } = task
+    const { model, audioPath, input, maxAudioSeconds, isExpress, resumeFrom = [], engine } = task
     const { signal, logger, onExpectedSpeed, onProgress, onWindow } = control
     const options = transcribeOptions(input)
-    const { folder } = await this.#models.open(model, { signal, onProgress: logDownload(logger) })
-    using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress })
-    return await held.process.transcribe(
+    await this.#options.models.open(model, { signal, onProgress: logDownload(logger) })
+    if (engine === undefined) throw new Error('a local engine’s tasks are admitted by a scheduler')
+    using held = await engine()
+    return await held.transcribe(
       { audioPath, options, maxAudioSeconds, isExpress, resumeFrom },
       { signal, onExpectedSpeed, onWindow, onProgress },
     )
@@ -41,6 +51,18 @@ export class LocalTranscriber implements Transcriber {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]()
+  }
+
+  async #needsOf(model: string): Promise<EngineNeeds | undefined> {
+    const known = this.#needs.get(model)
+    if (known !== undefined && performance.now() - known.readMs < NEEDS_FRESH_MS) return known.needs
+    const { models, settings, estimate, batchOf } = this.#options
+    const modelFolder = await models.folder(model)
+    if (modelFolder === undefined) return undefined
+    const [bytes, places = settings.batch] = await Promise.all([estimate(modelFolder), batchOf?.(modelFolder)])
+    const needs = { modelFolder, bytes, places }
+    this.#needs.set(model, { needs, readMs: performance.now() })
+    return needs
   }
 }
 

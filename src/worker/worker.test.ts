@@ -35,7 +35,7 @@ test('somebody who keeps the synchronous API busy does not stop another key’s 
   stack.use(
     new Worker({
       ...{ jobs, payloads, transcriber, logger: pino({ level: 'silent' }), leaseMs: 60_000, maxRunMs: null },
-      ...{ slots: 1, expressSlots: 0, served: 'cpuflex', asked: ['cpuflex'], models: null },
+      ...{ places: 1, expressPlaces: 0, served: 'cpuflex', asked: ['cpuflex'], models: null },
       ...{ limits: { failures: 3, crashes: 3 }, workers: new WorkerRegistry(database) },
     }),
   )
