@@ -9,6 +9,12 @@ export interface Dialect {
   readonly now: RawBuilder<number>
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
+  /** The same, but waits for them. */
+  readonly lockRows: RawBuilder<unknown>
+  /** Locks claims until the transaction ends. SQLite's transactions come one after the other. */
+  readonly lockClaims: RawBuilder<unknown> | null
+  /** After a table: joins to each of its rows the jobs of a subselect that may name it. `which` is what follows its `where`. */
+  readonly joinJobs: (which: RawBuilder<unknown>) => RawBuilder<unknown>
   /** The same for garbage. */
   readonly skipLockedGarbage: RawBuilder<unknown>
   /** Whether no submit with the payload is under way; none can be until the transaction ends. */
@@ -36,6 +42,10 @@ export const SQLITE: Dialect = {
   name: 'sqlite',
   now: sql<number>`unixepoch('subsec')`,
   skipLocked: sql``,
+  lockRows: sql``,
+  lockClaims: null,
+  // Has no lateral joins. The order of a cross join is kept, so the subselect is run for each row before it.
+  joinJobs: (which) => sql`cross join jobs on jobs.sequence in (select jobs.sequence from jobs where ${which})`,
   skipLockedGarbage: sql``,
   locksPayload: () => sql<SqlBool>`true`,
   // As parameters: taken out of one JSON text, a row takes twice as long.
@@ -48,10 +58,16 @@ export const SQLITE: Dialect = {
   },
 }
 
+/** Any number that other users of the same database are unlikely to have taken: "claim" in ASCII. */
+const CLAIMS = 0x63_6c_61_69_6d
+
 export const POSTGRES: Dialect = {
   name: 'postgres',
   now: sql<number>`extract(epoch from statement_timestamp())::float8`,
   skipLocked: sql`for update of jobs skip locked`,
+  lockRows: sql`for update of jobs`,
+  lockClaims: sql`select pg_advisory_xact_lock(${sql.lit(CLAIMS)})`,
+  joinJobs: (which) => sql`cross join lateral (select jobs.* from jobs where ${which}) as jobs`,
   skipLockedGarbage: sql`for update of garbage skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,
   // As one JSON text, so that the statement's does not depend on how many there are.

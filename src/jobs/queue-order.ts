@@ -38,6 +38,8 @@ export interface Placed {
  * one key's many do not come before another one's first.
  */
 const URGENT_SCALE = 1000
+/** Between the ranks of urgent jobs and all others'. */
+export const LEAST_FAIR_RANK = 1e9
 
 /**
  * When so many urgent jobs were taken one after the other, another one that waits comes first: somebody who keeps the synchronous API busy

@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
-import { claim, waitingModels } from './claim.ts'
+import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { expireWaiting } from './expiry.ts'
+import type { Expired } from './expiry.ts'
 import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
@@ -22,6 +23,7 @@ import type { Idempotency, ListOptions, NewJob, Submitted, WaitingModel } from '
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { correctLength } from './true-length.ts'
+import { waitingModels } from './waiting.ts'
 import { keepWindow, windows } from './windows.ts'
 
 export const UNLIMITED: JobStoreOptions = {
@@ -80,13 +82,15 @@ export class SqlJobStore implements JobStore {
   }
 
   async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
-    const claimed = await claim(this.#database, options, this.#options.limits.runningJobs)
+    const { runningJobs } = this.#options.limits
+    const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
     for (const { job } of claimed) this.#known.forget(job.id)
     return claimed
   }
 
   waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]> {
-    return waitingModels(this.#database, asked)
+    const { runningJobs } = this.#options.limits
+    return waitingModels(this.#database, asked, runningJobs, (jobs) => this.#tellOfExpired(jobs))
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {
@@ -191,10 +195,7 @@ export class SqlJobStore implements JobStore {
   }
 
   async expire(limit: number): Promise<number> {
-    for (const { id, status } of await expireWaiting(this.#database)) {
-      this.#known.forget(id)
-      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
-    }
+    this.#tellOfExpired(await expireWaiting(this.#database))
     const removed = await this.#retention.removeDue(limit)
     if (removed > 0) this.#known.clear()
     return removed
@@ -257,6 +258,13 @@ export class SqlJobStore implements JobStore {
     if (numUpdatedRows === 0n) return false
     this.#events.emit('finished', lease.jobId)
     return true
+  }
+
+  #tellOfExpired(jobs: readonly Expired[]): void {
+    for (const { id, status } of jobs) {
+      this.#known.forget(id)
+      this.#events.emit(status === 'processing' ? 'cancelRequested' : 'finished', id)
+    }
   }
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {

@@ -201,4 +201,16 @@ export const MIGRATIONS: readonly Migration[] = [
   ));
   `,
   },
+  {
+    version: 4,
+    compatibleFrom: 1,
+    // A worker of the version before sorts what waits of a queue for each claim, until it is replaced.
+    sql: `
+  alter table jobs add column ready_at double precision;
+  drop index jobs_pending;
+  create index jobs_ready on jobs (queue, rank, sequence) where status = 'pending' and not_before is null;
+  create index jobs_ready_by_key on jobs (queue, key_id, rank, sequence) where status = 'pending' and not_before is null;
+  create index jobs_paused on jobs (not_before) where status = 'pending' and not_before is not null;
+  `,
+  },
 ]

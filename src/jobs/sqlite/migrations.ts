@@ -1,8 +1,8 @@
 /**
  * The SQLite schema's history: step n takes `PRAGMA user_version` from n to n + 1. A step that was released is never edited.
  *
- * `autoincrement` keeps the order of acceptance when the newest row is removed. The partial index `jobs_pending` holds what waits, in
- * the order of claiming, so a claim costs the same with a million finished jobs.
+ * `autoincrement` keeps the order of acceptance when the newest row is removed. The partial index `jobs_ready` holds what may run now, in
+ * the order of claiming, so a claim costs the same with a million jobs that have finished or wait for their pause to end.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -175,5 +175,12 @@ export const MIGRATIONS: readonly string[] = [
     coalesce((select min(created_at) from api_keys), unixepoch('subsec')),
     coalesce((select min(accepted_at) from jobs), unixepoch('subsec'))
   ));
+  `,
+  `
+  alter table jobs add column ready_at real;
+  drop index jobs_pending;
+  create index jobs_ready on jobs (queue, rank, sequence) where status = 'pending' and not_before is null;
+  create index jobs_ready_by_key on jobs (queue, key_id, rank, sequence) where status = 'pending' and not_before is null;
+  create index jobs_paused on jobs (not_before) where status = 'pending' and not_before is not null;
   `,
 ]
