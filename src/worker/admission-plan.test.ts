@@ -10,7 +10,7 @@ const NOW_MS = 100_000
 function candidate(model: string, given: Partial<Candidate> & { readonly bytes?: number } = {}): Candidate {
   const { bytes = 100, ...rest } = given
   const needs = { modelFolder: model, bytes, places: 4 }
-  return { model, needs, isSuspect: false, isExpress: false, keptOutMs: 0, ...rest }
+  return { model, needs, isSuspect: false, isExpress: false, hasExpress: true, keptOutMs: 0, ...rest }
 }
 
 /** In use by a long task, and serving since long ago. */
@@ -46,6 +46,23 @@ test('a model that is loaded has the places that are free, the last of them for 
     { ordinary: 0, express: 1 },
   ])
   expect(places(4)).toBeUndefined()
+})
+
+test('a place for short ones is offered to who has some', () => {
+  expect(plan([candidate('a', { hasExpress: false })], []).places).toEqual({ a: { ordinary: 3, express: 0 } })
+  const full = engine('a', { holders: 3, takenPlaces: 3 })
+  expect(plan([candidate('a', { hasExpress: false })], [full]).places).toEqual({})
+})
+
+test('an idle model that has jobs stays for its quantum, whoever else waits', () => {
+  const order = [candidate('c', { keptOutMs: BOUND_MS }), candidate('a')]
+  const first = (servesSinceMs: number) =>
+    Object.keys(
+      plan(order, [engine('a', { ...idle, servesSinceMs, loadedAtMs: servesSinceMs - 1 })], { memoryBytes: 100 })
+        .places,
+    )
+  expect(first(NOW_MS - BOUND_MS + 1)).toEqual(['a'])
+  expect(first(NOW_MS - BOUND_MS)).toEqual(['c'])
 })
 
 test('an idle model goes for one that comes before it, and not for one behind it', () => {
@@ -128,7 +145,10 @@ describe('a suspect', () => {
 
   test('without memory for that waits at the head of its model’s queue, which only short ones pass', () => {
     const memory = { memoryBytes: 150 }
-    expect(plan([suspect], [engine('a')], memory)).toEqual({ places: { a: { ordinary: 0, express: 3 } }, closed: ['a'] })
+    expect(plan([suspect], [engine('a')], memory)).toEqual({
+      places: { a: { ordinary: 0, express: 3 } },
+      closed: ['a'],
+    })
     expect(plan([{ ...suspect, isExpress: true }], [engine('a')], memory).places).toEqual({})
     expect(plan([suspect], [engine('a', idle)], memory).places).toEqual({ a: { ordinary: 1, express: 0 } })
   })
@@ -151,7 +171,10 @@ test('whatever waits and runs, what is let in fits together', () => {
         engine(model, { bytes, holders, takenPlaces: holders, servesSinceMs: NOW_MS - served }),
       )
       const inUse = pool.filter(({ holders }) => holders > 0)
-      const memoryBytes = Math.max(150, inUse.reduce((sum, { bytes }) => sum + bytes, 0))
+      const memoryBytes = Math.max(
+        150,
+        inUse.reduce((sum, { bytes }) => sum + bytes, 0),
+      )
       const candidates = given.map(({ model, bytes, kept, isSuspect }) => {
         const shared = pool.find(({ modelFolder }) => modelFolder === model)
         return candidate(model, { bytes: shared?.bytes ?? bytes, keptOutMs: kept, isSuspect })

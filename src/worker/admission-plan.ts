@@ -8,8 +8,9 @@ export interface Candidate {
   readonly needs: EngineNeeds
   /** Whether its next job is to have a process of its own, since it was there when one died. */
   readonly isSuspect: boolean
-  /** Whether that job is short. */
+  /** Whether that job is short, and whether any is. */
   readonly isExpress: boolean
+  readonly hasExpress: boolean
   /** How long its next job has been ready while none of the model was let in. */
   readonly keptOutMs: number
 }
@@ -31,12 +32,13 @@ export interface AdmissionPlan {
 }
 
 /**
- * Divides the machine among the models whose jobs wait. What comes first in the queues' order gets its memory first, and what does not fit is
- * passed (backfilling) until it has been kept out for too long. From then on it comes before all others, the one that was kept out longest
- * first, and no new tasks are let into the engines whose memory it needs: they drain, and are unloaded. Two exceptions:
+ * Divides the machine among the models whose jobs wait. What comes first in the queues' order gets its memory first, for which idle models
+ * are unloaded, and what does not fit is passed (backfilling) until it has been kept out for too long. From then on it comes before all
+ * others, the one that was kept out longest first, and no new tasks are let into the engines whose memory it needs: they drain, and are
+ * unloaded. Two exceptions:
  *
- * - A model that was loaded serves for as long as the bound, and as long as its loading took, before it has to make way. So models that
- *   take turns spend at least half of the time serving.
+ * - A model that was loaded serves for as long as the bound, and as long as its loading took, before it has to make way while it has jobs:
+ *   its quantum. So models that take turns spend at least half of the time serving.
  * - An engine that has to finish a long task anyway lets short ones in beside it (EASY backfilling): they keep nobody waiting who does
  *   not wait already, and a voice note shall not wait behind a three-hour file.
  *
@@ -44,12 +46,19 @@ export interface AdmissionPlan {
  * @param candidates in the order of the queues
  */
 export function planAdmission(candidates: readonly Candidate[], resources: Resources): AdmissionPlan {
-  const { boundMs } = resources
-  const isStarving = ({ keptOutMs }: Candidate): boolean => keptOutMs >= boundMs
-  const starving = candidates.filter(isStarving).toSorted((one, other) => other.keptOutMs - one.keptOutMs)
+  const { boundMs, engines } = resources
   const plan = new Plan(resources)
+  const hasQuantum = ({ needs, isSuspect }: Candidate): boolean => {
+    const shared = sharedEngine(engines, needs)
+    return shared !== undefined && !isSuspect && !plan.hasServed(shared)
+  }
+  const inQuantum = candidates.filter(hasQuantum)
+  const others = candidates.filter((candidate) => !inQuantum.includes(candidate))
+  const isStarving = ({ keptOutMs }: Candidate): boolean => keptOutMs >= boundMs
+  for (const candidate of inQuantum) plan.add(candidate, false)
+  const starving = others.filter(isStarving).toSorted((one, other) => other.keptOutMs - one.keptOutMs)
   for (const candidate of starving) plan.add(candidate, true)
-  for (const candidate of candidates) if (!isStarving(candidate)) plan.add(candidate, false)
+  for (const candidate of others) if (!isStarving(candidate)) plan.add(candidate, false)
   return plan
 }
 
@@ -73,7 +82,7 @@ class Plan implements AdmissionPlan {
     const { model, needs, isSuspect, isExpress } = candidate
     const shared = sharedEngine(this.#resources.engines, needs)
     if (shared !== undefined && !isSuspect && this.#keeps(shared)) {
-      this.#offer(model, this.closed.has(needs.modelFolder) ? besideLong(shared) : openPlaces(shared))
+      this.#offer(candidate, this.closed.has(needs.modelFolder) ? besideLong(shared) : openPlaces(shared))
       return
     }
     // What is larger than all memory is tried, alone.
@@ -81,15 +90,22 @@ class Plan implements AdmissionPlan {
     if (bytes <= this.#freeBytes) {
       this.#freeBytes -= bytes
       const one = isExpress ? { ordinary: 0, express: 1 } : { ordinary: 1, express: 0 }
-      this.#offer(model, isSuspect ? one : openPlaces({ ...needs, takenPlaces: 0 }))
+      this.#offer(candidate, isSuspect ? one : openPlaces({ ...needs, takenPlaces: 0 }))
       return
     }
     // One that may have crashed has waited already, and the jobs of its model stand behind it.
     if (isStarving || isSuspect) this.#makeWay(bytes, model)
-    if (isSuspect && !isExpress && shared !== undefined && isInUse(shared)) this.#offer(model, besideLong(shared))
+    if (isSuspect && !isExpress && shared !== undefined && isInUse(shared)) this.#offer(candidate, besideLong(shared))
   }
 
-  #offer(model: string, places: Places): void {
+  /** Whether its quantum is over. */
+  hasServed({ loadedAtMs, servesSinceMs }: Engine): boolean {
+    const { boundMs, nowMs } = this.#resources
+    return servesSinceMs !== undefined && nowMs - servesSinceMs >= Math.max(boundMs, servesSinceMs - loadedAtMs)
+  }
+
+  #offer({ model, hasExpress }: Candidate, { ordinary, express }: Places): void {
+    const places = { ordinary, express: hasExpress ? express : 0 }
     if (places.ordinary + places.express > 0) this.places.set(model, places)
   }
 
@@ -121,13 +137,8 @@ class Plan implements AdmissionPlan {
     this.#freeBytes -= Math.max(0, bytes - sum(needed))
     for (const engine of needed) {
       this.#promised.add(engine)
-      if (!engine.isAlone && this.#hasServed(engine)) this.closed.set(engine.modelFolder, model)
+      if (!engine.isAlone && this.hasServed(engine)) this.closed.set(engine.modelFolder, model)
     }
-  }
-
-  #hasServed({ loadedAtMs, servesSinceMs }: Engine): boolean {
-    const { boundMs, nowMs } = this.#resources
-    return servesSinceMs !== undefined && nowMs - servesSinceMs >= Math.max(boundMs, servesSinceMs - loadedAtMs)
   }
 }
 

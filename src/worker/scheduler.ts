@@ -31,8 +31,6 @@ const STARVATION_BOUND_MS = 5000
 /** Models whose weights are fetched at the same time: more of them would share one line. */
 const FETCHES_AT_ONCE = 2
 
-const NO_PLACES: Places = { ordinary: 0, express: 0 }
-
 export interface SchedulerOptions {
   readonly jobs: Pick<JobStore, 'claim' | 'waiting'>
   /** Undefined: jobs share nothing here but the worker's places. */
@@ -97,16 +95,19 @@ export class Scheduler implements Disposable {
     const { jobs, engines, asked, models } = this.#options
     const atMost = this.#freePlaces()
     if (engines === undefined) {
-      if (isNone(atMost)) return []
+      if (!isAny(atMost, true)) return []
       const claimed = await this.#claim(models && new Map(models.map((model) => [model, atMost])), atMost)
       return claimed.map((job) => ({ claimed: job, admission: this.#admit(undefined) }))
     }
-    if (isNone(atMost) && this.#fetching.size >= FETCHES_AT_ONCE) return []
+    if (!isAny(atMost, true) && this.#fetching.size >= FETCHES_AT_ONCE) return []
     const waiting = (await jobs.waiting(asked)).filter(({ model }) => models === null || models.includes(model))
     const { candidates, unknown } = await this.#look(waiting, engines)
     this.#candidates = candidates
     const { places } = this.#plan(candidates, engines)
-    const claimed = isNone(atMost) || places.size === 0 ? [] : await this.#claim(places, atMost)
+    const fits = candidates.some(
+      ({ model, hasExpress }) => isAny(places.get(model), hasExpress) && isAny(atMost, hasExpress),
+    )
+    const claimed = fits ? await this.#claim(places, atMost) : []
     return claimed.length > 0 ? this.#admitAll(claimed, engines) : await this.#claimToFetch(unknown, engines)
   }
 
@@ -193,7 +194,7 @@ export class Scheduler implements Disposable {
   async #claimToFetch(unknown: readonly WaitingModel[], engines: LocalEngines): Promise<readonly AdmittedJob[]> {
     const next = unknown.find(({ model }) => !this.#fetching.has(model))
     if (next === undefined || this.#fetching.size >= FETCHES_AT_ONCE) return []
-    const one = { ...NO_PLACES, ordinary: 1 }
+    const one = { ordinary: 1, express: 0 }
     const claimed = await this.#claim(new Map([[next.model, one]]), one)
     return claimed.map((job) => ({ claimed: job, admission: this.#admitToFetch(job, engines) }))
   }
@@ -223,13 +224,15 @@ export class Scheduler implements Disposable {
   #fits({ job }: ClaimedJob, needs: EngineNeeds, engines: LocalEngines): boolean {
     const isShort = countsAsExpress(job)
     const { model } = job
-    const candidate = { model, needs, isSuspect: job.crashes > 0, isExpress: isShort, keptOutMs: 0 }
+    const isSuspect = job.crashes > 0
+    const candidate = { model, needs, isSuspect, isExpress: isShort, hasExpress: isShort, keptOutMs: 0 }
     const others = this.#candidates.filter((known) => known.model !== model)
-    const offered = this.#plan([candidate, ...others], engines).places.get(model) ?? NO_PLACES
-    return [offered, this.#freePlaces()].every(({ ordinary, express }) => ordinary + (isShort ? express : 0) > 0)
+    const { places } = this.#plan([candidate, ...others], engines)
+    return isAny(places.get(model), isShort) && isAny(this.#freePlaces(), isShort)
   }
 }
 
-function isNone({ ordinary, express }: Places): boolean {
-  return ordinary + express === 0
+/** Whether there is a place, for a short job or for any. */
+function isAny(places: Places | undefined, isShort: boolean): boolean {
+  return places !== undefined && places.ordinary + (isShort ? places.express : 0) > 0
 }
