@@ -187,6 +187,21 @@ describe('a model that does not fit', () => {
     expect(place.loaded()).toEqual(['b'])
   })
 
+  test('does not take the place of one whose jobs come with its own, where another one is idle', async () => {
+    await using place = await open({ memoryBytes: 200 })
+    for (const model of ['a', 'c']) {
+      await place.submit(model)
+      await place.next()
+      await place.end()
+      place.clock.ms += BOUND_MS
+    }
+    const loadedAtMs = place.pool.engines.find(({ modelFolder }) => modelFolder === 'a')?.loadedAtMs
+    await place.submit('b')
+    await place.submit('a')
+    expect(await place.next()).toEqual(['a', 'b'])
+    expect(place.pool.engines).toMatchObject([{ modelFolder: 'a', loadedAtMs }, { modelFolder: 'b' }])
+  })
+
   /** Model `a` has served for as long as it has to, and is in use; `b` has been kept out for longer than the bound. */
   async function starving(given: Place = {}) {
     const place = await open({ memoryBytes: 100, ...given })
