@@ -282,12 +282,11 @@ describe('a model that does not fit', () => {
     await using place = await open({ memoryBytes: 100, enginePlaces: 2 })
     const models = ['a', 'b', 'c'].slice(0, count)
     const served = new Map(models.map((model) => [model, 0]))
-    // The first one’s jobs always come first.
-    const submitAll = async (): Promise<void> => {
-      for (const [n, model] of models.entries()) await place.submit(model, { audioSeconds: 61 + 1000 * n })
+    // The first ones’ jobs always come first, and have always waited longest.
+    for (const [n, model] of models.entries()) {
+      await submitMany(place, model, 40, { audioSeconds: 61 + 1000 * n })
+      await place.age()
     }
-    for (let n = 0; n < 20; n++) await submitAll()
-    await place.age()
     for (let round = 0; round < 60; round++) {
       for (const model of await place.next()) served.set(model, (served.get(model) ?? 0) + 1)
       place.clock.ms += 1000
