@@ -16,8 +16,6 @@ import type { ClaimOptions, ClaimedJob } from './store.ts'
 
 /** Jobs of each queue that are looked at beyond those that there are places for, since another claimer may be taking some of them. */
 const SPARE = 8
-/** The same where some may be of keys that have as many running as they may. */
-const SPARE_OF_KEYS = 40
 /** Jobs that are taken in one statement. */
 const MOST_AT_ONCE = 500
 
@@ -79,27 +77,22 @@ class Claim {
 
   /** @returns undefined: before anything was taken, some jobs were found not to be where they belong */
   async run(mayBeStale: boolean): Promise<readonly ClaimedJob[] | undefined> {
-    for (let byKey = false; this.#room.left > 0;) {
-      const { front, isStale } = await this.#look(byKey)
+    while (this.#room.left > 0) {
+      const { front, isStale } = await this.#look()
       if (isStale && mayBeStale && this.#claimed.length === 0) return undefined
-      const isCut = front.urgent.isCut || front.others.isCut
-      if (await this.#takeFrom(front)) {
-        if (!isCut) break
-      } else if (isCut && !byKey && this.#runningLimit !== null) byKey = true
-      else break
+      const isAny = await this.#takeFrom(front)
+      if (!isAny || !(front.urgent.isCut || front.others.isCut)) break
     }
     while (this.#claimed.length === 0 && this.#passed.size > 0 && this.#room.left > 0) await this.#wait()
     return this.#claimed
   }
 
-  async #look(byKey: boolean): Promise<Look> {
-    const spare = this.#runningLimit === null ? SPARE : SPARE_OF_KEYS
+  async #look(): Promise<Look> {
     const found = await look(this.#database, {
       asked: this.#options.asked,
       models: (isExpress) => this.#room.models(isExpress),
-      depth: Math.min(this.#room.left, MOST_AT_ONCE) + spare,
+      depth: Math.min(this.#room.left, MOST_AT_ONCE) + (this.#runningLimit === null ? SPARE : 0),
       runningLimit: this.#runningLimit,
-      byKey,
       without: this.#passed,
     })
     this.#room.see(found.running)
@@ -164,7 +157,7 @@ class Claim {
    */
   async #wait(): Promise<void> {
     this.#passed.clear()
-    const { front } = await this.#look(this.#runningLimit !== null)
+    const { front } = await this.#look()
     const [first] = choose(front, this.#room, this.#urgentInARow)
     if (first !== undefined) await this.#take([first], this.#database.dialect.lockRows)
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
+import { describeClaim } from './claim.contract.ts'
 import { describeEvents } from './events.contract.ts'
 import { describeGarbage } from './garbage.contract.ts'
 import { describeKeeping } from './keeping.contract.ts'
@@ -10,6 +11,7 @@ import { describeQueue } from './queue.contract.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { JobStore } from './store.ts'
+import { describeWaiting } from './waiting.contract.ts'
 
 /** Claims all that can be claimed, and says in which order it came. */
 async function order(store: JobStore): Promise<readonly string[]> {
@@ -25,6 +27,8 @@ async function order(store: JobStore): Promise<readonly string[]> {
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
   describeJobLife(name, open)
   describeQueue(name, open)
+  describeClaim(name, open)
+  describeWaiting(name, open)
   describeEvents(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)

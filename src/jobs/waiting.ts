@@ -15,7 +15,7 @@ export async function waitingModels(
   runningLimit: number | null,
   onEnded: (jobs: readonly Expired[]) => void,
 ): Promise<readonly WaitingModel[]> {
-  const options = { asked, models: () => null, depth: DEPTH, runningLimit, byKey: runningLimit !== null, without: NONE }
+  const options = { asked, models: () => null, depth: DEPTH, runningLimit, without: NONE }
   let found = await look(database, options)
   if (found.isStale && (await refresh(database, onEnded))) found = await look(database, options)
   const models = new Map<string, WaitingModel>()

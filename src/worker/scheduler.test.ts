@@ -68,7 +68,7 @@ async function open({ memoryBytes = 200, enginePlaces = 4, needsOf, scheduler: g
     },
     admitted: (id: string): Admission => {
       const admission = running.get(id)?.admission
-      if (admission == null) throw new Error('it was not admitted')
+      if (admission === undefined || admission === null) throw new Error('it was not admitted')
       return admission
     },
     /** Ends running jobs of a model, or of all. */

@@ -4,7 +4,8 @@ import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../../test/suppor
 import type { Postgres } from '../../../test/support/postgres.ts'
 import type { Database } from '../dialect.ts'
 import { Garbage } from '../garbage.ts'
-import { newJob } from '../new-job.fixture.ts'
+import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
+import { newJob, submitted } from '../new-job.fixture.ts'
 import { EVERY_TIER, claimed } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
 import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
@@ -14,6 +15,13 @@ import { openPostgres } from './connection.ts'
 import { openPostgresDatabase } from './database.ts'
 import { migratePostgres } from './migrate.ts'
 import { MIGRATIONS } from './migrations.ts'
+
+async function waitsForALock({ queries }: Database): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+  `.execute(queries)
+  return rows.length > 0
+}
 
 describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
   let postgres: Postgres
@@ -98,6 +106,40 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
       .selectAll()
       .executeTakeFirstOrThrow()
     expect(createdAt).toBeLessThan(Date.now() / 1000)
+  })
+
+  test('what waited, paused and ran in the version before goes on, each in its turn', async () => {
+    const older = await postgres.createDatabase()
+    await migratePostgres(older, MIGRATIONS.slice(0, 3))
+    {
+      await using queries = await openPostgres(older)
+      for (const statement of JOBS_IN_EVERY_STATE) await sql.raw(statement).execute(queries)
+    }
+    await using newer = await openPostgresDatabase(older)
+    await goOn(new SqlJobStore(newer))
+  })
+
+  test('jobs that somebody else holds, and lets go, are not missed; others do not wait for them', async () => {
+    await using fixture = await open()
+    const { store } = fixture
+    const job = await submitted(store)
+    for (let n = 0; n < 20; n++) await submitted(store)
+    const { promise: isHeld, resolve: held } = Promise.withResolvers<void>()
+    const { promise: mayLetGo, resolve: letGo } = Promise.withResolvers<void>()
+    const holding = database.queries.transaction().execute(async (transaction) => {
+      await sql`select 1 from jobs for update`.execute(transaction)
+      held()
+      await mayLetGo
+    })
+    await isHeld
+    const other = await submitted(store, { audioSeconds: 600 })
+    expect((await claimed(store)).job.id).toBe(other.id)
+    let isOver = false
+    const waiting = store.claim(EVERY_TIER).finally(() => (isOver = true))
+    await expect.poll(async () => isOver || (await waitsForALock(database))).toBe(true)
+    letGo()
+    await holding
+    expect(await waiting).toMatchObject([{ job: { id: job.id } }])
   })
 
   test('many servers that submit and claim at the same time: each job is claimed once, and none is lost', async () => {

@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
+import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { claimed } from '../running-job.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -53,6 +54,17 @@ describe('openSqlite', () => {
     expect(await new SqlJobStore(database, { ...UNLIMITED, retentionMs: 1000 }).expire(9)).toBe(1)
     const { keys } = await new Garbage(database).take(9)
     expect(keys.toSorted()).toEqual(['results/tried often/', 'uploads/1.wav', 'uploads/2.wav'])
+  })
+
+  test('goes on with what waited, paused and ran in the version before, each in its turn', async () => {
+    await using folder = await temporaryFolder()
+    {
+      using older = new DatabaseSync(join(folder.path, 'sotto.db'))
+      for (const step of [...MIGRATIONS.slice(0, 4), 'pragma user_version = 4', ...JOBS_IN_EVERY_STATE])
+        older.exec(step)
+    }
+    await using database = await openSqlite(folder.path)
+    await goOn(new SqlJobStore(database))
   })
 
   test('keeps what was written, for the next one to open it', async () => {
