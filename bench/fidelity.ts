@@ -6,7 +6,7 @@ import { PROJECT } from '../test/support/server.ts'
 import { openFeatures } from '../src/speech/audio/features.ts'
 import { WhisperModel } from '../src/models/whisper/model.ts'
 import type { TranscribeOptions } from '../src/models/whisper/options.ts'
-import type { Transcription } from '../src/models/whisper/result.ts'
+import type { WhisperTranscript } from '../src/models/whisper/transcript.ts'
 import { transcribe } from '../src/models/whisper/transcribe.ts'
 
 /**
@@ -62,18 +62,18 @@ function parametersOf(options: TranscribeOptions, { options: given }: GoldenRun)
   )
 }
 
-function compare(parameters: string, got: Transcription, expected: GoldenRun): Row {
-  const flat = ({ segments }: Pick<Transcription, 'segments'>): number[] => segments.flatMap(({ tokens }) => tokens)
+function compare(parameters: string, got: WhisperTranscript, expected: GoldenRun): Row {
+  const flat = ({ segments }: Pick<WhisperTranscript, 'segments'>): number[] => segments.flatMap(({ tokens }) => tokens)
   const [ours, theirs] = [flat(got), flat(expected)]
   const pairs = expected.segments.map((segment, index) => [segment, got.segments[index]] as const)
   const worst = (differences: readonly number[]): number => differences.reduce((one, other) => Math.max(one, other), 0)
-  const between = (of: (segment: Transcription['segments'][number]) => number): number =>
+  const between = (of: (segment: WhisperTranscript['segments'][number]) => number): number =>
     worst(pairs.map(([theirOne, ourOne]) => (ourOne === undefined ? Infinity : Math.abs(of(theirOne) - of(ourOne)))))
   const words = pairs.flatMap(([theirOne, ourOne]) =>
     (theirOne.words ?? []).map((word, index) => [word, ourOne?.words?.[index]] as const),
   )
   const ofWords = (
-    of: (word: NonNullable<Transcription['segments'][number]['words']>[number]) => number,
+    of: (word: NonNullable<WhisperTranscript['segments'][number]['words']>[number]) => number,
   ): number | null =>
     words.length === 0
       ? null

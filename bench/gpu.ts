@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util'
 import { PROJECT } from '../test/support/server.ts'
 import { LAYOUTS, writeRandomCheckpoint } from '../test/support/random-checkpoint.ts'
 import type { Layout } from '../test/support/random-checkpoint.ts'
-import { oneOf, bytes } from '../src/setting-values.ts'
-import { CPU, DEVICE_CHOICES } from '../src/contract/device.ts'
+import { loadConfig } from '../src/config/config.ts'
+import { CPU } from '../src/contract/device.ts'
 import type { Device } from '../src/contract/device.ts'
 import { planDevice } from '../src/models/whisper/device-memory.ts'
 import { openDevice } from '../src/speech/inference/open-device.ts'
@@ -53,11 +53,12 @@ export async function run(args: readonly string[]): Promise<void> {
       cpu: { type: 'boolean', default: false },
     },
   })
-  const device = await openDevice(oneOf(DEVICE_CHOICES)(values.device))
+  const { engine } = loadConfig({}, { device: values.device, 'device-memory': values.memory })
+  const device = await openDevice(engine.device)
   console.log(JSON.stringify({ device, cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }))
   const numbers = (text: string): readonly number[] => text.split(',').map(Number)
   const options = {
-    memoryBytes: bytes(values.memory),
+    memoryBytes: engine.deviceMemoryBytes,
     tokens: Number(values.tokens),
     batches: numbers(values.batches),
     beams: numbers(values.beams),

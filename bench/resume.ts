@@ -2,7 +2,7 @@ import { basename, resolve } from 'node:path'
 import { cpus } from 'node:os'
 import process from 'node:process'
 import { openSqlite } from '../src/jobs/sqlite/database.ts'
-import { newJob } from '../src/jobs/new-job.fixture.ts'
+import { EVERY_TIER, newJob } from '../src/jobs/new-job.fixture.ts'
 import { SqlJobStore } from '../src/jobs/sql-store.ts'
 import { Client } from '../test/support/client.ts'
 import { PROJECT, Server, temporaryFolder } from '../test/support/server.ts'
@@ -106,7 +106,7 @@ async function keep(windows: readonly string[]): Promise<number> {
   await using database = await openSqlite(folder.path)
   const jobs = new SqlJobStore(database)
   await jobs.submit(newJob())
-  const claimed = await jobs.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 600_000 })
+  const [claimed] = await jobs.claim({ ...EVERY_TIER, leaseMs: 600_000 })
   if (claimed === undefined) throw new Error('there is nothing to claim')
   const startMs = performance.now()
   for (const [ordinal, data] of windows.entries())

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import { apiSettings } from './api-settings.ts'
 import { ApiKeys } from './api/api-keys.ts'
 import { Recordings } from './api/recordings.ts'
 import { Results } from './api/results.ts'
@@ -10,8 +10,10 @@ import { buildApi } from './api/server.ts'
 import { UploadRoom } from './api/upload-room.ts'
 import { openBackend } from './backend.ts'
 import type { Backend } from './backend.ts'
-import type { Config } from './config.ts'
-import { describeEngines, openEngines, presenceOf } from './engines.ts'
+import type { Config } from './config/config.ts'
+import type { HubConfig } from './config/hub.ts'
+import { SERVER_SETTINGS } from './config/server.ts'
+import { openEngines, presenceOf } from './engines.ts'
 import { CRASH_LIMIT, startHousekeeping } from './housekeeping.ts'
 import type { GarbageCollector } from './jobs/garbage-collector.ts'
 import { QueueView } from './jobs/queue-view.ts'
@@ -19,10 +21,12 @@ import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
 import { WorkerRegistry } from './jobs/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import type { Catalogue } from './models/catalogue.ts'
+import { familyOf, loadFamilies, modelFiles } from './models/index.ts'
 import { ModelCache } from './hub/model-cache.ts'
 import { HeaderProbe } from './probe/header-probe.ts'
 import { Worker } from './worker/worker.ts'
 import { openWorkFolder } from './work-folder.ts'
+import { requireWritable } from './writable-folder.ts'
 
 const FAILURE_LIMIT = 3
 /** How long requests that are under way may take to end when the server stops. */
@@ -54,8 +58,9 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   const { signal, hurry } = ends
   signal.throwIfAborted()
   await using stack = new AsyncDisposableStack()
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  const { path: temporaryFolder } = stack.use(await openWorkFolder(join(config.dataDir, 'tmp')))
+  const { dataDir, drainMs } = config.server
+  await requireWritable(dataDir, SERVER_SETTINGS.dataDir)
+  const { path: temporaryFolder } = stack.use(await openWorkFolder(join(dataDir, 'tmp')))
   const backend = stack.use(await openBackend(config, { temporaryFolder, logger, signal }))
   const collector = startHousekeeping(backend, config, logger, stack)
   const draining = new AbortController()
@@ -71,7 +76,7 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
     ...opened,
     async [Symbol.asyncDispose]() {
       draining.abort()
-      if (opened.url !== null) await delay(config.drainMs, undefined, { signal: hurry }).catch(() => undefined)
+      if (opened.url !== null) await delay(drainMs, undefined, { signal: hurry }).catch(() => undefined)
       await parts.disposeAsync()
     },
   }
@@ -90,18 +95,18 @@ async function startWorkers(
   { config, temporaryFolder, logger, role, signal }: WorkerPlace,
   stack: AsyncDisposableStack,
 ): Promise<readonly Worker[]> {
-  const catalogue = createCatalogue(config.models)
-  const models = new ModelCache({ ...config.hub, catalogue })
-  const engines = await openEngines({ config, models, temporaryFolder, logger, signal })
+  const catalogue = createCatalogue(config.hub.models)
+  const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
+  const engines = await openEngines({ config, catalogue, models, temporaryFolder, logger, signal })
   return engines.map(({ transcriber, slots, expressSlots, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
       new Worker({
         ...{ jobs, payloads, transcriber, logger, slots, expressSlots, served, asked },
         workers: new WorkerRegistry(database),
-        models: role === 'worker' ? modelsOf(config, catalogue) : null,
-        leaseMs: config.leaseMs,
-        maxRunMs: config.maxJobMs,
+        models: role === 'worker' ? modelsOf(config.hub, catalogue) : null,
+        leaseMs: config.jobs.leaseMs,
+        maxRunMs: config.jobs.maxRunMs,
         limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
       }),
     )
@@ -109,7 +114,7 @@ async function startWorkers(
 }
 
 /** Those that it was given, or all that it knows: other workers may know more. */
-function modelsOf({ models }: Config, catalogue: Catalogue): readonly string[] {
+function modelsOf({ models }: HubConfig, catalogue: Catalogue): readonly string[] {
   if (models.length === 0) return catalogue.list().map(({ id }) => id)
   return models.map((model) => model.split('@')[0] ?? model)
 }
@@ -134,33 +139,37 @@ async function startApi(
   const probe = stack.use(new HeaderProbe({ logger }))
   const probing = probe.start()
   const apiKeys = new ApiKeys(database)
-  if (config.apiKey !== null) await apiKeys.setEnvironmentKey(config.apiKey)
+  const { apiKey, host, port } = config.server
+  if (apiKey !== null) await apiKeys.setEnvironmentKey(apiKey)
   else if (await apiKeys.hasEnvironmentKey()) {
     // Not ended here: one server that was started without the variable would shut out the clients of all.
     logger.warn('SOTTO_API_KEY is not set; the key that it gave last stays valid until sotto keys revoke environment')
   }
   const firstKey = (await apiKeys.createFirst())?.secret ?? null
-  const catalogue = createCatalogue(config.models)
+  const catalogue = createCatalogue(config.hub.models)
   const registry = new WorkerRegistry(database)
+  const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const api = await buildApi({
     ...{ jobs, payloads, catalogue, apiKeys, signingSecret, draining, logger },
     queue: new QueueView(database, registry),
     workers: registry,
     recordings: new Recordings(payloads, probe),
     results: new Results(payloads),
-    models: presenceOf(config, new ModelCache({ ...config.hub, catalogue })),
+    models: presenceOf(config.engine, models),
+    families: await loadFamilies(),
+    familyOf: (model) => familyOf(model, (id) => models.folderOf(id)),
     checkWorker:
       workers.length === 0
         ? null
         : async (signal) => void (await Promise.all(workers.map((worker) => worker.check(signal)))),
     servesGpuTier: () => servesGpuTier(workers, registry),
     clearGarbage: () => collector.ring(),
-    uploads: new UploadRoom(new UnsubmittedUploads(database), config),
-    settings: { ...config, ...describeEngines(config) },
+    uploads: new UploadRoom(new UnsubmittedUploads(database), config.payloads),
+    settings: apiSettings(config),
   })
   stack.defer(() => closeApi(api))
   await probing
-  return { url: await api.listen({ host: config.host, port: config.port }), firstKey }
+  return { url: await api.listen({ host, port }), firstKey }
 }
 
 /** While no worker is there at all, as during a deploy, jobs wait for what will come. */

@@ -1,7 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
+import type { PayloadsConfig } from './config/payloads.ts'
+import { SERVER_SETTINGS } from './config/server.ts'
 import type { Database } from './jobs/dialect.ts'
 import { openSharedSecret } from './jobs/shared-secret.ts'
 import { SqlJobStore } from './jobs/sql-store.ts'
@@ -11,6 +12,7 @@ import type { JobNewsBus, JobStore } from './jobs/store.ts'
 import { FolderPayloadStore } from './payloads/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
 import type { PayloadStore } from './payloads/store.ts'
+import { requireWritable } from './writable-folder.ts'
 
 const PAYLOAD_CHECK_MS = 5000
 
@@ -37,39 +39,41 @@ export interface BackendPlace {
 export async function openBackend(config: Config, place: BackendPlace): Promise<Backend> {
   const { logger, signal } = place
   await using stack = new AsyncDisposableStack()
-  const { dataDir, databaseUrl } = config
+  const { dataDir } = config.server
+  const { databaseUrl, retentionMs, limits } = config.jobs
   if (databaseUrl === null) stack.use(await lockOwner(dataDir))
   const { database, news } = stack.use(
     databaseUrl === null ? await openEmbedded(dataDir) : await openShared(databaseUrl, place),
   )
   const onKept = (id: string, error: unknown): void =>
     logger.error({ err: error, job: id }, 'a job that is due could not be removed; it is tried again in an hour')
-  const jobs = new SqlJobStore(database, { ...config, onKept }, news)
+  const jobs = new SqlJobStore(database, { retentionMs, limits, onKept }, news)
   if (databaseUrl === null) {
     const recovered = await jobs.recover()
     if (recovered > 0)
       logger.info({ jobs: recovered }, 'going on with jobs that were running when the last server ended')
   }
   signal.throwIfAborted()
-  const payloads = await openPayloads(config, place, stack)
+  const payloads = await openPayloads(config.payloads, { ...place, dataDir }, stack)
   const signingSecret =
     databaseUrl === null ? await openSigningSecret(dataDir) : await openSharedSecret(database, 'signing')
   const parts = stack.move()
   return { database, jobs, payloads, signingSecret, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
-/** The database alone, for commands that work beside a server. */
-export async function openDatabase({
-  dataDir,
-  databaseUrl,
-}: Pick<Config, 'dataDir' | 'databaseUrl'>): Promise<Database> {
+/**
+ * The database alone, for commands that work beside a server.
+ * @throws ConfigError, JobStoreError, the signal's reason
+ */
+export async function openDatabase({ server, jobs }: Config, signal: AbortSignal): Promise<Database> {
+  const { databaseUrl } = jobs
   if (databaseUrl !== null) {
     // Loaded here alone: its driver takes a moment that no embedded start shall wait for.
     const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
-    return await openPostgresDatabase(databaseUrl)
+    return await openPostgresDatabase(databaseUrl, { signal })
   }
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  return await openSqlite(dataDir)
+  await requireWritable(server.dataDir, SERVER_SETTINGS.dataDir)
+  return await openSqlite(server.dataDir)
 }
 
 interface OpenDatabase extends AsyncDisposable {
@@ -94,17 +98,17 @@ async function openShared(url: string, { logger, signal }: BackendPlace): Promis
 
 /** An S3 that does not answer yet, or not as it should, is no reason not to start: its state is seen at each request. */
 async function openPayloads(
-  { payloads, dataDir }: Config,
-  { temporaryFolder, logger, signal }: BackendPlace,
+  { store: place }: PayloadsConfig,
+  { temporaryFolder, dataDir, logger, signal }: BackendPlace & { readonly dataDir: string },
   stack: AsyncDisposableStack,
 ): Promise<PayloadStore> {
-  if (payloads.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
+  if (place.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
   // Loaded here alone: the SDK takes a moment that no other start shall wait for.
   const { S3PayloadStore } = await import('./payloads/s3-store.ts')
-  const store = stack.use(await S3PayloadStore.open(payloads, temporaryFolder))
+  const store = stack.use(await S3PayloadStore.open(place, temporaryFolder))
   try {
     await store.check(AbortSignal.any([signal, AbortSignal.timeout(PAYLOAD_CHECK_MS)]))
-    logger.info({ bucket: payloads.bucket, prefix: payloads.prefix }, 'payloads lie in S3')
+    logger.info({ bucket: place.bucket, prefix: place.prefix }, 'payloads lie in S3')
   } catch (error) {
     logger.error({ err: error }, 'the payload store does not work yet')
   }

@@ -7,8 +7,9 @@ import { addMigrateCommand } from './commands/migrate.ts'
 import { addModelsCommand } from './commands/models.ts'
 import { addServeCommands } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
-import { ConfigError } from './config.ts'
-import type { Environment } from './config.ts'
+import { ConfigError } from './config/config-error.ts'
+import type { Environment } from './config/read-settings.ts'
+import { loadFamilies } from './models/index.ts'
 import { version } from './version.ts'
 
 /**
@@ -24,14 +25,14 @@ export async function runCommandLine(
   let exitCode = 0
   const context: CommandContext = { environment, signal, hurry, exitWith: (code) => (exitCode = code) }
   const program = new Command('sotto')
-    .description('Transcribes audio with Whisper models: an HTTP server with an Async API, and a command line.')
+    .description('Transcribes audio: an HTTP server with an Async API, and a command line.')
     .version(version)
     .exitOverride()
     .showHelpAfterError('(run it with --help for what it takes)')
   addServeCommands(program, context)
   addMigrateCommand(program, context)
   addJobsCommand(program, context)
-  addTranscribeCommand(program, context)
+  addTranscribeCommand(program, context, await loadFamilies())
   addModelsCommand(program, context)
   addKeysCommand(program, context)
   addDeviceCommand(program, context)

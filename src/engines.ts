@@ -1,14 +1,17 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
+import { ENGINE_SETTINGS } from './config/engine.ts'
+import type { EngineConfig } from './config/engine.ts'
 import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
 import { BUNDLED_FOLDER } from './hub/model-cache.ts'
 import type { ModelCache } from './hub/model-cache.ts'
+import { CPU, MOST_SLOTS } from './contract/device.ts'
 import type { Device } from './contract/device.ts'
-import { planDevice } from './models/whisper/device-memory.ts'
-import type { DevicePlan } from './models/whisper/device-memory.ts'
-import { estimateMemory } from './models/whisper/model-memory.ts'
+import type { Family, MemoryPlan } from './models/family.ts'
+import { familyOf, planModel } from './models/index.ts'
+import type { Catalogue } from './models/catalogue.ts'
 import { dataLimit, fileLimit } from './worker/cage.ts'
 import type { CageOptions } from './worker/cage.ts'
 import { findDevice } from './worker/find-device.ts'
@@ -16,7 +19,7 @@ import { LocalTranscriber } from './worker/local-transcriber.ts'
 import { findSandbox } from './worker/sandbox.ts'
 import type { Sandbox } from './worker/sandbox.ts'
 import type { Transcriber } from './worker/transcriber.ts'
-import { MOST_SLOTS } from './contract/device.ts'
+import { requireWritable } from './writable-folder.ts'
 
 /** Something that transcribes, and what a worker with it takes. */
 export interface Engine {
@@ -32,6 +35,7 @@ export interface Engine {
 
 interface Place {
   readonly config: Config
+  readonly catalogue: Catalogue
   readonly models: ModelCache
   readonly temporaryFolder: string
   readonly logger: Logger
@@ -44,44 +48,46 @@ interface Place {
  * that were not asked for.
  */
 export async function openEngines(place: Place): Promise<readonly Engine[]> {
-  const { config, logger } = place
-  const { tiers } = config
+  const { tiers, remote } = place.config.engine
   const engines = await allEngines(place)
   const wanted = engines
     .map((engine) => ({ ...engine, asked: engine.asked.filter((tier) => tiers === null || tiers.includes(tier)) }))
     .filter(({ asked }) => asked.length > 0)
-  if (config.engine.kind === 'openai') logger.info({ server: config.engine.baseUrl }, 'another server runs the jobs')
+  if (remote !== null) place.logger.info({ server: remote.baseUrl }, 'another server runs the jobs')
   return wanted
 }
 
-/** What the API tells of a server's engines. */
-export function describeEngines({ engine }: Config): { readonly framework: 'onnxruntime' | 'openai-api' } {
-  return { framework: engine.kind === 'local' ? 'onnxruntime' : 'openai-api' }
-}
-
 /** Whose weights are in place. */
-export function presenceOf({ engine }: Config, models: ModelCache): Pick<ModelCache, 'isPresent'> {
-  return engine.kind === 'local' ? models : { isPresent: () => Promise.resolve(true) }
+export function presenceOf({ remote }: EngineConfig, models: ModelCache): Pick<ModelCache, 'isPresent'> {
+  return remote === null ? models : { isPresent: () => Promise.resolve(true) }
 }
 
 async function allEngines(place: Place): Promise<readonly Engine[]> {
-  const { engine, workers, device: choice, gpuFallback } = place.config
-  if (engine.kind === 'openai') {
+  const { catalogue, models } = place
+  const { remote, workers, device: choice, gpuFallback } = place.config.engine
+  if (remote !== null) {
     // Loaded here alone: its HTTP client takes a moment that no other start shall wait for.
     const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
-    const transcriber = new OpenAiTranscriber(engine)
+    const ofModel = (id: string): Promise<Family> => familyOf(catalogue.require(id), (each) => models.folderOf(each))
+    const transcriber = new OpenAiTranscriber({ ...remote, familyOf: ofModel })
     return [{ transcriber, slots: workers, expressSlots: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
   }
+  await requireCache(place.config.engine)
   const [device, sandbox] = await Promise.all([findDevice(choice, place.signal), sandboxOf(place)])
   if (device.name === 'cpu') return [cpuEngine(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'], sandbox)]
   place.logger.info({ device: device.name }, 'gpuflex jobs run on a device')
   return [cpuEngine(place, ['cpuflex'], sandbox), deviceEngine(place, device)]
 }
 
+/** Found at the start, not by the first job. In 16 and 32 bits weights are used as they are, and nothing is kept. */
+async function requireCache({ precision, cacheDir }: EngineConfig): Promise<void> {
+  if (precision !== 'f32' && precision !== 'f16') await requireWritable(cacheDir, ENGINE_SETTINGS.cacheDir)
+}
+
 /** What an engine reads and writes; the database and the secret of signatures lie beside it, and are nothing to it. */
 async function sandboxOf({ config, temporaryFolder, logger, signal }: Place): Promise<Sandbox | null> {
-  const { dataDir, cacheDir, hub, sandbox } = config
-  const readable = [BUNDLED_FOLDER, join(hub.home, 'hub'), join(dataDir, 'payloads')]
+  const { cacheDir, sandbox } = config.engine
+  const readable = [BUNDLED_FOLDER, join(config.hub.home, 'hub'), join(config.server.dataDir, 'payloads')]
   return await findSandbox(sandbox, { readable, writable: [temporaryFolder, cacheDir] }, { logger, signal })
 }
 
@@ -91,21 +97,22 @@ function cpuEngine(
   asked: readonly ServiceTier[],
   sandbox: Sandbox | null,
 ): Engine {
-  const { workers, threads, batch, precision, engineMemoryBytes, cacheDir: cacheFolder } = config
+  const { workers, threads, batch, precision, recordingMemoryBytes, cacheDir: cacheFolder } = config.engine
   const places = batch + 1
+  const share = { device: CPU, precision, batch: places, memoryBytes: config.engine.modelMemoryBytes }
   const cageOf = (modelBytes: number): CageOptions => ({
     sandbox,
-    dataBytes: engineMemoryBytes === null ? null : dataLimit(modelBytes, engineMemoryBytes, threads),
-    fileBytes: fileLimit(config.maxAudioSeconds),
+    dataBytes: recordingMemoryBytes === null ? null : dataLimit(modelBytes, recordingMemoryBytes, threads),
+    fileBytes: fileLimit(config.jobs.maxAudioSeconds),
   })
   return {
     transcriber: new LocalTranscriber({
       models,
       settings: { threads, batch: places, precision, temporaryFolder, cacheFolder },
       computing: workers,
-      ttlMs: config.modelTtlMs,
-      memoryBytes: config.modelMemoryBytes,
-      estimate: (folder) => estimateMemory(folder, { precision, slots: places }),
+      ttlMs: config.engine.modelTtlMs,
+      memoryBytes: config.engine.modelMemoryBytes,
+      estimate: async (folder) => (await planModel(folder, share)).bytes,
       cageOf,
       logger,
     }),
@@ -117,8 +124,9 @@ function cpuEngine(
 }
 
 function deviceEngine({ config, models, temporaryFolder, logger }: Place, device: Device): Engine {
-  const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config
-  const planOf = (folder: string): Promise<DevicePlan> => planDevice(folder, { device, precision, memoryBytes })
+  const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config.engine
+  const planOf = (folder: string): Promise<MemoryPlan> =>
+    planModel(folder, { device, precision, batch: MOST_SLOTS, memoryBytes })
   return {
     transcriber: new LocalTranscriber({
       models,
@@ -130,8 +138,8 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       ttlMs,
       memoryBytes,
       estimate: async (folder) => (await planOf(folder)).bytes,
-      batchOf: async (folder) => (await planOf(folder)).slots,
-      cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.maxAudioSeconds), sandbox: null }),
+      batchOf: async (folder) => (await planOf(folder)).batch,
+      cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.jobs.maxAudioSeconds), sandbox: null }),
       logger,
     }),
     slots: MOST_SLOTS - 1,

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Backend } from './backend.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import { Garbage } from './jobs/garbage.ts'
 import { GarbageCollector } from './jobs/garbage-collector.ts'
 import { databaseTime, strangePayloads } from './jobs/installation.ts'
@@ -22,7 +22,7 @@ export const CRASH_LIMIT = 5
 /** What no request does; every process takes its part. Says what is to be rung when there may be garbage. */
 export function startHousekeeping(
   backend: Backend,
-  config: Config,
+  { jobs: { leaseMs }, payloads: { uploadUrlTtlSeconds } }: Config,
   logger: Logger,
   stack: AsyncDisposableStack,
 ): GarbageCollector {
@@ -43,8 +43,8 @@ export function startHousekeeping(
     await reaper.round(signal)
     collector.ring()
   }
-  stack.use(new Rounds({ intervalMs: config.leaseMs / REAPS_PER_LEASE, run: reaping, onError }))
-  const search = new OrphanSearch(backend, collector, config, logger)
+  stack.use(new Rounds({ intervalMs: leaseMs / REAPS_PER_LEASE, run: reaping, onError }))
+  const search = new OrphanSearch(backend, collector, uploadUrlTtlSeconds, logger)
   const first = search.look().then(() => undefined, onError)
   stack.use(new Rounds({ intervalMs: INSTALLATION_INTERVAL_MS, run: (signal) => search.run(signal), onError }))
   stack.defer(() => first)
@@ -60,7 +60,7 @@ class OrphanSearch {
   #rounds = 0
   #said: string | null = null
 
-  constructor(backend: Backend, collector: GarbageCollector, { uploadUrlTtlSeconds }: Config, logger: Logger) {
+  constructor(backend: Backend, collector: GarbageCollector, uploadUrlTtlSeconds: number, logger: Logger) {
     this.#backend = backend
     this.#collector = collector
     this.#olderThanMs = uploadUrlTtlSeconds * 1000 + ORPHAN_GRACE_MS
@@ -75,7 +75,7 @@ class OrphanSearch {
     const before = new Date((await databaseTime(database)).getTime() - this.#olderThanMs)
     // First: what fails behind it must not keep a key's quota used up.
     await new UnsubmittedUploads(database).forgetBefore(before)
-    const unfinished = await payloads.removeUnfinished(before)
+    const unfinished = await payloads.uploads.removeOlderThan(before)
     const garbage = new Garbage(database)
     const orphans = belongs ? await findOrphans({ jobs, payloads, garbage, before }, signal) : 0
     this.#collector.ring()

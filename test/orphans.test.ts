@@ -2,7 +2,7 @@ import { utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { newJob } from '../src/jobs/new-job.fixture.ts'
+import { EVERY_TIER, newJob } from '../src/jobs/new-job.fixture.ts'
 import { Garbage } from '../src/jobs/garbage.ts'
 import { GarbageCollector } from '../src/jobs/garbage-collector.ts'
 import { findOrphans } from '../src/jobs/orphans.ts'
@@ -26,7 +26,7 @@ test('what no job knows is removed when it is old enough, and nothing else', asy
     return key
   }
   const { job } = await jobs.submit(newJob({ payloadKey: await put('uploads/submitted.mp3', 2 * DAY_MS) }))
-  const claimed = await jobs.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 60_000 })
+  const [claimed] = await jobs.claim(EVERY_TIER)
   const result = await put(resultKeyOf(job.id, 1), 2 * DAY_MS)
   const kept = [job.payloadKey, result, await put('uploads/new.mp3', 0)]
   if (claimed !== undefined) await jobs.succeed(claimed.lease, result)

@@ -3,7 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { PROJECT } from '../../test/support/server.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 
 /** Where and with what a run was made; what a number is worth depends on it. */
 export interface Machine {
@@ -28,7 +28,7 @@ export async function machine(): Promise<Machine> {
     node: process.version,
     onnxruntime: await packageVersion(join(PROJECT, 'node_modules/onnxruntime-node')),
     threads: THREADS,
-    precision: loadConfig(process.env).precision,
+    precision: loadConfig(process.env).engine.precision,
   }
 }
 

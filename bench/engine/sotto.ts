@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import process from 'node:process'
-import { optionsOf } from '../../test/support/golden.ts'
+import { parametersOf } from '../../test/support/golden.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { EngineProcess } from '../../src/worker/engine-process.ts'
-import type { EngineTask } from '../../src/contract/engine-protocol.ts'
+import type { RecognitionTask } from '../../src/contract/recognition-task.ts'
 import { peakMb, THREADS } from './machine.ts'
 import type { Sample } from './measurements.ts'
 
@@ -23,15 +23,15 @@ export interface Recording {
 }
 
 /** No engine falls back to a higher temperature: it would sample, each in its own way, and then the work differs. */
-export function engineTask(audioPath: string, parameters: Parameters): EngineTask {
-  const options = optionsOf({
+export function engineTask(audioPath: string, parameters: Parameters): RecognitionTask {
+  const given = parametersOf({
     options: {
       ...{ language: 'en', temperature: [0], beam_size: parameters.beamSize },
       condition_on_previous_text: parameters.conditionOnPreviousText,
       without_timestamps: parameters.withoutTimestamps,
     },
   })
-  return { audioPath, options, maxAudioSeconds: null }
+  return { audioPath, parameters: given, maxAudioSeconds: null }
 }
 
 /** Runs a recording in an engine process of its own that has loaded the model. */
@@ -44,7 +44,7 @@ export async function runSotto(modelFolder: string, recording: Recording, parame
   })
 }
 
-export async function transcribe(engine: EngineProcess, task: EngineTask): Promise<string> {
+export async function transcribe(engine: EngineProcess, task: RecognitionTask): Promise<string> {
   return (await engine.transcribe(task, { signal: new AbortController().signal })).text
 }
 
@@ -56,7 +56,7 @@ export const CACHE = join(PROJECT, '.bench/cache')
 
 export async function withEngine<T>(modelFolder: string, use: (engine: EngineProcess) => Promise<T>): Promise<T> {
   await using folder = await temporaryFolder()
-  const { precision } = loadConfig(process.env)
+  const { precision } = loadConfig(process.env).engine
   const settings = { modelFolder, precision, threads: THREADS, batch: BATCH }
   await using engine = new EngineProcess({ ...settings, temporaryFolder: folder.path, cacheFolder: CACHE })
   return await use(engine)

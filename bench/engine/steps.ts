@@ -4,7 +4,7 @@ import process from 'node:process'
 import { promisify } from 'node:util'
 import { PROJECT } from '../../test/support/server.ts'
 import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import type { Slot } from '../../src/models/whisper/inference/slot.ts'
 import { WhisperModel } from '../../src/models/whisper/model.ts'
 import { engineEnvironment } from '../../src/worker/engine-environment.ts'
@@ -45,7 +45,7 @@ export async function steps(on: ModelName): Promise<StepsRow> {
  */
 export async function run([folder = '']: readonly string[]): Promise<void> {
   const { nMels } = (await readCheckpoint(folder)).dimensions
-  const { precision } = loadConfig(process.env)
+  const { precision } = loadConfig(process.env).engine
   await using model = await WhisperModel.load(folder, { threads: THREADS, precision, cacheFolder: CACHE })
   using slot = model.slot()
   const mel = new Float32Array(nMels * 3000)

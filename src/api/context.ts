@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { JobStore } from '../jobs/store.ts'
-import type { Catalogue } from '../models/catalogue.ts'
+import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
+import type { Family } from '../models/family.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import type { QueueView } from '../jobs/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/worker-registry.ts'
@@ -44,6 +45,9 @@ export interface ApiParts {
   readonly results: Results
   readonly catalogue: Catalogue
   readonly models: { isPresent(id: string): Promise<boolean> }
+  /** All that there are, and that of a model, which says what its parameters are. */
+  readonly families: readonly Family[]
+  readonly familyOf: (model: ModelDescription) => Promise<Family>
   readonly apiKeys: ApiKeys
   readonly signingSecret: Buffer
   /** Fails unless this process's worker answers; null: it has none. */

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { CodedError, hasCode } from '../contract/coded-error.ts'
 import { hasBody } from './connection.ts'
 import { markForPages } from './cors.ts'
 import { ApiError } from './errors.ts'
@@ -60,12 +61,11 @@ export function noRoute(request: FastifyRequest): ApiError {
 
 function answerTo(error: unknown): Answer {
   if (error instanceof ApiError) return error
-  const code = fieldOf(error, 'code')
   // A body that was refused while something read it.
   const cause = fieldOf(error, 'cause')
-  if (code === 'payload.interrupted' && cause instanceof ApiError) return cause
+  if (hasCode(error, 'payload.interrupted') && cause instanceof ApiError) return cause
   if (isFastifyError(error) && error.validation !== undefined) return { status: 400, message: validationMessage(error) }
-  const status = statusOf(code) ?? fastifyStatus(error)
+  const status = error instanceof CodedError ? statusOf(error.code) : fastifyStatus(error)
   if (status !== undefined && error instanceof Error) return { status, message: error.message }
   return { status: 500, message: 'The server failed on this request. Its log says why.' }
 }

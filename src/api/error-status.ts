@@ -1,5 +1,14 @@
-/** The HTTP status for each code of the other rooms' errors; what is not here is a fault of the server. */
-const STATUS: Readonly<Record<string, number>> = {
+import { isErrorCode } from '../contract/error-codes.ts'
+import type { ErrorCode } from '../contract/error-codes.ts'
+
+/** A fault of the server: its message is for the log. */
+const OWN = null
+
+/** The HTTP status that each error is answered with. */
+export const ERROR_STATUS: Readonly<Record<ErrorCode, number | null>> = {
+  // Has a status of its own.
+  'request.refused': OWN,
+  'config.invalid': OWN,
   'input.invalid': 400,
   'input.unsupported': 400,
   'engine.unreachable': 503,
@@ -11,6 +20,14 @@ const STATUS: Readonly<Record<string, number>> = {
   'engine.disk_full': 503,
   'engine.spool_full': 503,
   'engine.refused': 422,
+  'engine.crashed': OWN,
+  'engine.failed': OWN,
+  'engine.aborted': OWN,
+  'engine.bad_result': OWN,
+  'engine.bad_answer': OWN,
+  'server.failed': OWN,
+  'device.unavailable': OWN,
+  'sandbox.unavailable': OWN,
   'model.unknown': 404,
   'model.unreachable': 503,
   'model.forbidden': 503,
@@ -20,6 +37,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'model.incomplete': 503,
   'model.hub_invalid': 503,
   'model.cache_unusable': 503,
+  'model.name_invalid': OWN,
   'payload.too_large': 413,
   'payload.interrupted': 400,
   'payload.incomplete': 409,
@@ -30,13 +48,22 @@ const STATUS: Readonly<Record<string, number>> = {
   'payload.wrong_length': 400,
   'payload.complete': 409,
   'payload.superseded': 423,
+  'payload.invalid_key': OWN,
+  'secret.invalid': OWN,
   'store.unavailable': 503,
+  'store.in_use': OWN,
+  'store.newer_schema': OWN,
+  'store.damaged': OWN,
+  'store.refused': OWN,
   'recording.gone': 409,
   'idempotency.mismatch': 422,
   'limit.reached': 429,
   'job.not_started': 503,
   'job.too_slow': 503,
   'job.over_budget': 422,
+  'job.timeout': OWN,
+  'job.unreadable': OWN,
+  'job.crashed': OWN,
   'audio.empty': 422,
   'audio.not_media': 422,
   'audio.no_audio_stream': 422,
@@ -52,5 +79,5 @@ const STATUS: Readonly<Record<string, number>> = {
 
 /** Undefined for codes that no user is meant to see, and for what is no code of ours at all. */
 export function statusOf(code: unknown): number | undefined {
-  return typeof code === 'string' && Object.hasOwn(STATUS, code) ? STATUS[code] : undefined
+  return isErrorCode(code) ? (ERROR_STATUS[code] ?? undefined) : undefined
 }

@@ -1,5 +1,10 @@
-/** An answer that is an error: its HTTP status, and a message that says what is wrong and what to do. */
-export class ApiError extends Error {
+import { CodedError } from '../contract/coded-error.ts'
+
+/** What may be otherwise when the same request comes again. */
+const PASSING: ReadonlySet<number> = new Set([408, 429, 503])
+
+/** An answer that is an error, with its HTTP status. */
+export class ApiError extends CodedError<'request.refused'> {
   override readonly name = 'ApiError'
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -7,10 +12,10 @@ export class ApiError extends Error {
   constructor(
     status: number,
     message: string,
-    options: ErrorOptions & { readonly headers?: Record<string, string> } = {},
+    { headers = {}, ...options }: ErrorOptions & { readonly headers?: Record<string, string> } = {},
   ) {
-    super(message, options)
+    super('request.refused', message, { retryable: PASSING.has(status), ...options })
     this.status = status
-    this.headers = options.headers ?? {}
+    this.headers = headers
   }
 }

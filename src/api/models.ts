@@ -2,8 +2,8 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { SERVICE_TIERS } from '../jobs/job.ts'
+import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
-import { describeParameters } from '../models/whisper/parameters.ts'
 import { FRAMEWORKS } from './context.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
@@ -20,13 +20,15 @@ const ParameterSchema = Type.Object({
   list: Type.Boolean({ description: 'Whether it takes a list of numbers as well.' }),
   default: Type.Unknown(),
   description: Type.String(),
+  unit: Type.Optional(Type.String({ description: 'Of its numbers.' })),
   minimum: Type.Optional(Type.Number()),
+  exclusiveMinimum: Type.Optional(Type.Number({ description: 'It has to be above.' })),
   maximum: Type.Optional(Type.Number()),
   values: Type.Optional(Type.Array(Type.String())),
 })
 
 const ModelSchema = Type.Object({
-  id: Type.String({ examples: ['openai/whisper-small'] }),
+  id: Type.String({ examples: [SUGGESTED_MODEL.id] }),
   object: Type.Literal('model'),
   created: Type.Integer({ description: 'Seconds since the epoch.' }),
   owned_by: Type.String(),
@@ -47,7 +49,7 @@ const ModelSchema = Type.Object({
 
 /** What can be submitted to, in a superset of the form that OpenAI's clients read. */
 export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { catalogue, models, settings } = context
+  const { catalogue, familyOf, models, settings } = context
 
   const describe = async (
     model: ModelDescription,
@@ -67,7 +69,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     languages: model.languages === null ? null : [...model.languages],
     weightsPresent: await models.isPresent(model.id),
     endpoints: { async: tierUrls('/v1/async/ent', model, request), sync: tierUrls('/v1/ent', model, request) },
-    parameters: describeParameters().map(({ isNullable, isList, values, ...rest }) => ({
+    parameters: (await familyOf(model)).parameters.descriptions.map(({ isNullable, isList, values, ...rest }) => ({
       ...rest,
       nullable: isNullable,
       list: isList,

@@ -10,7 +10,7 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
       title: 'Sotto',
       version,
       description:
-        'Transcribes long recordings with Whisper models: ask for an upload URL, PUT the recording, submit it, and poll until ' +
+        'Transcribes long recordings: ask for an upload URL, PUT the recording, submit it, and poll until ' +
         'the transcript is there. Errors are `{"code": <HTTP status>, "message": "…"}`.',
       license: { name: 'MIT', identifier: 'MIT' },
     },

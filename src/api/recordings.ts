@@ -2,10 +2,11 @@ import { extname } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { guessedLength } from '../payloads/guessed-length.ts'
 import type { LengthProbe } from '../payloads/length-probe.ts'
-import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
+import type { PayloadKey } from '../payloads/payload-key.ts'
+import type { PayloadStore } from '../payloads/store.ts'
 
 /** Recordings whose length is remembered: those that are submitted to several models, or again. */
-const REMEMBERED = 10_000
+const REMEMBERED_LENGTHS = 10_000
 
 export interface Recording {
   readonly payloadKey: PayloadKey
@@ -21,7 +22,7 @@ export class Recordings {
   readonly #payloads: PayloadStore
   readonly #probe: LengthProbe
   /** An object may be replaced until it is submitted, so its size and version are a part of what is remembered. */
-  readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED })
+  readonly #lengths = new LRUCache<string, number>({ max: REMEMBERED_LENGTHS })
   /** Those that are being read, for submits of one recording at once. */
   readonly #reading = new Map<string, Promise<number>>()
 
@@ -35,7 +36,7 @@ export class Recordings {
    * @param owner whose it is
    */
   async find(payloadKey: PayloadKey, owner: string): Promise<Recording | undefined> {
-    const found = await this.#payloads.finishUpload(payloadKey)
+    const found = await this.#payloads.uploads.finish(payloadKey)
     if (found === undefined) return undefined
     const { bytes, version: payloadVersion } = found
     const version = `${payloadKey} ${bytes} ${payloadVersion}`

@@ -1,7 +1,8 @@
 import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
-import type { PayloadKey, PayloadStore } from '../payloads/store.ts'
+import type { PayloadKey } from '../payloads/payload-key.ts'
+import type { PayloadStore } from '../payloads/store.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 
 /** Characters. */

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import type { ResumableUploads, UploadProgress } from '../payloads/resumable-uploads.ts'
-import type { PayloadKey } from '../payloads/store.ts'
+import type { PayloadKey } from '../payloads/payload-key.ts'
+import type { ApiUploads, UploadProgress } from '../payloads/uploads/client-uploads.ts'
+import { UPLOADS_PATH, keyOfFile } from '../payloads/uploads/upload.ts'
 import { paceOf, requireUnencoded } from './bodies/arriving.ts'
 import type { ApiContext } from './context.ts'
 import { TUS_SCHEMAS } from './tus-schemas.ts'
@@ -19,13 +20,13 @@ import {
 } from './tus-headers.ts'
 import { emptyUpload, requireUnused } from './upload-state.ts'
 
-const PATH = '/v1/input/uploads/:file'
+const PATH = `${UPLOADS_PATH}/:file`
 
 /** Step 2 for connections that break: tus 1.0 on the upload URL, which stands for an upload that was created. */
-export function resumableUploadRoutes(context: ApiContext, resumable: ResumableUploads): FastifyPluginCallbackTypebox {
+export function resumableUploadRoutes(context: ApiContext, uploads: ApiUploads): FastifyPluginCallbackTypebox {
   const append = async (request: FastifyRequest, file: string) =>
-    progressHeaders(request, await appendTo(`uploads/${file}`, request, context, resumable))
-  const remove = (file: string) => removeUpload(`uploads/${file}`, context, resumable)
+    progressHeaders(request, await appendTo(keyOfFile(file), request, context, uploads))
+  const remove = (file: string) => removeUpload(keyOfFile(file), context, uploads)
   return (api, _options, done) => {
     api.removeAllContentTypeParsers()
     api.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
@@ -51,7 +52,7 @@ export function resumableUploadRoutes(context: ApiContext, resumable: ResumableU
     const config = { access: 'upload' } as const
     const headConfig = { ...config, swagger: { exposeHeadRoute: true } }
     api.head(PATH, { schema: TUS_SCHEMAS.head, config: headConfig }, async (request, reply) => {
-      const progress = await resumable.progress(`uploads/${request.params.file}`)
+      const progress = await uploads.progress(keyOfFile(request.params.file))
       const asked = uploadLengthOf(request) ?? 0
       // One that was only asked for says nothing of an upload that has so much or more.
       const length = progress.length ?? (asked > progress.offset ? asked : undefined)
@@ -93,7 +94,7 @@ async function appendTo(
   key: PayloadKey,
   request: FastifyRequest,
   context: ApiContext,
-  resumable: ResumableUploads,
+  uploads: ApiUploads,
 ): Promise<UploadProgress> {
   const { body } = request
   const beforeCommit = (): Promise<void> => requireUnused(key, context)
@@ -103,14 +104,15 @@ async function appendTo(
   if (length === 0 || !(body instanceof Readable)) throw emptyUpload()
   const { maxUploadBytes: maxBytes } = context.settings
   const signal = paceOf(request, context.limits)
-  using hold = await context.uploads.begin(key, request.owner, length ?? (bodyBytes && offset + bodyBytes), false)
+  const announced = length ?? (bodyBytes && offset + bodyBytes)
+  using hold = await context.uploads.begin({ key, owner: request.owner, bytes: announced })
   try {
-    const progress = await resumable.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit, signal })
+    const progress = await uploads.append(key, { offset, length, body, bodyBytes, maxBytes, beforeCommit, signal })
     await hold.keep(progress.offset)
     return progress
   } catch (error) {
     // What came before it broke off is there as well; the first error says more than one of counting it.
-    await resumable
+    await uploads
       .progress(key)
       .then(
         (progress) => hold.keep(progress.offset),
@@ -121,9 +123,9 @@ async function appendTo(
   }
 }
 
-async function removeUpload(key: PayloadKey, context: ApiContext, resumable: ResumableUploads): Promise<void> {
+async function removeUpload(key: PayloadKey, context: ApiContext, uploads: ApiUploads): Promise<void> {
   await requireUnused(key, context)
-  await resumable.discard(key)
+  await uploads.discard(key)
   await context.payloads.remove(key)
   await context.uploads.forget(key)
 }

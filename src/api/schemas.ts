@@ -1,7 +1,10 @@
 import Type from 'typebox'
+import type { TSchema } from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
-import { PartialWhisperInputSchema } from '../models/whisper/parameters.ts'
+import { SUGGESTED_MODEL } from '../models/catalogue.ts'
+import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
+import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
 import { jobOptionFields } from './job-options.ts'
 import { nullable } from './nullable.ts'
 
@@ -30,8 +33,8 @@ export const TierQuery = Type.Object({
 export const ModelParams = Type.Object({
   vendor: Type.String({ description: 'tiyarofs', examples: ['tiyarofs'] }),
   version: Type.String({ description: '1', examples: ['1'] }),
-  publisher: Type.String({ examples: ['openai'] }),
-  model: Type.String({ examples: ['whisper-large'] }),
+  publisher: Type.String({ examples: [SUGGESTED_MODEL.publisher] }),
+  model: Type.String({ examples: [SUGGESTED_MODEL.name] }),
 })
 
 export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
@@ -40,7 +43,7 @@ export const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
 
-export const UploadParams = Type.Object({ file: Type.String({ pattern: '^[\\da-f-]{36}\\.[a-z\\d]{1,16}$' }) })
+export const UploadParams = Type.Object({ file: Type.String({ pattern: UPLOAD_FILE_PATTERN }) })
 
 /** The URL of an S3 may carry a session's token, which has no length that Amazon would promise. */
 const UploadUrlField = Type.String({
@@ -48,16 +51,25 @@ const UploadUrlField = Type.String({
   description: 'The presigned URL that the recording was uploaded to.',
 })
 
-export const SubmitBody = Type.Object(
-  { URL: UploadUrlField, input: PartialWhisperInputSchema, ...jobOptionFields },
-  { additionalProperties: false },
-)
+/** @param input the schema of a model's parameters */
+export function submitBody(input: TSchema) {
+  const fields = { URL: UploadUrlField, input: Type.Unsafe<unknown>(input), ...jobOptionFields }
+  return Type.Object(fields, { additionalProperties: false })
+}
+
+/** What the parameters of any of these families' models may be. */
+export function anyInput(families: readonly Family[]): TSchema {
+  const [first, ...others] = families.map(({ parameters }) => parameters.schema)
+  return first === undefined || others.length > 0
+    ? Type.Union(families.map(({ parameters }) => parameters.schema))
+    : first
+}
 
 export const SyncBody = Type.Object(
   {
     Bytes: Type.Optional(Type.String({ description: 'The recording, base64.' })),
     URL: Type.Optional(UploadUrlField),
-    input: Type.Optional(PartialWhisperInputSchema),
+    input: Type.Optional(Type.Unknown()),
   },
   { additionalProperties: false },
 )
@@ -69,7 +81,7 @@ export const ACCEPTED = 'accepted' as const
 
 const jobFields = {
   id: Type.String({ format: 'uuid' }),
-  model: Type.String({ examples: ['openai/whisper-large'] }),
+  model: Type.String({ examples: [SUGGESTED_MODEL.id] }),
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),

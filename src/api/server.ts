@@ -70,8 +70,8 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(swagger, OPENAPI)
   await api.register(uploadUrlRoutes(context))
   await api.register(uploadRoutes(context))
-  const { resumable } = context.payloads
-  if (resumable !== null) await api.register(resumableUploadRoutes(context, resumable))
+  const { uploads } = context.payloads
+  if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
   await api.register(syncRoutes(context))

@@ -6,18 +6,26 @@ import { newJobId } from '../jobs/job-id.ts'
 import type { ServiceTier } from '../jobs/job.ts'
 import type { Submitted } from '../jobs/store.ts'
 import type { ModelDescription } from '../models/catalogue.ts'
-import { parseWhisperInput } from '../models/whisper/parameters.ts'
 import type { ApiContext } from './context.ts'
 import { validationMessage } from './error-handler.ts'
 import { ApiError } from './errors.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
-import { ACCEPTED, IdempotencyHeader, ModelParams, SubmitBody, SubmittedSchema, TierQuery, errors } from './schemas.ts'
+import {
+  ACCEPTED,
+  IdempotencyHeader,
+  ModelParams,
+  SubmittedSchema,
+  TierQuery,
+  anyInput,
+  errors,
+  submitBody,
+} from './schemas.ts'
 import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from './uploaded-recording.ts'
 import { pollUrl } from './urls.ts'
 
-const AnyInputBody = Type.Object({ ...SubmitBody.properties, input: Type.Unknown() }, { additionalProperties: false })
+const AnyInputBody = submitBody(Type.Unknown())
 
 /** Step 3: a job for a model. */
 export function submissionRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -34,7 +42,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           headers: IdempotencyHeader,
           params: ModelParams,
           querystring: TierQuery,
-          body: SubmitBody,
+          body: submitBody(anyInput(context.families)),
           response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 413, 422, 429, 503) },
         },
         attachValidation: true,
@@ -53,7 +61,8 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         // Before all that may have changed since: times that have passed, limits, tiers.
         if (replayed !== undefined) return await accept({ job: replayed, isNew: false })
         const serviceTier = await requireTier(asked, context)
-        const input = parseWhisperInput(request.body.input, model)
+        const { parameters } = await context.familyOf(model)
+        const input = parameters.parse(request.body.input, model)
         const options = jobOptions(request.body)
         const recording = await uploadedRecording(request.body.URL, keyId, context)
         const { payloadKey, payloadVersion, audioSeconds } = recording

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
-import type { ModelDescription } from '../models/catalogue.ts'
-import { parseWhisperInput } from '../models/whisper/parameters.ts'
+import { hasCode } from '../contract/coded-error.ts'
+import type { ModelParameters } from '../contract/recognition-task.ts'
+import { Upload } from '../payloads/uploads/upload.ts'
 import { arrivingBody, streamOf } from './bodies/arriving.ts'
 import type { Hold } from './bodies/bytes-in-flight.ts'
 import { BytesField, notBase64 } from './bodies/bytes-field.ts'
@@ -19,21 +19,20 @@ import { uploadedRecording } from './uploaded-recording.ts'
 
 /** A minute of any usual format: of 96 kHz stereo in 24 bits it has 35 MB. */
 const MAX_BYTES = 64 * 2 ** 20
-const BASE64_SHARE = 4 / 3
+const BASE64_BYTES_PER_BYTE = 4 / 3
 const JSON_TYPE = /^application\/json\s*(?:;|$)/i
 
 export const ASYNC_HINT = 'Use the Async API: POST /v1/input/upload-url, PUT, POST /v1/async/ent/…, then poll.'
 
-type Input = ReturnType<typeof parseWhisperInput>
-
 export interface SyncBodyContext extends ApiContext {
-  readonly model: ModelDescription
+  /** Validates what is given for the model's parameters. */
+  readonly parseInput: (input: unknown) => ModelParameters
   readonly parseJson: ParseJson
 }
 
 /** What a synchronous request brought. */
 interface Received {
-  readonly input: Input
+  readonly input: ModelParameters
   /** Stored; its length is known of uploads alone. */
   readonly recording: Pick<Recording, 'payloadKey' | 'payloadVersion'> & Partial<Pick<Recording, 'audioSeconds'>>
 }
@@ -44,15 +43,15 @@ interface Received {
  */
 export async function receiveSync(request: FastifyRequest, context: SyncBodyContext): Promise<Received> {
   const isJson = JSON_TYPE.test(request.contentType)
-  const mostBytes = isJson ? Math.ceil(MAX_BYTES * BASE64_SHARE) + context.limits.jsonBytes : MAX_BYTES
+  const maxBytes = isJson ? Math.ceil(MAX_BYTES * BASE64_BYTES_PER_BYTE) + context.limits.jsonBytes : MAX_BYTES
   if (!(request.body instanceof Readable) || request.held === null) throw isJson ? noRecording() : emptyUpload()
   const isEncoded = request.headers['content-encoding'] !== undefined
-  if (!isEncoded && Number(request.headers['content-length'] ?? 0) > mostBytes) throw tooLarge()
-  const body = arrivingBody(request, context.limits, context.limits.syncMs)
-  if (isJson) return await receiveJson(atMost(mostBytes, body), request.held, request, context)
+  if (!isEncoded && Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
+  const body = arrivingBody(request, context.limits, { limitMs: context.limits.syncMs })
+  if (isJson) return await receiveJson(atMost(maxBytes, body), request.held, request, context)
   if (isForm(request.contentType)) return await receiveForm(body, request.held, request, context)
-  const input = parseWhisperInput({}, context.model)
-  return { input, recording: await store(held(body, request.held.sync), context, async () => undefined) }
+  const input = context.parseInput({})
+  return { input, recording: await store(held(body, request.held.sync), request.owner, context, async () => undefined) }
 }
 
 interface Holds {
@@ -66,7 +65,7 @@ async function receiveJson(
   request: FastifyRequest,
   context: SyncBodyContext,
 ): Promise<Received> {
-  const { limits, model, parseJson } = context
+  const { limits, parseInput, parseJson } = context
   const field = new BytesField({ maxRestBytes: limits.jsonBytes, onRest: holds.json.take })
   const bytes = held(decoded(body, field), holds.sync)
   const first = await bytes.next()
@@ -82,15 +81,15 @@ async function receiveJson(
     const { URL: url, input } = await rest()
     if (url === undefined) throw notBase64()
     return {
-      input: parseWhisperInput(input ?? {}, model),
+      input: parseInput(input ?? {}),
       recording: await uploadedRecording(url, request.owner, context),
     }
   }
-  const read: { input?: Input } = {}
-  const recording = await store(from(first.value, bytes), context, async () => {
-    read.input = parseWhisperInput((await rest()).input ?? {}, model)
+  const read: { input?: ModelParameters } = {}
+  const recording = await store(from(first.value, bytes), request.owner, context, async () => {
+    read.input = parseInput((await rest()).input ?? {})
   })
-  return { input: read.input ?? parseWhisperInput({}, model), recording }
+  return { input: read.input ?? parseInput({}), recording }
 }
 
 /** A field `input` of the form is JSON, as `input` of a JSON body. */
@@ -100,45 +99,46 @@ async function receiveForm(
   request: FastifyRequest,
   context: SyncBodyContext,
 ): Promise<Received> {
-  const { limits, model, parseJson } = context
+  const { limits, parseInput, parseJson } = context
   const form = await readForm(body, request.contentType, {
     maxFieldBytes: limits.jsonBytes,
     onFieldBytes: holds.json.take,
   })
-  const read: { input?: Input } = {}
-  const recording = await store(held(form.file, holds.sync), context, async () => {
+  const read: { input?: ModelParameters } = {}
+  const recording = await store(held(form.file, holds.sync), request.owner, context, async () => {
     const { input, ...others } = Object.fromEntries(await form.fields)
     const [other] = Object.keys(others)
     if (other !== undefined) {
       throw new ApiError(400, `The form takes one file and a field input, of JSON, but no ${JSON.stringify(other)}.`)
     }
-    read.input = parseWhisperInput(input === undefined ? {} : await parseJson(request, input), model)
+    read.input = parseInput(input === undefined ? {} : await parseJson(request, input))
   })
-  return { input: read.input ?? parseWhisperInput({}, model), recording }
+  return { input: read.input ?? parseInput({}), recording }
 }
 
 /** @param complete runs when all bytes are there; when it throws, nothing is stored */
 async function store(
   bytes: AsyncIterable<Uint8Array>,
-  { payloads }: ApiContext,
+  owner: string,
+  { payloads, signingSecret }: ApiContext,
   complete: () => Promise<void>,
 ): Promise<Pick<Recording, 'payloadKey' | 'payloadVersion'>> {
-  const payloadKey = `uploads/${randomUUID()}.sync`
+  const { key: payloadKey } = Upload.mint(signingSecret, owner, 'sync')
   try {
     await payloads.write(payloadKey, streamOf(bytes), { maxBytes: MAX_BYTES, beforeCommit: complete })
     return { payloadKey, payloadVersion: null }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'payload.too_large')) throw error
+    if (!hasCode(error, 'payload.too_large')) throw error
     throw tooLarge(error)
   }
 }
 
 /** White space between letters counts as well: it is stored nowhere, and so would be read without end. */
-async function* atMost(mostBytes: number, body: Readable): AsyncGenerator<Uint8Array> {
+async function* atMost(maxBytes: number, body: Readable): AsyncGenerator<Uint8Array> {
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
-    if (bytes > mostBytes) throw tooLarge()
+    if (bytes > maxBytes) throw tooLarge()
     yield chunk
   }
 }

@@ -5,6 +5,7 @@ import { newJobId } from '../jobs/job-id.ts'
 import { isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
 import type { NewJob } from '../jobs/store.ts'
+import type { ModelParameters } from '../contract/recognition-task.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { jsonParser } from './bodies/json.ts'
 import type { ApiContext } from './context.ts'
@@ -50,7 +51,9 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const gone = goneOf(reply)
         const model = findModel(request.params, context)
         const serviceTier = await requireTier(request.query.serviceTier, context)
-        const { input, recording } = await receiveSync(request, { model, parseJson, ...context })
+        const { parameters } = await context.familyOf(model)
+        const parseInput = (input: unknown): ModelParameters => parameters.parse(input, model)
+        const { input, recording } = await receiveSync(request, { parseInput, parseJson, ...context })
         const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
         const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
         const isSent = recording.audioSeconds === undefined

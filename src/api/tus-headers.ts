@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { UploadProgress } from '../payloads/resumable-uploads.ts'
+import type { UploadProgress } from '../payloads/uploads/client-uploads.ts'
 import { ApiError } from './errors.ts'
 
 /** The protocol's version, https://tus.io/protocols/resumable-upload. */

@@ -1,13 +1,14 @@
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { submitted } from '../jobs/new-job.fixture.ts'
 import { SqlJobStore } from '../jobs/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
 import { UnsubmittedUploads } from '../jobs/unsubmitted-uploads.ts'
 import { UploadRoom } from './upload-room.ts'
 
+const of = (key: string, owner: string, bytes: number | undefined) => ({ key, owner, bytes })
 const REACHED = { code: 'limit.reached', retryAfterSeconds: 60 }
 
 async function open(maxUnsubmittedBytes: number | null = 100) {
@@ -23,12 +24,12 @@ async function open(maxUnsubmittedBytes: number | null = 100) {
 test('uploads that run count with those that are kept, each key’s for itself', async () => {
   await using fixture = await open()
   const { room } = fixture
-  const together = await Promise.allSettled(['a', 'b'].map((key) => room.begin(key, 'owner', 60, true)))
+  const together = await Promise.allSettled(['a', 'b'].map((key) => room.begin(of(key, 'owner', 60))))
   expect(together.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
-  await expect(room.begin('b', 'owner', 41, true)).rejects.toMatchObject(REACHED)
-  using other = await room.begin('c', 'another', 60, true)
+  await expect(room.begin(of('b', 'owner', 41))).rejects.toMatchObject(REACHED)
+  using other = await room.begin(of('c', 'another', 60))
   expect(other.maxBytes).toBe(60)
-  using rest = await room.begin('b', 'owner', 40, true)
+  using rest = await room.begin(of('b', 'owner', 40))
   expect(rest.maxBytes).toBe(40)
 })
 
@@ -36,7 +37,7 @@ test('what is kept counts until it is submitted or forgotten', async () => {
   await using fixture = await open()
   const { room, jobs } = fixture
   const upload = async (key: string): Promise<void> => {
-    using hold = await room.begin(key, 'owner', 60, true)
+    using hold = await room.beginWhole(of(key, 'owner', 60))
     await hold.keep(60)
   }
   await upload('uploads/a')
@@ -47,27 +48,53 @@ test('what is kept counts until it is submitted or forgotten', async () => {
   await expect(upload('uploads/c')).rejects.toMatchObject(REACHED)
   await room.forget('uploads/b')
   await upload('uploads/c')
+  {
+    using hold = await room.begin(of('uploads/c', 'owner', 60))
+    await hold.keep(0)
+  }
+  await upload('uploads/d')
 })
 
 test('one whose length nobody says counts as the largest', async () => {
   await using fixture = await open()
   const { room } = fixture
-  using hold = await room.begin('a', 'owner', undefined, true)
+  using hold = await room.begin(of('a', 'owner', undefined))
   expect(hold.maxBytes).toBe(80)
-  await expect(room.begin('b', 'owner', 21, true)).rejects.toMatchObject(REACHED)
+  await expect(room.begin(of('b', 'owner', 21))).rejects.toMatchObject(REACHED)
 })
 
-test('there is one whole upload to a URL at a time; parts of one are the store’s affair', async () => {
-  await using fixture = await open(null)
-  const { room } = fixture
-  {
-    using _ = await room.begin('a', 'owner', 10, true)
-    await expect(room.begin('a', 'owner', 10, true)).rejects.toMatchObject({ status: 409 })
-    using part = await room.begin('a', 'owner', 10, false)
-    expect(part.maxBytes).toBe(10)
-  }
-  using again = await room.begin('a', 'owner', 10, true)
-  expect(again.maxBytes).toBe(10)
+describe('whole uploads to one URL', () => {
+  test('take over from each other, and the next one waits until the one before has ended', async () => {
+    await using fixture = await open()
+    const { room } = fixture
+    const first = await room.beginWhole(of('a', 'owner', 60))
+    let isBegun = false
+    const second = room.beginWhole(of('a', 'owner', 60)).finally(() => (isBegun = true))
+    await expect.poll(() => first.signal.aborted).toBe(true)
+    expect(first.signal.reason).toMatchObject({ code: 'payload.superseded', retryable: true })
+    expect(isBegun).toBe(false)
+    first[Symbol.dispose]()
+    using next = await second
+    expect([next.signal.aborted, next.maxBytes]).toEqual([false, 60])
+  })
+
+  test('leave those to other URLs alone, and parts of one are the store’s affair', async () => {
+    await using fixture = await open(null)
+    const { room } = fixture
+    using first = await room.beginWhole(of('a', 'owner', 10))
+    using other = await room.beginWhole(of('b', 'owner', 10))
+    using part = await room.begin(of('a', 'owner', 10))
+    expect([first.signal.aborted, other.signal.aborted, part.maxBytes]).toEqual([false, false, 10])
+  })
+
+  test('that are refused take nothing over', async () => {
+    await using fixture = await open()
+    const { room } = fixture
+    using first = await room.beginWhole(of('a', 'owner', 60))
+    using _ = await room.begin(of('b', 'owner', 40))
+    await expect(room.beginWhole(of('a', 'owner', 61))).rejects.toMatchObject(REACHED)
+    expect(first.signal.aborted).toBe(false)
+  })
 })
 
 test('uploads that were removed as nobody’s are forgotten by their age', async () => {

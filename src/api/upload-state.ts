@@ -9,7 +9,7 @@ export async function requireUnused(key: string, { jobs }: ApiContext): Promise<
 
 /** What a submit of an upload that is not there is answered with: 409 that says how much of it is. */
 export async function notUploaded(key: string, { payloads }: ApiContext): Promise<ApiError> {
-  const { offset, length } = (await payloads.resumable?.progress(key)) ?? { offset: 0, length: undefined }
+  const { offset, length } = await payloads.uploads.progress(key)
   if (offset === 0) {
     return new ApiError(409, 'Nothing has been uploaded to URL yet. PUT the recording there first, then submit it.')
   }

@@ -1,7 +1,8 @@
-import { randomUUIDv7 } from 'node:crypto'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import { makeUploadKey } from '../payloads/upload-key.ts'
+import type { Static } from 'typebox'
+import { Upload } from '../payloads/uploads/upload.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { errors } from './schemas.ts'
@@ -10,15 +11,15 @@ import { uploadUrl } from './urls.ts'
 const EXTENSION = /^\.?([a-z\d]{1,16})$/i
 /** As many as S3 takes, and as few bytes as each of them but the last has. */
 const [MAX_PARTS, MIN_PART_BYTES] = [10_000, 5 * 2 ** 20]
-/** So few cost nothing, whether a recording can have them or not. */
-const FEW_PARTS = 100
+/** So few cost nothing to sign, whether a recording can have them or not. */
+const FREE_PARTS = 100
 
 const Query = Type.Object({
   extension: Type.Optional(Type.String({ description: 'Extension of the recording. Required.', examples: ['mp3'] })),
   parts: Type.Optional(
     Type.String({
       description:
-        `How many URLs for parts to answer with as well, where recordings go to an S3: 1 to ${FEW_PARTS}, or to as many parts of 5 MiB ` +
+        `How many URLs for parts to answer with as well, where recordings go to an S3: 1 to ${FREE_PARTS}, or to as many parts of 5 MiB ` +
         `as the largest recording has, and ${MAX_PARTS} at most.`,
       examples: ['12'],
     }),
@@ -39,9 +40,9 @@ const UploadUrl = Type.Object({
 
 /** Step 1: a place to upload to. */
 export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { payloads, settings, signingSecret } = context
+  const { settings } = context
   // Each takes a signature, so that more than can be used are not asked for.
-  const usableParts = Math.max(FEW_PARTS, Math.ceil(settings.maxUploadBytes / MIN_PART_BYTES))
+  const usableParts = Math.max(FREE_PARTS, Math.ceil(settings.maxUploadBytes / MIN_PART_BYTES))
   const maxParts = Math.min(MAX_PARTS, usableParts)
   return (api, _options, done) => {
     api.post(
@@ -55,23 +56,27 @@ export function uploadUrlRoutes(context: ApiContext): FastifyPluginCallbackTypeb
         },
       },
       async (request, reply) => {
-        const { owner } = request
         const extension = readExtension(request.query.extension)
         const parts = readParts(request.query.parts, maxParts, settings.maxUploadBytes)
-        const presigned = await payloads.presignUpload(makeUploadKey(signingSecret, owner, extension), {
-          expiresInSeconds: settings.uploadUrlTtlSeconds,
-          ...(parts === undefined ? {} : { parts }),
-        })
-        if (presigned === null) {
-          const PUT = await uploadUrl(request, `${randomUUIDv7()}.${extension}`, owner, context)
-          return await reply.status(201).send({ uploadUrl: { PUT } })
-        }
-        const { url: PUT, parts: urls } = presigned
-        return await reply.status(201).send({ uploadUrl: urls === undefined ? { PUT } : { PUT, parts: [...urls] } })
+        const upload = Upload.mint(context.signingSecret, request.owner, extension)
+        return await reply.status(201).send({ uploadUrl: await urlsOf(upload, parts, request, context) })
       },
     )
     done()
   }
+}
+
+async function urlsOf(
+  upload: Upload,
+  parts: number | undefined,
+  request: FastifyRequest,
+  context: ApiContext,
+): Promise<Static<typeof UploadUrl>> {
+  const { uploads } = context.payloads
+  if (uploads.kind === 'api') return { PUT: await uploadUrl(request, upload, request.owner, context) }
+  const expiresInSeconds = context.settings.uploadUrlTtlSeconds
+  const presigned = await uploads.presign(upload.key, { expiresInSeconds, ...(parts === undefined ? {} : { parts }) })
+  return presigned.parts === undefined ? { PUT: presigned.url } : { PUT: presigned.url, parts: [...presigned.parts] }
 }
 
 function readExtension(given: string | undefined): string {

@@ -2,7 +2,7 @@ import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import type { Recording } from './recordings.ts'
 import { notUploaded } from './upload-state.ts'
-import { payloadKeyOf } from './urls.ts'
+import { uploadOf } from './urls.ts'
 
 /**
  * The recording that was uploaded to a URL.
@@ -10,7 +10,7 @@ import { payloadKeyOf } from './urls.ts'
  */
 export async function uploadedRecording(url: string, owner: string, context: ApiContext): Promise<Recording> {
   const { recordings, settings } = context
-  const key = await payloadKeyOf(url, owner, context)
+  const { key } = await uploadOf(url, owner, context)
   const uploaded = await recordings.find(key, owner)
   // Where uploads go past this server, it is seen here alone that one is empty or too large.
   if (uploaded === undefined || uploaded.bytes === 0) throw await notUploaded(key, context)

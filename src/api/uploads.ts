@@ -4,6 +4,7 @@ import Type from 'typebox'
 import type { FastifyRequest } from 'fastify'
 import { arrivingBody, isEncoded, streamOf } from './bodies/arriving.ts'
 import { isForm, readForm } from './bodies/form.ts'
+import { UPLOADS_PATH, keyOfFile } from '../payloads/uploads/upload.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { UploadParams, errors } from './schemas.ts'
@@ -18,7 +19,7 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
     api.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
 
     api.put(
-      '/v1/input/uploads/:file',
+      `${UPLOADS_PATH}/:file`,
       {
         config: { access: 'upload' },
         schema: {
@@ -26,14 +27,18 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
           summary: '2. Upload the recording',
           description:
             'PUT the bytes to the presigned URL, with any or no Content-Type, and without an API key. Of a multipart/form-data form ' +
-            'its file is taken, and a body with Content-Encoding gzip, deflate or br is decoded.',
+            'its file is taken, and a body with Content-Encoding gzip, deflate or br is decoded. A later PUT takes over from one that is ' +
+            'under way, which is answered with 423.',
           security: [],
           params: UploadParams,
-          response: { 200: Type.Object({ bytes: Type.Integer() }), ...errors(400, 403, 408, 409, 413, 415, 429, 503) },
+          response: {
+            200: Type.Object({ bytes: Type.Integer() }),
+            ...errors(400, 403, 408, 409, 413, 415, 423, 429, 503),
+          },
         },
       },
       async (request) => {
-        const key = `uploads/${request.params.file}`
+        const key = keyOfFile(request.params.file)
         requireWhole(request)
         const requireFree = (): Promise<void> => requireUnused(key, context)
         await requireFree()
@@ -43,11 +48,11 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         if (!(request.body instanceof Readable) || request.held === null) throw emptyUpload()
         const fields = { maxFieldBytes: limits.jsonBytes, onFieldBytes: request.held.json.take }
         const bodyBytes = isEncoded(request) ? undefined : announced
-        using hold = await context.uploads.begin(key, request.owner, bodyBytes, true)
-        const body = arrivingBody(request, limits)
+        using hold = await context.uploads.beginWhole({ key, owner: request.owner, bytes: bodyBytes })
+        const body = arrivingBody(request, limits, { signal: hold.signal })
         const form = isForm(request.contentType) ? await readForm(body, request.contentType, fields) : null
         const { bytes } = await payloads.write(key, streamOf(requireContent(form?.file ?? body)), {
-          ...{ maxBytes: hold.maxBytes, bodyBytes },
+          ...{ maxBytes: hold.maxBytes, bodyBytes, signal: hold.signal },
           beforeCommit: async () => {
             await form?.fields
             await requireFree()

@@ -1,14 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import { verifyPath } from '../payloads/presigned-url.ts'
 import type { SignedRequest } from '../payloads/presigned-url.ts'
-import { isUploadKey, ownerMatches } from '../payloads/upload-key.ts'
+import { Upload } from '../payloads/uploads/upload.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { keyIdOf, signRequest } from './signatures.ts'
 
-const UPLOADS = '/v1/input/uploads'
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i
-const UPLOAD_PATH = /\/v1\/input\/uploads\/([\da-f-]{36}\.[a-z\d]{1,16})$/
 
 /** What the URLs that this request is answered with start with. */
 export function baseUrl(request: FastifyRequest, { settings }: ApiContext): string {
@@ -17,10 +15,15 @@ export function baseUrl(request: FastifyRequest, { settings }: ApiContext): stri
   return `${request.protocol}://${request.host}`
 }
 
-/** A presigned URL to PUT a recording to. */
-export function uploadUrl(request: FastifyRequest, file: string, owner: string, context: ApiContext): Promise<string> {
+/** A presigned URL to PUT a recording to, by way of this server. */
+export function uploadUrl(
+  request: FastifyRequest,
+  { path }: Upload,
+  owner: string,
+  context: ApiContext,
+): Promise<string> {
   const expiresAt = inSeconds(context.settings.uploadUrlTtlSeconds)
-  return presignedUrl(request, { method: 'PUT', path: `${UPLOADS}/${file}`, owner, expiresAt }, context)
+  return presignedUrl(request, { method: 'PUT', path, owner, expiresAt }, context)
 }
 
 /** A URL to poll a job by, also without an API key. */
@@ -35,34 +38,26 @@ async function presignedUrl(request: FastifyRequest, signed: SignedRequest, cont
 }
 
 /**
- * The payload that an upload URL stands for, be it this server's own or the payload store's. Its expiry limits the upload alone,
- * so that a slow one can still be submitted.
+ * The upload that a URL stands for, be it this server's own or the payload store's. Its expiry limits the upload alone, so that a slow one
+ * can still be submitted.
  * @throws ApiError 400 for any other URL, 403 for another key's
  */
-export async function payloadKeyOf(text: string, owner: string, context: ApiContext): Promise<string> {
+export async function uploadOf(text: string, owner: string, context: ApiContext): Promise<Upload> {
   const url = URL.parse(text)
-  if (url === null) throw notOurs()
-  const key = await context.payloads.keyOfUploadUrl(url)
-  return key === undefined ? keyOfOwnUrl(url, owner, context) : ownKey(key, owner, context)
+  const upload = url === null ? undefined : await uploadAt(url, context)
+  if (upload === undefined) throw notOurs()
+  if (!upload.isOwnedBy(owner, context.signingSecret)) throw foreign()
+  return upload
 }
 
-/** The key vouches for its owner; whether its URL was signed was for the store to see. */
-function ownKey(key: string, owner: string, { signingSecret }: ApiContext): string {
-  if (!isUploadKey(key)) throw notOurs()
-  if (!ownerMatches(signingSecret, owner, key)) throw foreign()
-  return key
-}
-
-/** The host does not matter, since clients may know the server by several. */
-function keyOfOwnUrl(url: URL, owner: string, { signingSecret }: ApiContext): string {
-  const file = UPLOAD_PATH.exec(url.pathname)?.[1]
-  if (file === undefined) throw notOurs()
-  const path = `${UPLOADS}/${file}`
-  const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
-  if (!('owner' in verdict)) throw notOurs()
-  // Whoever has the key by now has what was uploaded under it, by whichever of its secrets.
-  if (keyIdOf(verdict.owner) !== owner) throw foreign()
-  return `uploads/${file}`
+async function uploadAt(url: URL, { payloads: { uploads }, signingSecret }: ApiContext): Promise<Upload | undefined> {
+  const key = uploads.kind === 'direct' ? await uploads.keyOf(url) : undefined
+  if (key !== undefined) return Upload.of(key)
+  return Upload.at(url, (path) => {
+    const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
+    // Whoever has the key by now has what was uploaded under it, by whichever of its secrets.
+    return 'owner' in verdict ? keyIdOf(verdict.owner) : undefined
+  })
 }
 
 function foreign(): ApiError {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import { loadConfig } from '../config.ts'
-import type { DeviceReport } from '../worker/find-device.ts'
+import { loadConfig } from '../config/config.ts'
+import { ENGINE_SETTINGS } from '../config/engine.ts'
+import type { DeviceReport } from '../contract/device.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 
@@ -10,11 +11,11 @@ export function addDeviceCommand(program: Command, context: CommandContext): voi
     .command('device')
     .description('Say what models run on here: the GPU that is asked for, or the CPU.')
     .option('--json', 'for programs')
-  addSettings(command, ['device']).action(async (options: Readonly<Record<string, unknown>>) => {
-    const { device } = loadConfig(context.environment, givenFlags(options))
+  addSettings(command, [ENGINE_SETTINGS.device]).action(async (options: Readonly<Record<string, unknown>>) => {
+    const { engine } = loadConfig(context.environment, givenFlags(options))
     // Loaded here: the native libraries are for those who need them.
     const { reportDevice } = await import('../engine/report-device.ts')
-    const report = await reportDevice(device)
+    const report = await reportDevice(engine.device)
     console.log(options['json'] === true ? JSON.stringify(report) : describe(report))
     if ('error' in report) context.exitWith(1)
   })

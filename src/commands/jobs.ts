@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { openDatabase } from '../backend.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
+import { SERVER_SETTINGS } from '../config/server.ts'
 import { JOB_EVENT_KINDS } from '../contract/job-event.ts'
 import type { JobEvent } from '../contract/job-event.ts'
 import { JOB_STATUSES } from '../jobs/job.ts'
@@ -16,11 +17,14 @@ const EVENTS_PAGE = 1000
 /** What an administrator sees of all keys' jobs, beside a server that runs. */
 export function addJobsCommand(program: Command, context: CommandContext): void {
   const jobs = program.command('jobs').description('List jobs, why they failed, and what happened to one.')
-  addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), ['dataDir'])
+  addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), [
+    SERVER_SETTINGS.dataDir,
+  ])
     .addOption(new Option('--status <status>', 'only those with this status').choices(JOB_STATUSES))
     .option('--json', 'as JSON lines')
     .action(async (options: Record<string, unknown>) => {
-      await using database = await openDatabase(loadConfig(context.environment, givenFlags(options)))
+      const config = loadConfig(context.environment, givenFlags(options))
+      await using database = await openDatabase(config, context.signal)
       const store = new SqlJobStore(database)
       const status = JOB_STATUSES.find((known) => known === options['status'])
       const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })
@@ -29,10 +33,11 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
         console.log(options['json'] === true ? JSON.stringify({ ...job, input: undefined }) : lineOf(job))
     })
   const history = jobs.command('history').description('Tell what happened to a job: when, what, and by whom or why.')
-  addSettings(history.argument('<id>', 'id of the job'), ['dataDir'])
+  addSettings(history.argument('<id>', 'id of the job'), [SERVER_SETTINGS.dataDir])
     .option('--json', 'as JSON lines')
     .action(async (id: string, options: Record<string, unknown>) => {
-      await using database = await openDatabase(loadConfig(context.environment, givenFlags(options)))
+      const config = loadConfig(context.environment, givenFlags(options))
+      await using database = await openDatabase(config, context.signal)
       const store = new SqlJobStore(database)
       let after = 0
       for (;;) {

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { ApiKeys, ENVIRONMENT_ID } from '../api/api-keys.ts'
 import { openDatabase } from '../backend.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/config.ts'
+import { SERVER_SETTINGS } from '../config/server.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 
@@ -11,7 +12,7 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
 
   const withKeys = async (options: Record<string, unknown>, action: (apiKeys: ApiKeys) => Promise<void>) => {
     const config = loadConfig(context.environment, givenFlags(options))
-    await using database = await openDatabase(config)
+    await using database = await openDatabase(config, context.signal)
     await action(new ApiKeys(database))
   }
 
@@ -20,7 +21,7 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
       .command('create')
       .description('Make a key and print it, this once.')
       .argument('[name]', 'what it is for', 'key'),
-    ['dataDir'],
+    [SERVER_SETTINGS.dataDir],
   ).action(async (name: string, options: Record<string, unknown>) => {
     await withKeys(options, async (apiKeys) => {
       const { id, secret } = await apiKeys.create(name)
@@ -29,18 +30,18 @@ export function addKeysCommand(program: Command, context: CommandContext): void 
     })
   })
 
-  addSettings(keys.command('list').description('List the keys, without their secrets.'), ['dataDir']).action(
-    async (options: Record<string, unknown>) => {
-      await withKeys(options, async (apiKeys) => {
-        for (const key of await apiKeys.list()) {
-          console.log([key.id, `${key.prefix}…`, key.createdAt.toISOString(), key.name].join('  '))
-        }
-      })
-    },
-  )
+  addSettings(keys.command('list').description('List the keys, without their secrets.'), [
+    SERVER_SETTINGS.dataDir,
+  ]).action(async (options: Record<string, unknown>) => {
+    await withKeys(options, async (apiKeys) => {
+      for (const key of await apiKeys.list()) {
+        console.log([key.id, `${key.prefix}…`, key.createdAt.toISOString(), key.name].join('  '))
+      }
+    })
+  })
 
   addSettings(keys.command('revoke').description('Make a key invalid.').argument('<id>', 'as list shows it'), [
-    'dataDir',
+    SERVER_SETTINGS.dataDir,
   ]).action(async (id: string, options: Record<string, unknown>) => {
     await withKeys(options, async (apiKeys) => {
       if (await apiKeys.revoke(id)) {

@@ -1,5 +1,5 @@
 import process from 'node:process'
-import type { DownloadProgress } from '../hub/model-cache.ts'
+import type { DownloadProgress } from '../hub/commit-download.ts'
 
 export interface ProgressBar extends Disposable {
   update(done: number, total: number): void

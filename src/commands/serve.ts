@@ -6,11 +6,13 @@ import type { Command } from 'commander'
 import pino from 'pino'
 import type { Logger } from 'pino'
 import type { App, Role } from '../app.ts'
-import { ConfigError, loadConfig, unknownVariables } from '../config.ts'
-import type { Config } from '../config.ts'
-import type { LogLevel } from '../settings.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import type { LogLevel } from '../config/server.ts'
+import { unknownVariables } from '../config/unknown-variables.ts'
 import type { CommandContext } from './context.ts'
-import { addSettings, givenFlags } from './options.ts'
+import { addAllSettings, givenFlags } from './options.ts'
 
 const ROLES: Readonly<Record<Role, string>> = {
   serve: 'Serve the API and run the jobs, with everything embedded.',
@@ -21,7 +23,7 @@ const ROLES: Readonly<Record<Role, string>> = {
 /** `sotto serve`, and its halves. */
 export function addServeCommands(program: Command, context: CommandContext): void {
   for (const role of Object.keys(ROLES) as Role[]) {
-    addSettings(program.command(role).description(ROLES[role])).action(async (options: Record<string, unknown>) => {
+    addAllSettings(program.command(role).description(ROLES[role])).action(async (options: Record<string, unknown>) => {
       const config = loadConfig(context.environment, givenFlags(options))
       requireShared(config, role)
       await run(config, role, context)
@@ -30,9 +32,10 @@ export function addServeCommands(program: Command, context: CommandContext): voi
 }
 
 async function run(config: Config, role: Role, { environment, signal, hurry }: CommandContext): Promise<void> {
-  const logger = await createLogger(config.logLevel)
-  for (const name of unknownVariables(environment)) {
-    logger.warn(`${name} is set, but there is no such setting; see sotto ${role} --help`)
+  const logger = await createLogger(config.server.logLevel)
+  for (const { name, meant } of unknownVariables(environment)) {
+    const question = meant === undefined ? '.' : `; did you mean ${meant}?`
+    logger.warn(`${name} is set, but there is no such setting${question} See sotto ${role} --help`)
   }
   const { startApp } = await import('../app.ts')
   await using app = await startApp(config, logger, role, { signal, hurry }).catch((error: unknown) => {
@@ -51,7 +54,7 @@ async function run(config: Config, role: Role, { environment, signal, hurry }: C
 }
 
 /** Shown on a terminal alone: logs are kept, and read by others. */
-async function tellFirstKey(key: string, { dataDir }: Config, logger: Logger): Promise<void> {
+async function tellFirstKey(key: string, { server: { dataDir } }: Config, logger: Logger): Promise<void> {
   if (process.stdout.isTTY) {
     console.log(`API key (shown this once, kept as a hash): ${key}`)
     return
@@ -64,7 +67,7 @@ async function tellFirstKey(key: string, { dataDir }: Config, logger: Logger): P
   console.log(`API key (written this once, kept as a hash): in ${file}`)
 }
 
-function announce({ url }: App, { dataDir, databaseUrl }: Config): void {
+function announce({ url }: App, { server: { dataDir }, jobs: { databaseUrl } }: Config): void {
   const place = databaseUrl === null ? dataDir : new URL(databaseUrl).host
   console.log(
     url === null
@@ -74,13 +77,13 @@ function announce({ url }: App, { dataDir, databaseUrl }: Config): void {
 }
 
 /** What one process has embedded, no other one can share. */
-function requireShared({ databaseUrl, payloads }: Config, role: Role): void {
+function requireShared({ jobs: { databaseUrl }, payloads }: Config, role: Role): void {
   if (databaseUrl === null && role !== 'serve') {
     throw new ConfigError(
       `DATABASE_URL is not set. sotto ${role} is one of many processes that share a PostgreSQL; sotto serve runs everything in one.`,
     )
   }
-  if (databaseUrl !== null && payloads.kind !== 's3') {
+  if (databaseUrl !== null && payloads.store.kind !== 's3') {
     throw new ConfigError(
       'SOTTO_PAYLOADS takes s3://bucket/prefix beside a DATABASE_URL: what lies in a folder, other processes on the database do not see.',
     )

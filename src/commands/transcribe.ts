@@ -4,32 +4,31 @@ import { basename, dirname, join } from 'node:path'
 import process from 'node:process'
 import { Option } from 'commander'
 import type { Command } from 'commander'
-import { loadConfig } from '../config.ts'
-import type { Config } from '../config.ts'
-import { createCatalogue } from '../models/catalogue.ts'
+import { loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { ENGINE_SETTINGS } from '../config/engine.ts'
+import { HUB_SETTINGS } from '../config/hub.ts'
+import { PAYLOADS_SETTINGS } from '../config/payloads.ts'
+import { hasCode } from '../contract/coded-error.ts'
 import { ModelCache } from '../hub/model-cache.ts'
-import { describeParameters, parseWhisperInput } from '../models/whisper/parameters.ts'
-import type { ParameterDescription } from '../models/whisper/parameters.ts'
+import type { ModelParameters, RecognitionTask } from '../contract/recognition-task.ts'
+import { DEFAULT_MODEL, SUGGESTED_MODEL, createCatalogue } from '../models/catalogue.ts'
+import type { Family } from '../models/family.ts'
+import type { ParameterDescription } from '../models/parameters/parameter-set.ts'
+import { familyIn, loadFamily, modelFiles } from '../models/index.ts'
 import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
 import type { TranscriptFormat } from '../transcript/formats.ts'
 import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcess } from '../worker/engine-process.ts'
-import type { EngineTask } from '../contract/engine-protocol.ts'
 import { findDevice } from '../worker/find-device.ts'
-import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
 import type { CommandContext } from './context.ts'
 import { findInputs, openInput } from './inputs.ts'
 import type { Input } from './inputs.ts'
-import { addSettings, camelCase, givenFlags } from './options.ts'
+import { addSettings, givenFlags } from './options.ts'
 import { outputNames } from './output-names.ts'
+import { addParameters, givenParameters } from './parameter-flags.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
-const DEMO_MODEL = 'sotto/whisper-demo'
-/** The reference's command line takes `True`. */
-const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
-  ['true', true],
-  ['false', false],
-])
 const EXTENSIONS: Readonly<Record<TranscriptFormat, string>> = { json: '.json', text: '.txt' }
 
 interface TranscribeFlags extends Readonly<Record<string, unknown>> {
@@ -38,45 +37,49 @@ interface TranscribeFlags extends Readonly<Record<string, unknown>> {
   readonly outputDir?: string
 }
 
-export function addTranscribeCommand(program: Command, context: CommandContext): void {
+export function addTranscribeCommand(program: Command, context: CommandContext, families: readonly Family[]): void {
   const command = program
     .command('transcribe')
     .description('Transcribe files, without a server.')
     .argument('<file...>', 'audio or video, in any format that FFmpeg reads; a folder of such, a pipe, or - for stdin')
     .option(
       '--model <model>',
-      `as sotto models list shows it (default: ${DEMO_MODEL}, which knows a few hundred words)`,
+      `as sotto models list shows it (default: ${DEFAULT_MODEL}, which knows a few hundred words)`,
     )
     .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
     .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
-  addSettings(command, ['models', 'threads', 'precision', 'device', 'deviceMemoryBytes', 'cacheDir', 'maxUploadBytes'])
-  for (const parameter of describeParameters()) {
-    const values = parameter.values?.join('|') ?? parameter.type
-    const note = `(default: ${JSON.stringify(parameter.default)})`
-    command.addOption(new Option(`--${flagOf(parameter)} <${values}>`, `${parameter.description} ${note}`))
-  }
+  const { threads, precision, device, deviceMemoryBytes, cacheDir } = ENGINE_SETTINGS
+  addSettings(command, [
+    ...[HUB_SETTINGS.models, threads, precision, device, deviceMemoryBytes, cacheDir],
+    PAYLOADS_SETTINGS.maxUploadBytes,
+  ])
+  addParameters(command, parametersOf(families))
   command.action(async (files: readonly string[], flags: TranscribeFlags) => {
-    await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), context)
+    await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), { ...context, families })
   })
 }
 
 async function transcribeFiles(
   names: readonly string[],
   flags: TranscribeFlags,
-  config: Config,
-  { signal, exitWith }: CommandContext,
+  { hub, engine: settings, payloads: { maxUploadBytes: maxBytes } }: Config,
+  { signal, exitWith, families }: CommandContext & { readonly families: readonly Family[] },
 ): Promise<void> {
-  const catalogue = createCatalogue(config.models)
-  const cache = new ModelCache({ ...config.hub, catalogue })
-  const id = flags.model ?? DEMO_MODEL
+  const catalogue = createCatalogue(hub.models)
+  const cache = new ModelCache({ ...hub, catalogue, files: modelFiles })
+  const id = flags.model ?? DEFAULT_MODEL
   if (flags.model === undefined) {
-    console.error(`Using ${DEMO_MODEL}, which knows a few hundred words; for real speech: --model openai/whisper-small`)
+    console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL.id}`)
   }
-  const model = cache.find(id)
-  const options = transcribeOptions(parseWhisperInput(givenParameters(flags), model))
+  const model = catalogue.require(id)
+  const parse = (family: Family): ModelParameters =>
+    family.parameters.parse(givenParameters(flags, parametersOf([family, ...families])), model)
+  // What can't be meant is refused before gigabytes are fetched.
+  if (model.family !== null) parse(await loadFamily(model.family))
   using bar = downloadBar(id)
   const { folder: modelFolder } = await cache.open(id, { signal, onProgress: bar.update })
   bar[Symbol.dispose]()
+  const parameters = parse(await familyIn(modelFolder))
   const inputs = await knownInputs(names, exitWith)
   const outputs = outputNames(
     inputs.map(({ outputName }) => outputName),
@@ -87,8 +90,8 @@ async function transcribeFiles(
   await using stack = new AsyncDisposableStack()
   const temporaryFolder = await mkdtemp(join(tmpdir(), 'sotto-'))
   stack.defer(() => rm(temporaryFolder, { recursive: true, force: true }))
-  const { threads, precision, deviceMemoryBytes, cacheDir: cacheFolder } = config
-  const device = await findDevice(config.device, signal)
+  const { threads, precision, deviceMemoryBytes, cacheDir: cacheFolder } = settings
+  const device = await findDevice(settings.device, signal)
   const engine = stack.use(
     new EngineProcess({
       ...{ modelFolder, threads, device, deviceMemoryBytes, precision },
@@ -98,8 +101,8 @@ async function transcribeFiles(
   let transcripts = 0
   for (const [index, input] of inputs.entries()) {
     try {
-      const limits = { temporaryFolder, maxBytes: config.maxUploadBytes, signal }
-      const transcript = await transcribeInput(input, { options, maxAudioSeconds: null }, engine, limits)
+      const limits = { temporaryFolder, maxBytes, signal }
+      const transcript = await transcribeInput(input, { parameters, maxAudioSeconds: null }, engine, limits)
       await write(
         transcript,
         { input, output: outputs[index] ?? input.outputName, isOneOfMany: inputs.length > 1 },
@@ -132,13 +135,12 @@ async function knownInputs(names: readonly string[], exitWith: CommandContext['e
 
 /** Among the files of a folder there may be others, such as pictures and texts. */
 function isNoRecording(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'audio.not_media' || code === 'audio.no_audio_stream'
+  return hasCode(error, 'audio.not_media') || hasCode(error, 'audio.no_audio_stream')
 }
 
 async function transcribeInput(
   input: Input,
-  task: Omit<EngineTask, 'audioPath'>,
+  task: Omit<RecognitionTask, 'audioPath'>,
   engine: EngineProcess,
   limits: Parameters<typeof openInput>[1],
 ): Promise<Transcript> {
@@ -177,25 +179,8 @@ async function write(
   }
 }
 
-function flagOf({ name }: ParameterDescription): string {
-  return name.replaceAll('_', '-')
-}
-
-/** Parameters among the flags, with the types that a request has. */
-function givenParameters(flags: TranscribeFlags): Record<string, unknown> {
-  return Object.fromEntries(
-    describeParameters().flatMap((parameter) => {
-      const text = flags[camelCase(flagOf(parameter))]
-      return typeof text === 'string' ? [[parameter.name, valueOf(text, parameter)]] : []
-    }),
-  )
-}
-
-/** What can't be read as the parameter's type stays as it is, and is refused with the parameter's name. */
-function valueOf(text: string, { type, isNullable, isList }: ParameterDescription): unknown {
-  if (isNullable && text === 'null') return null
-  if (type === 'boolean') return BOOLEANS.get(text.toLowerCase()) ?? text
-  if (isList && type === 'number' && text.includes(',')) return text.split(',').map(Number)
-  if (type === 'string' || text.trim() === '' || Number.isNaN(Number(text))) return text
-  return Number(text)
+/** Those of all; what several have is as the first one has it. */
+function parametersOf(families: readonly Family[]): readonly ParameterDescription[] {
+  const all = families.flatMap(({ parameters }) => parameters.descriptions)
+  return [...new Map(all.toReversed().map((each) => [each.name, each])).values()].toReversed()
 }

@@ -15,6 +15,11 @@ export interface Device {
   readonly hasFusedAttention: boolean
 }
 
+/** What `sotto device --json` prints. */
+export type DeviceReport =
+  | { readonly device: Device }
+  | { readonly error: { readonly code: string; readonly message: string } }
+
 export const CPU: Device = Object.freeze({ name: 'cpu', floats: 'F32', hasFusedAttention: true })
 
 /** What is taken for the memory of a device, which nothing tells: most have as much. */

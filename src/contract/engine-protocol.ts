@@ -1,12 +1,12 @@
 import type { Device } from './device.ts'
-import type { TranscribeOptions } from '../models/whisper/options.ts'
-import type { Transcription } from '../models/whisper/result.ts'
-import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { ErrorCode } from './error-codes.ts'
 import type { Precision } from './precision.ts'
+import type { FinishedWindow, RecognitionProgress, RecognitionTask } from './recognition-task.ts'
+import type { Transcript } from './transcript.ts'
 
-/** What an engine process is: one checkpoint, and how it runs. */
+/** What an engine process is: one model, and how it runs. */
 export interface EngineSettings {
-  /** Folder of the checkpoint. */
+  /** With its weights, and the config that says which family it is of. */
   readonly modelFolder: string
   readonly precision: Precision
   readonly threads: number
@@ -18,35 +18,14 @@ export interface EngineSettings {
   readonly batch: number
   /** For the log-mel of recordings. */
   readonly temporaryFolder: string
-  /** For quantised copies of checkpoints. */
+  /** For quantised copies of weights. */
   readonly cacheFolder: string
-}
-
-/** What the engine process is asked to transcribe. */
-export interface EngineTask {
-  /** The recording, a local file. */
-  readonly audioPath: string
-  readonly options: TranscribeOptions
-  /** Longer recordings are refused; null: any length. */
-  readonly maxAudioSeconds: number | null
-  /** Whether it is short: it is not to wait until long ones are read. */
-  readonly isExpress?: boolean
-  /** Windows that were finished before it broke off, in their order. */
-  readonly resumeFrom?: readonly WindowCheckpoint[]
-}
-
-/** How far a task is: the audio is decoded first, then transcribed. */
-export interface EngineProgress {
-  readonly phase: 'decoding' | 'transcribing'
-  readonly seconds: number
-  /** Null while the audio is still being decoded; known with the last word of that, before the first window. */
-  readonly totalSeconds: number | null
 }
 
 /** From the worker to its engine process; `start` comes first. */
 export type EngineRequest =
   | { readonly type: 'start'; readonly settings: EngineSettings }
-  | { readonly type: 'transcribe'; readonly id: number; readonly task: EngineTask }
+  | { readonly type: 'recognise'; readonly id: number; readonly task: RecognitionTask }
   | { readonly type: 'abort'; readonly id: number }
   /** No further window is begun until `resume`. */
   | { readonly type: 'pause' }
@@ -62,18 +41,17 @@ export type EngineReply =
   | { readonly type: 'paused' }
   /** The task's model is loaded; how many seconds of audio it is expected to transcribe in a second, null where that could not be told. */
   | { readonly type: 'loaded'; readonly id: number; readonly expectedSpeed: number | null }
-  | { readonly type: 'progress'; readonly id: number; readonly progress: EngineProgress }
+  | { readonly type: 'progress'; readonly id: number; readonly progress: RecognitionProgress }
   /** Each finished window, in their order; all of them come before `done`. */
-  | { readonly type: 'window'; readonly id: number; readonly checkpoint: WindowCheckpoint }
-  | { readonly type: 'done'; readonly id: number; readonly transcription: Transcription }
+  | { readonly type: 'window'; readonly id: number; readonly window: FinishedWindow }
+  | { readonly type: 'done'; readonly id: number; readonly transcript: Transcript }
   | { readonly type: 'aborted'; readonly id: number }
   | { readonly type: 'failed'; readonly id: number; readonly error: EngineFailure }
 
 /** An error of the engine process, in a form that survives the way between processes. */
 export interface EngineFailure {
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: string
-  readonly retryable: boolean
   /** For the log. */
   readonly stack: string
 }

@@ -4,46 +4,78 @@ import type { Static } from 'typebox'
 export const QUALITY_FLAGS = ['repetition', 'low-confidence', 'maybe-silence'] as const
 export type QualityFlag = (typeof QUALITY_FLAGS)[number]
 
+/** What may be wrong with a recording that is transcribed nevertheless, in Markdown. */
+export const WARNING_CODES = {
+  'audio.damaged': 'something between `start` and `end` could not be read or decoded',
+  'audio.gap':
+    "by the recording's own clock there is a pause between `start` and `end` that it has no sound for (a recorder that was paused, a " +
+    'network that was lost, an encoder that leaves pauses out); it counts as silence',
+  'audio.shorter_than_announced': 'the file breaks off at `start`: its header announces more bytes than there are',
+  'audio.track_chosen': "which audio track was transcribed, since the default one is silent or can't be decoded",
+  'audio.channel_chosen': 'which channel was transcribed, since the channels cancel each other when they are mixed',
+} as const
+export type WarningCode = keyof typeof WARNING_CODES
+
+const seconds = () => Type.Number({ description: 'Seconds from the beginning of the recording.' })
+const speaker = () => Type.Optional(Type.String({ description: 'Who says it, where the model tells speakers apart.' }))
+
 const WordSchema = Type.Object({
   word: Type.String({ description: 'With the blank before it and the punctuation around it.' }),
-  start: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
-  end: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
+  start: seconds(),
+  end: seconds(),
   probability: Type.Number({ description: 'Mean probability of its tokens.' }),
+  speaker: speaker(),
 })
 
-const SegmentSchema = Type.Object({
-  id: Type.Integer({ description: 'Position in the transcript, from 0.' }),
-  seek: Type.Integer({ description: 'Where its window begins, in frames of 10 ms.' }),
-  start: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
-  end: Type.Number({ description: 'Seconds from the beginning of the recording.' }),
-  text: Type.String(),
-  tokens: Type.Array(Type.Integer(), { description: 'Token ids, timestamps included.' }),
-  temperature: Type.Number({ description: 'Temperature that the window was decoded at.' }),
-  avg_logprob: Type.Number({ description: 'Mean log-probability of the tokens of the window.' }),
-  compression_ratio: Type.Number({ description: "Bytes of the window's text over its zlib-compressed bytes." }),
-  no_speech_prob: Type.Number({ description: 'Probability that the window holds no speech.' }),
-  words: Type.Optional(Type.Array(WordSchema, { description: 'When word_timestamps is true.' })),
-  quality: Type.Array(Type.Enum(QUALITY_FLAGS), {
-    description: 'Why not to trust the segment: numbers of its window that are beyond the usual thresholds.',
-  }),
-})
+/** A family leaves out what it has no such thing of. */
+const SegmentSchema = Type.Object(
+  {
+    id: Type.Integer({ description: 'Position in the transcript, from 0.' }),
+    seek: Type.Optional(Type.Integer({ description: 'Where its window begins, in frames of 10 ms.' })),
+    start: seconds(),
+    end: seconds(),
+    text: Type.String(),
+    tokens: Type.Optional(Type.Array(Type.Integer(), { description: 'Token ids, timestamps included.' })),
+    temperature: Type.Optional(Type.Number({ description: 'Temperature that the window was decoded at.' })),
+    avg_logprob: Type.Optional(
+      Type.Number({ description: 'Sum of the log-probabilities / (tokens + 1), of the whole window.' }),
+    ),
+    compression_ratio: Type.Optional(
+      Type.Number({ description: "UTF-8 bytes of the window's text over its zlib-compressed bytes." }),
+    ),
+    no_speech_prob: Type.Optional(Type.Number({ description: 'Probability that the window holds no speech.' })),
+    words: Type.Optional(Type.Array(WordSchema, { description: 'When word_timestamps is true.' })),
+    speaker: speaker(),
+    quality: Type.Optional(
+      Type.Array(Type.Enum(QUALITY_FLAGS), {
+        description:
+          'Why not to trust the segment: numbers of its window that are beyond the usual thresholds. Empty: no reason is known.',
+      }),
+    ),
+  },
+  {
+    description:
+      'seek, tokens, temperature, avg_logprob, compression_ratio, no_speech_prob and quality are always there for models that the ' +
+      'reference implementation runs; others leave out what they have no such thing of.',
+  },
+)
 
 const WarningSchema = Type.Object({
   code: Type.String({
-    description:
-      'audio.damaged: something could not be read; audio.gap: by its clock it has a pause; audio.shorter_than_announced: the file breaks off; ' +
-      'audio.track_chosen, audio.channel_chosen: what was transcribed, since the first one was silent.',
+    description: Object.entries(WARNING_CODES)
+      .map(([code, meaning]) => `${code}: ${meaning}.`)
+      .join(' '),
     examples: ['audio.gap'],
   }),
   message: Type.String(),
-  start: Type.Optional(Type.Number({ description: 'Seconds from the beginning of the recording.' })),
-  end: Type.Optional(Type.Number({ description: 'Seconds from the beginning of the recording.' })),
+  start: Type.Optional(seconds()),
+  end: Type.Optional(seconds()),
 })
 
-/** A transcript, with the names of the reference implementation's `transcribe()`. */
+/** A transcript of any family, with the names of Whisper's reference implementation (`whisper.transcribe()`). */
 export const TranscriptSchema = Type.Object({
   text: Type.String({ description: 'The whole transcript.' }),
-  language: Type.String({ description: 'Language code, given or detected.', examples: ['en'] }),
+  language: Type.Optional(Type.String({ description: 'Language code, given or detected.', examples: ['en'] })),
   duration: Type.Number({ description: 'Seconds of audio.' }),
   segments: Type.Array(SegmentSchema),
   warnings: Type.Optional(
@@ -51,4 +83,11 @@ export const TranscriptSchema = Type.Object({
   ),
 })
 
-export type Transcript = Static<typeof TranscriptSchema>
+export type Transcript = Readonly<Static<typeof TranscriptSchema>>
+export type Segment = Readonly<Static<typeof SegmentSchema>>
+export type Word = Readonly<Static<typeof WordSchema>>
+
+/** As it is written; what is stored may have the codes of other versions. */
+export interface AudioWarning extends Readonly<Static<typeof WarningSchema>> {
+  readonly code: WarningCode
+}

@@ -1,18 +1,14 @@
 import process from 'node:process'
+import { CodedError } from '../contract/coded-error.ts'
+import type { EngineFailure, EngineReply, EngineRequest, EngineSettings } from '../contract/engine-protocol.ts'
+import type { RecognitionTask } from '../contract/recognition-task.ts'
+import type { Transcript } from '../contract/transcript.ts'
+import type { FeatureOptions, Recogniser } from '../models/family.ts'
+import { familyIn } from '../models/index.ts'
+import type { AudioFeatures } from '../speech/audio/features.ts'
 import { ThreadedFeatures } from '../speech/audio/threaded-features.ts'
 import type { ThreadedFeaturesOptions } from '../speech/audio/threaded-features.ts'
-import { EngineError } from '../speech/errors.ts'
 import { nativeCalls } from '../speech/inference/native-calls.ts'
-import { WhisperModel } from '../models/whisper/model.ts'
-import { transcribe } from '../models/whisper/transcribe.ts'
-import type { Transcription } from '../models/whisper/result.ts'
-import type {
-  EngineFailure,
-  EngineReply,
-  EngineRequest,
-  EngineSettings,
-  EngineTask,
-} from '../contract/engine-protocol.ts'
 import { Gate } from './gate.ts'
 
 /** Progress more often than this would only fill the channel. */
@@ -40,18 +36,12 @@ export function runEngine(audio: ThreadedFeaturesOptions = {}): void {
   process.on('disconnect', () => process.exit(0))
 }
 
-interface LoadedModel {
-  readonly model: WhisperModel
-  /** Seconds of audio in a second; null: not known. */
-  readonly expectedSpeed: number | null
-}
-
 class Engine {
   readonly #settings: EngineSettings
   readonly #features: ThreadedFeatures
   readonly #gate = new Gate(() => reply({ type: 'paused' }))
   readonly #running = new Map<number, AbortController>()
-  #loaded: Promise<LoadedModel> | undefined
+  #loaded: Promise<Recogniser> | undefined
 
   constructor(settings: EngineSettings, audio: ThreadedFeaturesOptions) {
     this.#settings = settings
@@ -60,7 +50,7 @@ class Engine {
 
   receive(request: Exclude<EngineRequest, { type: 'start' }>): void {
     switch (request.type) {
-      case 'transcribe':
+      case 'recognise':
         void this.#run(request.id, request.task)
         return
       case 'abort':
@@ -74,12 +64,12 @@ class Engine {
     }
   }
 
-  async #run(id: number, task: EngineTask): Promise<void> {
+  async #run(id: number, task: RecognitionTask): Promise<void> {
     const controller = new AbortController()
     this.#running.set(id, controller)
     try {
-      const transcription = await this.#transcribe(id, task, controller.signal)
-      reply({ type: 'done', id, transcription })
+      const transcript = await this.#recognise(id, task, controller.signal)
+      reply({ type: 'done', id, transcript })
     } catch (error) {
       reply(controller.signal.aborted ? { type: 'aborted', id } : { type: 'failed', id, error: failureOf(error) })
       if (this.#mayHaveLostDevice(error)) setTimeout(() => process.exit(1), LAST_WORDS_MS)
@@ -88,31 +78,38 @@ class Engine {
     }
   }
 
-  async #transcribe(id: number, task: EngineTask, signal: AbortSignal): Promise<Transcription> {
-    const { model, expectedSpeed } = await this.#load()
-    reply({ type: 'loaded', id, expectedSpeed })
+  async #recognise(id: number, task: RecognitionTask, signal: AbortSignal): Promise<Transcript> {
+    const recogniser = await this.#load()
+    reply({ type: 'loaded', id, expectedSpeed: recogniser.expectedSpeed })
     const report = throttled(PROGRESS_INTERVAL_MS)
-    await using features = await this.#features.open(task.audioPath, {
-      melBands: model.melBands,
-      temporaryFolder: this.#settings.temporaryFolder,
-      maxSeconds: task.maxAudioSeconds,
-      audioTrack: task.options.audioTrack,
-      isExpress: task.isExpress ?? false,
+    return await recogniser.recognise(task, {
       signal,
+      openFeatures: (options) => this.#openFeatures(id, task, options, signal),
+      enterWindow: () => this.#gate.enter(),
+      onProgress: ({ seconds, totalSeconds }) =>
+        report(() => reply({ type: 'progress', id, progress: { phase: 'transcribing', seconds, totalSeconds } })),
+      onWindow: (window) => reply({ type: 'window', id, window }),
+    })
+  }
+
+  async #openFeatures(
+    id: number,
+    { audioPath, maxAudioSeconds: maxSeconds, isExpress = false }: RecognitionTask,
+    options: FeatureOptions,
+    signal: AbortSignal,
+  ): Promise<AudioFeatures> {
+    const report = throttled(PROGRESS_INTERVAL_MS)
+    const { temporaryFolder } = this.#settings
+    const features = await this.#features.open(audioPath, {
+      ...options,
+      ...{ temporaryFolder, maxSeconds, isExpress, signal },
       onProgress: (seconds) =>
         report(() => reply({ type: 'progress', id, progress: { phase: 'decoding', seconds, totalSeconds: null } })),
     })
     const { durationSeconds } = features
     const decoded = { phase: 'decoding', seconds: durationSeconds, totalSeconds: durationSeconds } as const
     reply({ type: 'progress', id, progress: decoded })
-    return await transcribe(model, features, task.options, {
-      signal,
-      enterWindow: () => this.#gate.enter(),
-      onProgress: ({ seconds, totalSeconds }) =>
-        report(() => reply({ type: 'progress', id, progress: { phase: 'transcribing', seconds, totalSeconds } })),
-      onWindow: (checkpoint) => reply({ type: 'window', id, checkpoint }),
-      resumeFrom: task.resumeFrom ?? [],
-    })
+    return features
   }
 
   /** A GPU that was reset does not come back within a process. */
@@ -123,7 +120,7 @@ class Engine {
   }
 
   /** Once for all tasks, and again when it has failed. */
-  async #load(): Promise<LoadedModel> {
+  async #load(): Promise<Recogniser> {
     this.#loaded ??= load(this.#settings)
     try {
       return await this.#loaded
@@ -134,12 +131,8 @@ class Engine {
   }
 }
 
-async function load({ modelFolder, batch, ...options }: EngineSettings): Promise<LoadedModel> {
-  const model = await WhisperModel.load(modelFolder, { ...options, slots: batch })
-  // Tried out before the first task takes the processor. What goes wrong here either does so again in the task, which then says why, or
-  // kept no more than a forecast from being made.
-  const expectedSpeed = await model.expectedSpeed().catch(() => null)
-  return { model, expectedSpeed }
+async function load(settings: EngineSettings): Promise<Recogniser> {
+  return await (await familyIn(settings.modelFolder)).load(settings)
 }
 
 function reply(message: EngineReply): void {
@@ -159,13 +152,12 @@ function throttled(intervalMs: number): (call: () => void) => void {
 
 function failureOf(error: unknown): EngineFailure {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  if (error instanceof EngineError) {
-    return { code: error.code, message: error.message, retryable: error.retryable, stack }
+  if (error instanceof CodedError) {
+    return { code: error.code, message: error.message, stack }
   }
   return {
     code: 'engine.failed',
     message: 'The engine failed on this recording. The server’s log says why.',
-    retryable: true,
     stack,
   }
 }

@@ -1,7 +1,6 @@
-import type { DeviceChoice } from '../contract/device.ts'
+import type { DeviceChoice, DeviceReport } from '../contract/device.ts'
 import { EngineError } from '../speech/errors.ts'
 import { openDevice } from '../speech/inference/open-device.ts'
-import type { DeviceReport } from '../worker/find-device.ts'
 
 /** What there is, found out in this very process. */
 export async function reportDevice(choice: DeviceChoice): Promise<DeviceReport> {

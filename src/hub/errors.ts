@@ -1,39 +1,21 @@
-export type ModelErrorCode =
-  | 'model.unknown'
-  | 'model.name_invalid'
-  | 'model.unreachable'
-  | 'model.forbidden'
-  | 'model.not_found'
-  | 'model.corrupt'
-  | 'model.disk_full'
-  | 'model.incomplete'
-  | 'model.hub_invalid'
-  | 'model.cache_unusable'
+import { CodedError } from '../contract/coded-error.ts'
+import type { CodedErrorOptions } from '../contract/coded-error.ts'
+import type { ErrorCode } from '../contract/error-codes.ts'
 
-/** Why a model or its weights can't be had. */
-export class ModelError extends Error {
-  override readonly name = 'ModelError'
-  readonly code: ModelErrorCode
-  /** The hub may answer later; what is wrong with a repository or this machine stays so until somebody repairs it. */
-  readonly retryable: boolean
+export type ModelErrorCode = Extract<ErrorCode, `model.${string}`>
+
+export interface ModelErrorOptions extends CodedErrorOptions {
   /** How long the hub asks to be left alone. */
-  readonly retryAfterMs: number | undefined
-
-  constructor(
-    code: ModelErrorCode,
-    message: string,
-    options: ErrorOptions & { readonly retryable?: boolean; readonly retryAfterMs?: number | undefined } = {},
-  ) {
-    super(message, options)
-    this.code = code
-    this.retryable = options.retryable ?? code === 'model.unreachable'
-    this.retryAfterMs = options.retryAfterMs
-  }
+  readonly retryAfterMs?: number | undefined
 }
 
-/** A parameter of a request that can't be used. */
-export class InputError extends Error {
-  override readonly name = 'InputError'
-  readonly code = 'input.invalid'
-  readonly retryable = false
+/** Why a model or its weights can't be had. */
+export class ModelError extends CodedError<ModelErrorCode> {
+  override readonly name = 'ModelError'
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: ModelErrorCode, message: string, { retryAfterMs, ...options }: ModelErrorOptions = {}) {
+    super(code, message, options)
+    this.retryAfterMs = retryAfterMs
+  }
 }

@@ -4,43 +4,23 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
+import type { FilesRule } from '../contract/model-files.ts'
 import { ModelError } from './errors.ts'
 import type { HubFile } from './hub-client.ts'
-
-const CONFIG = 'config.json'
-const OPTIONAL = ['generation_config.json', 'preprocessor_config.json'] as const
-const TOKENIZER = 'tokenizer.json'
-/** What older fine-tunes have in its place. */
-const PLAIN_TOKENIZER = ['vocab.json', 'merges.txt'] as const
-export const WEIGHTS = 'model.safetensors'
-export const SHARD_INDEX = 'model.safetensors.index.json'
 
 const ShardIndex = Type.Object({
   weight_map: Type.Record(Type.String(), Type.String({ pattern: '^\\w[\\w.-]*\\.safetensors$' }), { minProperties: 1 }),
 })
-/** A Whisper model's has a tenth of it. */
-const MAX_INDEX_BYTES = 2 ** 20
+/** Indexes of the largest models have a tenth of it. */
+const MAX_JSON_BYTES = 2 ** 20
 
 const SQLITE_BUSY = 5
 /** How often another process's download is looked after. */
 const LOCK_POLL_MS = 250
 
-/**
- * The files of a repository that the engine reads, besides the weights.
- * @returns them, and the name of one that is needed and not there
- */
-export function engineFiles(names: ReadonlySet<string>): {
-  readonly files: readonly string[]
-  readonly missing?: string
-} {
-  const tokenizer = names.has(TOKENIZER) ? [TOKENIZER] : [...PLAIN_TOKENIZER, 'added_tokens.json']
-  // Some repositories have both; then the shards are of no use.
-  const index = names.has(WEIGHTS) ? [] : [SHARD_INDEX]
-  const files = [CONFIG, ...tokenizer, ...OPTIONAL, ...index].filter((name) => names.has(name))
-  const hasTokenizer = names.has(TOKENIZER) || PLAIN_TOKENIZER.every((name) => names.has(name))
-  const hasWeights = names.has(WEIGHTS) || names.has(SHARD_INDEX)
-  const missing = !names.has(CONFIG) ? CONFIG : !hasTokenizer ? TOKENIZER : hasWeights ? undefined : WEIGHTS
-  return missing === undefined ? { files } : { files, missing }
+/** Whether a file names the shards that the weights lie in. */
+export function isShardIndex(name: string): boolean {
+  return name.endsWith('.index.json')
 }
 
 /**
@@ -62,44 +42,51 @@ export class CachedRepository {
     return join(this.#folder, 'blobs', hash)
   }
 
-  /** The folder of a revision's files when all that the engine needs are there; no network is asked. */
-  async snapshot(revision: string): Promise<string | undefined> {
+  /** The folder of a revision's files when all that are needed are there; no network is asked. */
+  async snapshot(revision: string, rule: FilesRule): Promise<string | undefined> {
     const ref = await readFile(join(this.#folder, 'refs', revision), 'utf8').catch(() => revision)
     const commit = ref.trim()
     if (!/^[0-9a-f]{40}$/.test(commit)) return undefined
     const folder = this.#snapshotFolder(commit)
-    const { files, missing } = engineFiles(new Set(await readdir(folder).catch(() => [])))
+    const names = new Set(await readdir(folder).catch(() => []))
+    const { files, weights, missing } = await rule(names, (name) => this.readJson(folder, name))
     if (missing !== undefined) return undefined
-    const shards = files.includes(SHARD_INDEX) ? await this.#shardsOf(folder) : [WEIGHTS]
-    if (shards === undefined) return undefined
+    const shards = await Promise.all(weights.filter(isShardIndex).map((index) => this.#shardsOf(folder, index)))
+    if (shards.includes(undefined)) return undefined
     // A link may lead to a blob that is not there yet.
     const found = await Promise.all(
-      [...files, ...shards].map((file) => stat(join(folder, file)).catch(() => undefined)),
+      [...files, ...weights, ...shards.flatMap((each) => each ?? [])].map((file) =>
+        stat(join(folder, file)).catch(() => undefined),
+      ),
     )
     return found.every((entry) => entry?.isFile() === true) ? folder : undefined
   }
 
   /**
-   * Names of the shards that the weights of a snapshot lie in.
-   * @throws ModelError `model.corrupt` when its index is none
+   * Names of the shards that an index names.
+   * @throws ModelError `model.corrupt` when it is none
    */
-  async shards(snapshot: string): Promise<readonly string[]> {
-    const shards = await this.#shardsOf(snapshot)
+  async shards(snapshot: string, index: string): Promise<readonly string[]> {
+    const shards = await this.#shardsOf(snapshot, index)
     if (shards !== undefined) return shards
     throw new ModelError(
       'model.corrupt',
-      `${SHARD_INDEX} of the repository can't be used: it has to name the .safetensors files, beside it, of at least one tensor, in at ` +
-        `most ${MAX_INDEX_BYTES} bytes.`,
+      `${index} of the repository can't be used: it has to name the .safetensors files, beside it, of at least one tensor, in at ` +
+        `most ${MAX_JSON_BYTES} bytes.`,
     )
   }
 
-  /** Undefined when the index is none. */
-  async #shardsOf(snapshot: string): Promise<readonly string[] | undefined> {
+  async #shardsOf(snapshot: string, name: string): Promise<readonly string[] | undefined> {
+    const index = await this.readJson(snapshot, name)
+    return Check(ShardIndex, index) ? [...new Set(Object.values(index.weight_map))] : undefined
+  }
+
+  /** A small file of a snapshot; undefined when it is no JSON, or much larger than such files are. */
+  async readJson(snapshot: string, name: string): Promise<unknown> {
     try {
-      const path = join(snapshot, SHARD_INDEX)
-      if ((await stat(path)).size > MAX_INDEX_BYTES) return undefined
-      const index: unknown = JSON.parse(await readFile(path, 'utf8'))
-      return Check(ShardIndex, index) ? [...new Set(Object.values(index.weight_map))] : undefined
+      const path = join(snapshot, name)
+      if ((await stat(path)).size > MAX_JSON_BYTES) return undefined
+      return JSON.parse(await readFile(path, 'utf8'))
     } catch {
       return undefined
     }

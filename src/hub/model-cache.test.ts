@@ -22,9 +22,10 @@ import { HOSTILE_ANSWERS, HOSTILE_INDEXES } from '../../test/support/hostile-hub
 import { Hub } from '../../test/support/hub.ts'
 import type { HubAnswer, HubFaults, HubTruth } from '../../test/support/hub.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
+import { modelFiles } from '../models/index.ts'
 import { createCatalogue } from '../models/catalogue.ts'
 import { ModelCache } from './model-cache.ts'
-import type { DownloadProgress } from './model-cache.ts'
+import type { DownloadProgress } from './commit-download.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')
 const ID = 'openai/whisper-large'
@@ -32,7 +33,7 @@ const WEIGHTS = 'model.safetensors'
 const never = new AbortController().signal
 
 function cacheAt(home: string, endpoint: string, token: string | null = null, offline = false): ModelCache {
-  return new ModelCache({ home, endpoint, token, offline, catalogue: createCatalogue([]) })
+  return new ModelCache({ home, endpoint, token, offline, catalogue: createCatalogue([]), files: modelFiles })
 }
 
 /** Vitest takes half a minute to compare as much value by value. */
@@ -304,9 +305,10 @@ describe('an HF_HOME that others write to as well', () => {
 describe('two processes', () => {
   const program = (home: string, endpoint: string): string => `
     import { createCatalogue } from '${PROJECT}/src/models/catalogue.ts'
+    import { modelFiles } from '${PROJECT}/src/models/index.ts'
     import { ModelCache } from '${PROJECT}/src/hub/model-cache.ts'
     const cache = new ModelCache({
-      home: '${home}', endpoint: '${endpoint}', token: null, offline: false, catalogue: createCatalogue([]),
+      home: '${home}', endpoint: '${endpoint}', token: null, offline: false, catalogue: createCatalogue([]), files: modelFiles,
     })
     await cache.open('${ID}', { signal: new AbortController().signal, onProgress: () => console.log('progress') })
   `

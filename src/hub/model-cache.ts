@@ -1,35 +1,47 @@
 import { statfs } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
-import { downloadFile, partialPath } from './download.ts'
+import type { FilesRule } from '../contract/model-files.ts'
+import { CommitDownload } from './commit-download.ts'
+import type { DownloadProgress } from './commit-download.ts'
+import { partialPath } from './download.ts'
 import { ModelError } from './errors.ts'
-import { CachedRepository, WEIGHTS, engineFiles } from './hub-cache.ts'
+import { CachedRepository, isShardIndex } from './hub-cache.ts'
 import { HubClient } from './hub-client.ts'
 import type { HubFile, HubOptions } from './hub-client.ts'
 import { partialBytes } from './partial-file.ts'
 import { SharedTask } from './shared-task.ts'
 
-export interface DownloadProgress {
-  readonly model: string
-  readonly receivedBytes: number
-  readonly totalBytes: number
+/** Where a model's files come from. */
+export interface ModelSource {
+  /** The repository, `org/name`. */
+  readonly id: string
+  readonly name: string
+  /** Comes with Sotto, or is fetched from the hub at first use. */
+  readonly source: 'bundled' | 'hub'
+  /** Branch, tag or commit on the hub. */
+  readonly revision: string
 }
 
 export interface ModelCacheOptions extends HubOptions {
-  readonly catalogue: Catalogue
+  readonly catalogue: {
+    /** @throws Error when there is no such model */
+    require(id: string): ModelSource
+  }
+  /** Which files a model needs. */
+  readonly files: FilesRule
   /** `HF_HOME`. */
   readonly home: string
   /** Never ask the hub. */
   readonly offline: boolean
 }
 
-/** A tokenizer takes a few megabytes; the engine takes no more. */
+/** A tokenizer takes a few megabytes; engines take no more. */
 const MAX_SMALL_BYTES = 16 * 2 ** 20
 
 /** Of the models that come with the program. */
 export const BUNDLED_FOLDER = resolve(import.meta.dirname, '../../models')
 
-/** The checkpoints on this machine; what is not here is fetched from the hub when it is asked for. */
+/** The models' files on this machine; what is not here is fetched from the hub when it is asked for. */
 export class ModelCache {
   readonly #options: ModelCacheOptions
   readonly #hub: HubClient
@@ -40,21 +52,19 @@ export class ModelCache {
     this.#hub = new HubClient(options)
   }
 
-  /** @throws ModelError `model.unknown`, naming what there is */
-  find(id: string): ModelDescription {
-    const model = this.#options.catalogue.find(id)
-    if (model !== undefined) return model
-    const known = this.#options.catalogue.list().map((other) => other.id)
-    throw new ModelError('model.unknown', `There is no model ${id.slice(0, 200)}. Known are ${known.join(', ')}.`)
+  async isPresent(id: string): Promise<boolean> {
+    return (await this.folderOf(id)) !== undefined
   }
 
-  async isPresent(id: string): Promise<boolean> {
-    const model = this.find(id)
-    return model.source === 'bundled' || (await this.#repository(model).snapshot(model.revision)) !== undefined
+  /** Of a model that is here, with all that it needs; no network is asked. */
+  async folderOf(id: string): Promise<string | undefined> {
+    const model = this.#options.catalogue.require(id)
+    if (model.source === 'bundled') return resolve(BUNDLED_FOLDER, model.name)
+    return await this.#repository(model).snapshot(model.revision, this.#options.files)
   }
 
   /**
-   * The folder of a model's checkpoint, fetched first when it is not here: once, however many ask. Who aborts stops waiting; when
+   * The folder of a model's files, fetched first when it is not here: once, however many ask. Who aborts stops waiting; when
    * nobody waits any more, the download stops, and goes on from there the next time.
    * @throws ModelError
    */
@@ -62,9 +72,8 @@ export class ModelCache {
     id: string,
     options: { readonly signal: AbortSignal; readonly onProgress?: (progress: DownloadProgress) => void },
   ): Promise<{ readonly folder: string }> {
-    const model = this.find(id)
-    if (model.source === 'bundled') return { folder: resolve(BUNDLED_FOLDER, model.name) }
-    const present = await this.#repository(model).snapshot(model.revision)
+    const model = this.#options.catalogue.require(id)
+    const present = await this.folderOf(id)
     if (present !== undefined) return { folder: present }
     if (this.#options.offline) throw this.#unreachable(model, new Error('HF_HUB_OFFLINE is set'), false)
 
@@ -80,12 +89,12 @@ export class ModelCache {
     return { folder: await download.join(options.signal, options.onProgress) }
   }
 
-  async #fetch(model: ModelDescription, signal: AbortSignal, report: (p: DownloadProgress) => void): Promise<string> {
+  async #fetch(model: ModelSource, signal: AbortSignal, report: (p: DownloadProgress) => void): Promise<string> {
     const repository = this.#repository(model)
     try {
       using _ = await repository.lock(signal)
       // Another process may have fetched it meanwhile.
-      const present = await repository.snapshot(model.revision)
+      const present = await repository.snapshot(model.revision, this.#options.files)
       return present ?? (await this.#fetchLocked(model, repository, signal, report))
     } catch (error) {
       signal.throwIfAborted()
@@ -96,49 +105,41 @@ export class ModelCache {
   }
 
   async #fetchLocked(
-    model: ModelDescription,
+    model: ModelSource,
     repository: CachedRepository,
     signal: AbortSignal,
     report: (progress: DownloadProgress) => void,
   ): Promise<string> {
-    const { commit, files } = await this.#hub.revision(model.id, model.revision, signal)
-    const byName = new Map(files.map((file) => [file.name, file]))
-    const { files: names, missing } = engineFiles(new Set(byName.keys()))
-    if (missing !== undefined) incomplete(model, missing)
-    await repository.prepare()
-
-    let doneBytes = 0
-    const fetchAll = async (wanted: readonly HubFile[], totalBytes: number): Promise<string> => {
-      let folder = ''
-      for (const file of wanted) {
-        const onProgress = (bytes: number): void =>
-          report({ model: model.id, receivedBytes: doneBytes + bytes, totalBytes })
-        if (await repository.hasBlob(file)) {
-          onProgress(file.bytes)
-        } else {
-          const options = { hub: this.#hub, repository: model.id, commit, signal, onProgress }
-          await downloadFile(file, repository.blob(file.hash.hex), options)
-        }
-        doneBytes += file.bytes
-        folder = await repository.link(commit, file.name, file.hash.hex)
-      }
-      return folder
+    const { commit, files: all } = await this.#hub.revision(model.id, model.revision, signal)
+    const byName = new Map(all.map((file) => [file.name, file]))
+    const find = (name: string): HubFile => byName.get(name) ?? incomplete(model, name)
+    const options = { hub: this.#hub, repository: model.id, cached: repository, commit, signal }
+    const fetchSmall = async (names: readonly string[], download: CommitDownload): Promise<string> => {
+      const small = names.map(find)
+      requireSmall(small, model)
+      await this.#requireSpace(repository, model, small)
+      return await download.fetch(small)
     }
+    await repository.prepare()
+    const { files, weights, missing } = await this.#options.files(new Set(byName.keys()), async (name) => {
+      const folder = await fetchSmall([name], new CommitDownload({ ...options, onProgress: () => undefined }))
+      return await repository.readJson(folder, name)
+    })
+    if (missing !== undefined) incomplete(model, missing)
 
-    const small = names.flatMap((name) => byName.get(name) ?? [])
-    requireSmall(small, model)
-    await this.#requireSpace(repository, model, small)
-    const folder = await fetchAll(small, sum(small))
-    const shardNames = byName.has(WEIGHTS) ? [WEIGHTS] : await repository.shards(folder)
-    const weights = shardNames.map((name) => byName.get(name) ?? incomplete(model, name))
-    await this.#requireSpace(repository, model, weights)
-    await fetchAll(weights, doneBytes + sum(weights))
+    const download = new CommitDownload({ ...options, onProgress: report })
+    const indexes = weights.filter(isShardIndex)
+    const folder = await fetchSmall([...files, ...indexes], download)
+    const shards = await Promise.all(indexes.map((index) => repository.shards(folder, index)))
+    const large = [...weights.filter((name) => !isShardIndex(name)), ...shards.flat()].map(find)
+    await this.#requireSpace(repository, model, large)
+    await download.fetch(large)
     await repository.setRef(model.revision, commit)
     return folder
   }
 
   /** For what is not here yet. */
-  async #requireSpace(repository: CachedRepository, model: ModelDescription, files: readonly HubFile[]): Promise<void> {
+  async #requireSpace(repository: CachedRepository, model: ModelSource, files: readonly HubFile[]): Promise<void> {
     let bytes = 0
     for (const file of files) {
       if (await repository.hasBlob(file)) continue
@@ -153,11 +154,11 @@ export class ModelCache {
     )
   }
 
-  #repository(model: ModelDescription): CachedRepository {
+  #repository(model: ModelSource): CachedRepository {
     return new CachedRepository(this.#options.home, model.id)
   }
 
-  #unreachable(model: ModelDescription, cause: Error, retryable = true): ModelError {
+  #unreachable(model: ModelSource, cause: Error, retryable = true): ModelError {
     return new ModelError(
       'model.unreachable',
       `The weights of ${model.id} are not here, and the hub ${this.#hub.endpoint} can’t be asked for them: ${sentence(cause.message)} ` +
@@ -174,7 +175,7 @@ function sentence(text: string): string {
 }
 
 /** What the file system says; the log has its path. */
-function cacheError(cause: unknown, model: ModelDescription): unknown {
+function cacheError(cause: unknown, model: ModelSource): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   switch (code) {
     case 'ENOSPC':
@@ -192,7 +193,7 @@ function cacheError(cause: unknown, model: ModelDescription): unknown {
 }
 
 /** All but the weights are read whole. */
-function requireSmall(files: readonly HubFile[], model: ModelDescription): void {
+function requireSmall(files: readonly HubFile[], model: ModelSource): void {
   const large = files.find(({ bytes }) => bytes > MAX_SMALL_BYTES)
   if (large === undefined) return
   throw new ModelError(
@@ -201,10 +202,6 @@ function requireSmall(files: readonly HubFile[], model: ModelDescription): void 
   )
 }
 
-function incomplete(model: ModelDescription, file: string): never {
+function incomplete(model: ModelSource, file: string): never {
   throw new ModelError('model.incomplete', `The repository ${model.id} has no ${file}, which is needed to run it.`)
-}
-
-function sum(files: readonly HubFile[]): number {
-  return files.reduce((total, file) => total + file.bytes, 0)
 }

@@ -11,6 +11,13 @@ export interface Dialect {
   readonly commitsInOrder: boolean
   /** Ends a subselect that picks jobs for a write: other writers' picks are passed over. SQLite has one writer at a time. */
   readonly skipLocked: RawBuilder<unknown>
+  /** The same, but waits for them. */
+  readonly lockRows: RawBuilder<unknown>
+  /** Locks claims until the transaction ends. SQLite's transactions come one after the other. */
+  readonly lockClaims: RawBuilder<unknown> | null
+  /** After a table: joins to each of its rows the jobs of a subselect that may name it. `which` is what follows its `where`. */
+  readonly joinJobs: (which: RawBuilder<unknown>) => RawBuilder<unknown>
+  /** The same for garbage. */
   /** Ends a subselect of rows that nobody is to change before the transaction ends. */
   readonly lock: RawBuilder<unknown>
   /** As `skipLocked`, for garbage. */
@@ -40,6 +47,10 @@ export const SQLITE: Dialect = {
   name: 'sqlite',
   now: sql<number>`unixepoch('subsec')`,
   skipLocked: sql``,
+  lockRows: sql``,
+  lockClaims: null,
+  // Has no lateral joins. The order of a cross join is kept, so the subselect is run for each row before it.
+  joinJobs: (which) => sql`cross join jobs on jobs.sequence in (select jobs.sequence from jobs where ${which})`,
   lock: sql``,
   commitsInOrder: true,
   skipLockedGarbage: sql``,
@@ -54,10 +65,16 @@ export const SQLITE: Dialect = {
   },
 }
 
+/** Any number that other users of the same database are unlikely to have taken: "claim" in ASCII. */
+const CLAIMS = 0x63_6c_61_69_6d
+
 export const POSTGRES: Dialect = {
   name: 'postgres',
   now: sql<number>`extract(epoch from statement_timestamp())::float8`,
   skipLocked: sql`for update of jobs skip locked`,
+  lockRows: sql`for update of jobs`,
+  lockClaims: sql`select pg_advisory_xact_lock(${sql.lit(CLAIMS)})`,
+  joinJobs: (which) => sql`cross join lateral (select jobs.* from jobs where ${which}) as jobs`,
   lock: sql`for update`,
   commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,

@@ -1,8 +1,13 @@
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { GarbageCollector } from './garbage-collector.ts'
 
 /** A list of garbage in memory, and a store that counts. */
-function fixtureOf(keys: readonly string[], remove: (key: string) => Promise<void> = async () => undefined) {
+function fixtureOf(
+  keys: readonly string[],
+  remove: (key: string, signal: AbortSignal) => Promise<void> = async () => undefined,
+  removalMs?: number,
+) {
   const due = [...keys]
   const told = { removed: [] as string[], failed: [] as string[], untaken: [] as string[] }
   const seen = { removals: [] as string[], errors: [] as (string | null)[], atOnce: 0, mostAtOnce: 0, takes: 0 }
@@ -19,11 +24,11 @@ function fixtureOf(keys: readonly string[], remove: (key: string) => Promise<voi
       forgetOld: async () => undefined,
     },
     payloads: {
-      remove: async (key) => {
+      remove: async (key, signal) => {
         seen.removals.push(key)
         seen.mostAtOnce = Math.max(seen.mostAtOnce, ++seen.atOnce)
         try {
-          await remove(key)
+          await remove(key, signal)
         } finally {
           seen.atOnce -= 1
         }
@@ -34,6 +39,7 @@ function fixtureOf(keys: readonly string[], remove: (key: string) => Promise<voi
       },
     },
     onError: (_error, key) => seen.errors.push(key),
+    ...(removalMs === undefined ? {} : { removalMs }),
   })
   return { collector, due, told, seen, [Symbol.asyncDispose]: () => collector[Symbol.asyncDispose]() }
 }
@@ -71,6 +77,25 @@ describe('the collector of garbage', () => {
     expect(told.failed).toEqual([many[0]])
     expect(seen.errors).toEqual([many[0]])
     expect(told.removed).toHaveLength(249)
+  })
+
+  test.each([
+    ['ends when it is told so', (signal: AbortSignal) => once(signal, 'abort').then(() => signal.throwIfAborted())],
+    ['never ends', () => new Promise<void>(() => undefined)],
+  ])('goes on behind a removal that hangs and %s, and tries it again later', async (_, hang) => {
+    await using fixture = fixtureOf(
+      [...many, 'results/one/'],
+      async (key, signal) => {
+        if (key === many[0] || key === 'results/one/1.json') await hang(signal)
+      },
+      20,
+    )
+    const { collector, told, seen } = fixture
+    await collector.clear()
+    expect(told.failed.toSorted()).toEqual(['results/one/', many[0]])
+    expect(new Set(seen.errors)).toEqual(new Set(told.failed))
+    expect(told.removed).toHaveLength(249)
+    expect(seen.removals).not.toContain('results/one/2.json')
   })
 
   test('takes what was made garbage while it ran', async () => {

@@ -4,17 +4,20 @@ export interface GarbageCollectorOptions {
   readonly garbage: Pick<Garbage, 'take' | 'removed' | 'failed' | 'untake' | 'forgetOld'>
   readonly payloads: {
     /** No error when there is none. */
-    remove(key: string): Promise<void>
-    list(folder: string): AsyncIterable<{ readonly key: string }>
+    remove(key: string, signal: AbortSignal): Promise<void>
+    list(folder: string, signal: AbortSignal): AsyncIterable<{ readonly key: string }>
   }
   /** Told of each payload that could not be removed, and of each round that failed. Both are tried again. */
   readonly onError: (error: unknown, key: string | null) => void
+  /** A removal that takes longer is given up, and tried again later. Default: what an S3's client takes for all its attempts. */
+  readonly removalMs?: number
 }
 
-/** What is taken in one step, so that no step takes long. */
-const STEP = 100
-/** Removed at the same time. */
-const AT_ONCE = 8
+const REMOVAL_MS = 30_000
+
+/** Taken from the list by one statement, so that none takes long. */
+const BATCH_LENGTH = 100
+const CONCURRENT_REMOVALS = 8
 
 /** Removes payloads that nobody needs any more. Whoever makes garbage rings and goes on; there is one round at a time. */
 export class GarbageCollector implements AsyncDisposable {
@@ -59,7 +62,7 @@ export class GarbageCollector implements AsyncDisposable {
   async #round(): Promise<void> {
     const { garbage } = this.#options
     for (let isLast = false; !isLast && !this.#stop.signal.aborted;) {
-      const taken = await garbage.take(STEP)
+      const taken = await garbage.take(BATCH_LENGTH)
       isLast = taken.isLast
       await this.#removeAll(taken.keys)
     }
@@ -82,15 +85,26 @@ export class GarbageCollector implements AsyncDisposable {
         }
       }
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    await Promise.all(Array.from({ length: CONCURRENT_REMOVALS }, work))
     await garbage.removed(removed)
     await garbage.failed(failed)
     await garbage.untake(left)
   }
 
+  /** Not even a store that ends nothing when it is told to, such as a network's folder that is gone, holds up the others. */
   async #remove(key: string): Promise<void> {
+    const signal = AbortSignal.timeout(this.#options.removalMs ?? REMOVAL_MS)
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    await Promise.race([this.#removeBelow(key, signal), late])
+  }
+
+  async #removeBelow(key: string, signal: AbortSignal): Promise<void> {
     const { payloads } = this.#options
-    if (!key.endsWith('/')) return await payloads.remove(key)
-    for await (const below of payloads.list(key.slice(0, -1))) await payloads.remove(below.key)
+    if (!key.endsWith('/')) return await payloads.remove(key, signal)
+    for await (const below of payloads.list(key.slice(0, -1), signal)) {
+      signal.throwIfAborted()
+      await payloads.remove(below.key, signal)
+    }
   }
 }

@@ -42,7 +42,8 @@ export async function giveBack(
   const waiting = 'waiting' in end ? end.waiting : error
   const isWait = end.cause === 'wait'
   const exhausted = exhaustedBy(end, dialect)
-  const notBefore = end.pauseMs === undefined ? sql`cast(null as double precision)` : fromNow(dialect, end.pauseMs)
+  const pauseMs = end.pauseMs ?? 0
+  const readyAt = fromNow(dialect, pauseMs)
   const status = sql`case
     when cancel_requested_at is not null then 'cancelled'
     when ${exhausted} then 'failed'
@@ -61,7 +62,8 @@ export async function giveBack(
       error_message = case when ${status} = 'failed' then ${error?.message ?? null} end,
       started_at = case when ${status} <> 'pending' then started_at end,
       completed_at = case when ${status} <> 'pending' then ${dialect.now} end,
-      not_before = case when ${status} = 'pending' then ${notBefore} end,
+      not_before = case when ${status} = 'pending' and ${pauseMs > 0 ? sql`true` : sql`false`} then ${readyAt} end,
+      ready_at = case when ${status} = 'pending' then ${readyAt} end,
       lease_token = null,
       lease_until = null
     where status = 'processing' and ${which}

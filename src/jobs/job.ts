@@ -1,3 +1,6 @@
+import type { ErrorCode } from '../contract/error-codes.ts'
+import type { ServiceTier } from '../contract/service-tier.ts'
+
 /**
  * The life of a job, in one place.
  *
@@ -36,14 +39,20 @@ export function isFinished(status: JobStatus): status is FinishedStatus {
   return (FINISHED_STATUSES as readonly JobStatus[]).includes(status)
 }
 
-export const SERVICE_TIERS = ['cpuflex', 'gpuflex'] as const
-export type ServiceTier = (typeof SERVICE_TIERS)[number]
+export { SERVICE_TIERS } from '../contract/service-tier.ts'
+export type { ServiceTier }
 
 export const JOB_PRIORITIES = ['high', 'normal', 'low'] as const
 export type JobPriority = (typeof JOB_PRIORITIES)[number]
 
 /** What the user is told of a job that failed: a stable code, and what is wrong with which file or server. */
 export interface JobError {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** The same as it is stored: other versions may know other codes. */
+export interface StoredJobError {
   readonly code: string
   readonly message: string
 }
@@ -72,9 +81,9 @@ export interface Job {
   /** Key of the stored result; null unless the status is `success`. */
   readonly resultKey: string | null
   /** Null unless the status is `failed`. */
-  readonly error: JobError | null
+  readonly error: StoredJobError | null
   /** Why it was given back and waits to be tried again; null: it waits for its turn, or does not wait. */
-  readonly waitingFor: JobError | null
+  readonly waitingFor: StoredJobError | null
   /** Longest recording that this job may have, in seconds; null: no limit. */
   readonly maxAudioSeconds: number | null
   /** Length of the recording, in seconds: as probed or estimated at submit, until it is decoded. */

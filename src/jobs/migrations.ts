@@ -41,6 +41,21 @@ export function jsonMembers(members: Readonly<Record<string, string>>): string {
 }
 
 /**
+ * What may run now is kept apart from what waits for its time, so that a claim meets neither the one nor jobs of keys at their limit. A
+ * worker of the version before sorts what waits of a queue for each claim, until it is replaced.
+ */
+const readyJobs: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real }) => `
+  alter table jobs add column ready_at ${real};
+  drop index jobs_pending;
+  create index jobs_ready on jobs (queue, rank, sequence) where status = 'pending' and not_before is null;
+  create index jobs_ready_by_key on jobs (queue, key_id, rank, sequence) where status = 'pending' and not_before is null;
+  create index jobs_paused on jobs (not_before) where status = 'pending' and not_before is not null;
+  `,
+}
+
+/**
  * Events are written by triggers, in the statement of the transition itself: none can be forgotten, one that rolls back leaves none, no
  * transition takes another round trip, and servers of the version before write them as well during a deploy. Jobs that finished before
  * this step have no events; those that had not get their first one here, while the triggers' lock keeps all other writers out.
@@ -135,4 +150,4 @@ const jobEvents: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [jobEvents]
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents]

@@ -1,7 +1,13 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { newJobId } from './job-id.ts'
 import type { Job } from './job.ts'
-import type { JobStore, NewJob } from './store.ts'
+import type { ClaimOptions, JobStore, NewJob } from './store.ts'
+
+/** Claims one job, of any tier and model. */
+export const EVERY_TIER = {
+  ...{ asked: ['cpuflex', 'gpuflex'], served: 'cpuflex', leaseMs: 60_000 },
+  ...{ places: null, atMost: { ordinary: 1, express: 0 } },
+} as const satisfies ClaimOptions
 
 /** A job for tests. */
 export function newJob(given: Partial<NewJob> = {}): NewJob {

@@ -35,9 +35,17 @@ export interface Placed {
 
 /**
  * Ranks of urgent jobs are so much smaller that they come before all others, which have seconds since 1970. Among them the same order holds:
- * one key's many do not come before another one's first. That the others get their turn all the same is the worker's affair.
+ * one key's many do not come before another one's first.
  */
 const URGENT_SCALE = 1000
+/** Between the ranks of urgent jobs and all others'. */
+export const LEAST_FAIR_RANK = 1e9
+
+/**
+ * When so many urgent jobs were taken one after the other, another one that waits comes first: somebody who keeps the synchronous API busy
+ * stops nobody's other jobs.
+ */
+export const MOST_URGENT = 3
 
 /** Which of a key's lines a job stands in. */
 export function laneOf({ priority, audioSeconds, urgent }: Placed): number {

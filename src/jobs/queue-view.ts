@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
+import type { RawBuilder, SqlBool } from 'kysely'
 import type { Database } from './dialect.ts'
 import { forecast } from './forecast.ts'
 import type { ForecastJob } from './forecast.ts'
 import { isFinished } from './job.ts'
 import type { Job, ServiceTier } from './job.ts'
 import { partsOfQueue } from './queue-order.ts'
-import { heads } from './queues.ts'
+import { IS_READY, readyQueues } from './queues.ts'
 import type { WorkerEntry, WorkerRegistry } from './worker-registry.ts'
 
 /** Where an unfinished job stands. */
@@ -133,22 +134,27 @@ export class QueueView {
     return rows
   }
 
-  /** Of each queue its first jobs, all in the order of claiming. */
+  /** Of each queue its first jobs, and what waits for its pause to end, all in the order of claiming. */
   async #waiting(): Promise<readonly Entry[]> {
     const { queries } = this.#database
-    const { rows: queues } = await sql<{ queue: string }>`with recursive ${heads()} select queue from heads`.execute(
+    const first = async (
+      which: RawBuilder<SqlBool>,
+      order: RawBuilder<unknown>,
+      depth: number,
+    ): Promise<readonly Entry[]> => {
+      const { rows } = await sql<Entry>`
+        select id, queue, rank, audio_seconds - done_seconds as seconds from jobs where ${which} order by ${order} limit ${depth}
+      `.execute(queries)
+      return rows
+    }
+    const { rows } = await sql<{ queue: string }>`with recursive ${readyQueues()} select queue from queues`.execute(
       queries,
     )
-    const depth = Math.max(LEAST_DEPTH, Math.ceil(DEPTH / Math.max(1, queues.length)))
-    const entries = await Promise.all(
-      queues.map(async ({ queue }) => {
-        const { rows } = await sql<Entry>`
-          select id, queue, rank, audio_seconds - done_seconds as seconds from jobs
-          where status = 'pending' and queue = ${queue} order by rank, sequence limit ${depth}
-        `.execute(queries)
-        return rows
-      }),
-    )
+    const depth = Math.max(LEAST_DEPTH, Math.ceil(DEPTH / Math.max(1, rows.length)))
+    const entries = await Promise.all([
+      ...rows.map(({ queue }) => first(sql`${IS_READY} and queue = ${queue}`, sql`rank, sequence`, depth)),
+      first(sql`status = 'pending' and not_before is not null`, sql`not_before`, DEPTH),
+    ])
     return entries.flat().sort((one, other) => one.rank - other.rank)
   }
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { newJob, submitted } from './new-job.fixture.ts'
+import { MOST_URGENT } from './queue-order.ts'
 import { QueueView } from './queue-view.ts'
-import { ERROR, EVERY_TIER, LIMITS, claimed, running } from './running-job.fixture.ts'
+import { ERROR, EVERY_TIER, EXPRESS, LIMITS, claimed, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { ClaimOptions, JobStore, NewJob } from './store.ts'
 import { WorkerRegistry } from './worker-registry.ts'
@@ -17,7 +18,7 @@ async function queued(store: JobStore, jobs: readonly Partial<NewJob>[]): Promis
 }
 
 async function next(store: JobStore, options: Partial<ClaimOptions> = {}): Promise<string | undefined> {
-  return (await store.claim({ ...EVERY_TIER, ...options }))?.job.id
+  return (await store.claim({ ...EVERY_TIER, ...options }))[0]?.job.id
 }
 
 /** In which order waiting jobs are claimed: a part of the contract of `JobStore`. */
@@ -83,8 +84,8 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
         { audioSeconds: LONG, priority: 'high' },
         { audioSeconds: 10, priority: 'low' },
       ])
-      expect(await next(store, { isExpress: true })).toBe(short)
-      expect(await next(store, { isExpress: true })).toBeUndefined()
+      expect(await next(store, EXPRESS)).toBe(short)
+      expect(await next(store, EXPRESS)).toBeUndefined()
       expect(await next(store)).toBe(long)
     })
 
@@ -99,23 +100,29 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       expect(await next(store)).not.toBe(waiting)
     })
 
-    test('can pass urgent jobs over', async () => {
+    test('an urgent job lets another one pass when so many of them were taken before', async () => {
       await using fixture = await open()
       const { store } = fixture
-      const [, long, short] = await queued(store, [{ urgent: true }, { audioSeconds: LONG }, { audioSeconds: 10 }])
-      const passesOverUrgent = true
-      expect(await next(store, { passesOverUrgent, isExpress: true })).toBe(short)
-      expect(await next(store, { passesOverUrgent })).toBe(long)
-      expect(await next(store, { passesOverUrgent })).toBeUndefined()
+      const [urgent, long, short] = await queued(store, [
+        { urgent: true },
+        { audioSeconds: LONG },
+        { audioSeconds: 10 },
+      ])
+      const urgentInARow = MOST_URGENT
+      expect(await next(store, { ...EXPRESS, urgentInARow })).toBe(short)
+      expect(await next(store, { urgentInARow })).toBe(long)
+      expect(await next(store, { urgentInARow })).toBe(urgent)
     })
 
     test('take only the models that were asked for', async () => {
       await using fixture = await open()
       const { store } = fixture
       const [, other] = await queued(store, [{ model: 'openai/whisper-tiny' }, { model: 'openai/whisper-small' }])
-      expect(await next(store, { models: ['openai/whisper-medium'] })).toBeUndefined()
-      expect(await next(store, { models: [] })).toBeUndefined()
-      expect(await next(store, { models: ['openai/whisper-medium', 'openai/whisper-small'] })).toBe(other)
+      const one = { ordinary: 1, express: 0 }
+      expect(await next(store, { places: new Map([['openai/whisper-medium', one]]) })).toBeUndefined()
+      expect(await next(store, { places: new Map() })).toBeUndefined()
+      const places = new Map(['openai/whisper-medium', 'openai/whisper-small'].map((model) => [model, one]))
+      expect(await next(store, { places })).toBe(other)
     })
 
     test('leave a key’s jobs waiting that has as many running as it may have', async () => {

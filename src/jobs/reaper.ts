@@ -1,3 +1,4 @@
+import { hasCode } from '../contract/coded-error.ts'
 import type { JobStore } from './store.ts'
 
 /** What is removed in one step, so that no step takes long. */
@@ -28,7 +29,7 @@ export class Reaper {
       while ((await this.#jobs.expire(STEP)) === STEP) signal.throwIfAborted()
       await this.#jobs.numberEvents()
     } catch (error) {
-      this.#wasAway = error instanceof Error && 'code' in error && error.code === 'store.unavailable'
+      this.#wasAway = hasCode(error, 'store.unavailable')
       throw error
     }
   }

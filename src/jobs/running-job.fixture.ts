@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
 import type { Database } from './dialect.ts'
-import type { JobStatus } from './job.ts'
-import { newJob } from './new-job.fixture.ts'
-import type { ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './store.ts'
+import type { JobError, JobStatus } from './job.ts'
+import { EVERY_TIER, newJob } from './new-job.fixture.ts'
+import type { ClaimOptions, ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './store.ts'
 
 export interface JobStoreFixture extends AsyncDisposable {
   readonly store: JobStore
@@ -12,11 +12,13 @@ export interface JobStoreFixture extends AsyncDisposable {
 }
 
 export const LIMITS = { failures: 2, crashes: 2 }
-export const ERROR = { code: 'engine.failed', message: 'The engine failed.' }
-export const EVERY_TIER = { asked: ['cpuflex', 'gpuflex'], served: 'cpuflex', leaseMs: 60_000 } as const
+export const ERROR: JobError = { code: 'engine.failed', message: 'The engine failed.' }
+export { EVERY_TIER }
+/** Beyond the ordinary places. */
+export const EXPRESS = { ...EVERY_TIER, atMost: { ordinary: 0, express: 1 } } as const satisfies ClaimOptions
 
 export async function claimed(store: JobStore, leaseMs = 60_000): Promise<ClaimedJob> {
-  const claim = await store.claim({ ...EVERY_TIER, leaseMs })
+  const [claim] = await store.claim({ ...EVERY_TIER, leaseMs })
   if (claim === undefined) throw new Error('nothing to claim')
   return claim
 }

@@ -51,8 +51,10 @@ export interface JobsTable {
   started_at: number | null
   completed_at: number | null
   cancel_requested_at: number | null
-  /** After a failure it is not claimed before this. */
+  /** It waits for this, and is in no queue until then; null: it may run. A claim that finds it past makes it null. */
   not_before: number | null
+  /** Since when it may run, or will be able to; null: since it was accepted. */
+  ready_at: number | null
   start_by: number | null
   timeout_seconds: number | null
   /** Set when it finishes, unless its client set it. Null: it is kept. */

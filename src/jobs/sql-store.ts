@@ -9,11 +9,12 @@ import { numberEvents } from './event-order.ts'
 import { noteWeights } from './event-note.ts'
 import { thinEvents } from './event-thinning.ts'
 import { expireWaiting } from './expiry.ts'
+import type { Expired } from './expiry.ts'
 import { forgetRemoval, recoverGarbage } from './garbage.ts'
 import { giveBack } from './give-back.ts'
 import type { EndOfRun, GivenBack } from './give-back.ts'
 import { FINISHED_STATUSES, isFinished } from './job.ts'
-import type { Job, JobError } from './job.ts'
+import type { Job, JobError, ServiceTier } from './job.ts'
 import { JobFinder } from './job-finder.ts'
 import { jobOf } from './job-row.ts'
 import type { KnownJobs } from './known-jobs.ts'
@@ -21,11 +22,12 @@ import { list } from './list.ts'
 import { LocalNews } from './local-news.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
-import type { ClaimedJob, JobNewsBus, JobStore, JobStoreOptions, Lease, LeaseState, ListOptions } from './store.ts'
-import type { Idempotency, JobTurn, NewJob, Submitted } from './store.ts'
+import type { ClaimOptions, ClaimedJob, JobNewsBus, JobStore, JobStoreOptions, Lease, LeaseState } from './store.ts'
+import type { Idempotency, JobTurn, ListOptions, NewJob, Submitted, WaitingModel } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
 import { SubmitGroups } from './submit-groups.ts'
 import { correctLength } from './true-length.ts'
+import { waitingModels } from './waiting.ts'
 import { keepWindow, windows } from './windows.ts'
 
 export const UNLIMITED: JobStoreOptions = {
@@ -95,13 +97,17 @@ export class SqlJobStore implements JobStore {
     return forgetRemoval(this.#database, payloadKey, isThere)
   }
 
-  async claim(options: Parameters<JobStore['claim']>[0]): Promise<ClaimedJob | undefined> {
-    const claimed = await claim(this.#database, options, this.#options.limits.runningJobs)
-    if (claimed !== undefined) {
-      this.#known.forget(claimed.job.id)
-      this.#tell('progress')
-    }
+  async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
+    const { runningJobs } = this.#options.limits
+    const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    for (const { job } of claimed) this.#known.forget(job.id)
+    if (claimed.length > 0) this.#tell('progress')
     return claimed
+  }
+
+  waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]> {
+    const { runningJobs } = this.#options.limits
+    return waitingModels(this.#database, asked, runningJobs, (jobs) => this.#tellOfExpired(jobs))
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {
@@ -215,10 +221,7 @@ export class SqlJobStore implements JobStore {
   }
 
   async expire(limit: number): Promise<number> {
-    for (const { id, status } of await expireWaiting(this.#database)) {
-      this.#known.forget(id)
-      this.#tell(status === 'processing' ? 'cancelRequested' : 'finished', id)
-    }
+    this.#tellOfExpired(await expireWaiting(this.#database))
     const removed = await this.#retention.removeDue(limit)
     if (removed > 0) this.#known.clear()
     return removed
@@ -289,6 +292,13 @@ export class SqlJobStore implements JobStore {
     if (numUpdatedRows === 0n) return false
     this.#tell('finished', lease.jobId)
     return true
+  }
+
+  #tellOfExpired(jobs: readonly Expired[]): void {
+    for (const { id, status } of jobs) {
+      this.#known.forget(id)
+      this.#tell(status === 'processing' ? 'cancelRequested' : 'finished', id)
+    }
   }
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {

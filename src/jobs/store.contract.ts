@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
+import { describeClaim } from './claim.contract.ts'
 import { describeEventLog } from './event-log.contract.ts'
 import { describeNews } from './news.contract.ts'
 import { describeGarbage } from './garbage.contract.ts'
@@ -15,8 +16,11 @@ import type { JobStore } from './store.ts'
 /** Claims all that can be claimed, and says in which order it came. */
 async function order(store: JobStore): Promise<readonly string[]> {
   const ids: string[] = []
-  for (let claim; (claim = await store.claim(EVERY_TIER)) !== undefined;) ids.push(claim.job.id)
-  return ids
+  for (;;) {
+    const [claim] = await store.claim(EVERY_TIER)
+    if (claim === undefined) return ids
+    ids.push(claim.job.id)
+  }
 }
 
 /** The contract of `JobStore`, to be run against each of its implementations; `open` makes an empty database. */
@@ -24,6 +28,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeJobLife(name, open)
   describeEventLog(name, open)
   describeQueue(name, open)
+  describeClaim(name, open)
   describeNews(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
@@ -185,7 +190,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       expect(await store.find('no-such-job')).toBeUndefined()
       expect(await store.cancel('no-such-job')).toBeUndefined()
       expect(await store.remove('no-such-job')).toBe(false)
-      expect(await store.claim(EVERY_TIER)).toBeUndefined()
+      expect(await store.claim(EVERY_TIER)).toEqual([])
       expect([await store.reap({ crashes: 1 }), await store.recover()]).toEqual([0, 0])
     })
 
@@ -229,9 +234,9 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { store } = fixture
       await store.submit(newJob({ serviceTier: 'gpuflex' }))
-      expect(await store.claim({ asked: ['cpuflex'], served: 'cpuflex', leaseMs: 1000 })).toBeUndefined()
-      expect(await store.claim({ asked: [], served: 'cpuflex', leaseMs: 1000 })).toBeUndefined()
-      const claim = await store.claim({ asked: ['gpuflex'], served: 'cpuflex', leaseMs: 1000 })
+      expect(await store.claim({ ...EVERY_TIER, asked: ['cpuflex'] })).toEqual([])
+      expect(await store.claim({ ...EVERY_TIER, asked: [] })).toEqual([])
+      const [claim] = await store.claim({ ...EVERY_TIER, asked: ['gpuflex'] })
       expect(claim?.job).toMatchObject({ serviceTier: 'gpuflex', servedTier: 'cpuflex' })
     })
 

@@ -66,20 +66,38 @@ export interface ClaimedJob {
   readonly lease: Lease
 }
 
+/** How many jobs there is room for. */
+export interface Places {
+  /** Of any length. */
+  readonly ordinary: number
+  /** So many more if they are short, as `EXPRESS_SECONDS` says. */
+  readonly express: number
+}
+
 export interface ClaimOptions {
   /** The tiers whose jobs may be taken. */
   readonly asked: readonly ServiceTier[]
   /** The tier that the worker is. */
   readonly served: ServiceTier
   readonly leaseMs: number
+  /** Only jobs of these models, and so many of each; null: of any, as many as `atMost` says. */
+  readonly places: ReadonlyMap<string, Places> | null
+  readonly atMost: Places
+  /** How many urgent jobs the claims before this one took, one after the other; `MOST_URGENT` says what for. Default: none. */
+  readonly urgentInARow?: number
   /** Id of the worker, for the job's history. */
   readonly worker?: string
-  /** Only jobs of these models; null: of any. */
-  readonly models?: readonly string[] | null
-  /** Only short recordings, as `EXPRESS_SECONDS` says. */
-  readonly isExpress?: boolean
-  /** Leaves those for whom a client holds its connection open to the next claim. */
-  readonly passesOverUrgent?: boolean
+}
+
+/** A model that has jobs which are ready to run. */
+export interface WaitingModel {
+  readonly model: string
+  /** Of its job that is next. */
+  readonly rank: number
+  /** Whether that one is short. */
+  readonly isExpress: boolean
+  /** How long one of its jobs has been ready, by the database's clock: the longest of those that are next. */
+  readonly readyForMs: number
 }
 
 /** What a heartbeat finds: `held`; `cancel`, the job is to be stopped; `lost`, the lease is another's or the job is gone. */
@@ -146,8 +164,14 @@ export interface JobStore {
    */
   forgetRemoval(payloadKey: string, isThere: () => Promise<boolean>): Promise<boolean>
 
-  /** Takes the next pending job, in the order that `queue-order.ts` explains. */
-  claim(options: ClaimOptions): Promise<ClaimedJob | undefined>
+  /**
+   * Takes the next pending jobs that there is room for, in the order that `queue-order.ts` explains. Empty only when no job fits that may
+   * run now.
+   */
+  claim(options: ClaimOptions): Promise<readonly ClaimedJob[]>
+
+  /** The models of these tiers that have jobs which may run now, in the order in which their next jobs would be claimed. */
+  waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]>
 
   /** Prolongs the lease. */
   heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState>

@@ -1,4 +1,4 @@
-import { ModelError } from '../hub/errors.ts'
+import { CatalogueError } from './errors.ts'
 import { LANGUAGES } from './whisper/languages.ts'
 
 /** What is known of a model that can be served; null: not known before it is fetched. */
@@ -7,6 +7,8 @@ export interface ModelDescription {
   readonly id: string
   readonly publisher: string
   readonly name: string
+  /** Whose code runs it, where that is known. */
+  readonly family: string | null
   readonly description: string
   /** How many. */
   readonly parameters: number | null
@@ -26,6 +28,8 @@ export interface ModelDescription {
 export interface Catalogue {
   list(): readonly ModelDescription[]
   find(id: string): ModelDescription | undefined
+  /** @throws CatalogueError `model.unknown`, naming what there is */
+  require(id: string): ModelDescription
 }
 
 const ALL = Object.keys(LANGUAGES)
@@ -110,6 +114,7 @@ const DEMO: ModelDescription = {
   id: 'sotto/whisper-demo',
   publisher: 'sotto',
   name: 'whisper-demo',
+  family: 'whisper',
   description: 'Comes along, to try everything without a network. It knows a few hundred words, in synthetic voices.',
   parameters: 1_761_664,
   sizeBytes: 3_531_184,
@@ -121,10 +126,14 @@ const DEMO: ModelDescription = {
   revision: 'main',
 }
 
+/** What is used where nobody names a model, and what people are told of who want more. */
+export const DEFAULT_MODEL = DEMO.id
+export const SUGGESTED_MODEL = { id: 'openai/whisper-small', publisher: 'openai', name: 'whisper-small' } as const
+
 /**
  * The models that can be served.
  * @param extra further repositories of the hub, `org/name` or `org/name@revision`
- * @throws ModelError `model.name_invalid`
+ * @throws CatalogueError `model.name_invalid`
  */
 export function createCatalogue(extra: readonly string[]): Catalogue {
   const known = [DEMO, ...PUBLISHED.map(published)]
@@ -132,7 +141,16 @@ export function createCatalogue(extra: readonly string[]): Catalogue {
   const models = [...known, ...extra.filter((entry) => !ids.has(entry)).map(named)]
   const byId = new Map(models.map((model) => [model.id, Object.freeze(model)]))
   const list = [...byId.values()]
-  return { list: () => list, find: (id) => byId.get(id) }
+  return {
+    list: () => list,
+    find: (id) => byId.get(id),
+    require: (id) => byId.get(id) ?? unknown(id, list),
+  }
+}
+
+function unknown(id: string, models: readonly ModelDescription[]): never {
+  const known = models.map((model) => model.id).join(', ')
+  throw new CatalogueError('model.unknown', `There is no model ${id.slice(0, 200)}. Known are ${known}.`)
 }
 
 function published({ name, publishedOn, ...facts }: Published): ModelDescription {
@@ -143,6 +161,7 @@ function published({ name, publishedOn, ...facts }: Published): ModelDescription
     id: `openai/${name}`,
     publisher: 'openai',
     name,
+    family: 'whisper',
     isMultilingual: true,
     publishedAt: new Date(publishedOn),
     source: 'hub',
@@ -156,7 +175,7 @@ const REPOSITORY = new RegExp(`^(${PART})/(${PART})(?:@([\\w./-]{1,100}))?$`)
 function named(entry: string): ModelDescription {
   const [, publisher, name, revision = 'main'] = REPOSITORY.exec(entry) ?? []
   if (publisher === undefined || name === undefined || /\.\.|\/\/|^\/|\/$/.test(`${name} ${revision}`)) {
-    throw new ModelError(
+    throw new CatalogueError(
       'model.name_invalid',
       `SOTTO_MODELS takes a list of org/name or org/name@revision; got ${JSON.stringify(entry)}.`,
     )
@@ -165,7 +184,8 @@ function named(entry: string): ModelDescription {
     id: `${publisher}/${name}`,
     publisher,
     name,
-    description: 'A Whisper checkpoint of the hub.',
+    family: null,
+    description: 'A model of the hub.',
     parameters: null,
     sizeBytes: null,
     languages: null,

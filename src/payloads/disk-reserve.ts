@@ -2,17 +2,17 @@ import { statfs } from 'node:fs/promises'
 import { PayloadError } from './errors.ts'
 import { available } from './file-errors.ts'
 import type { ByteSink } from './receive.ts'
-import type { PayloadKey } from './store.ts'
+import type { PayloadKey } from './payload-key.ts'
 
 export interface DiskReserveOptions {
-  /** Default: 512 MiB, or a twentieth of the disk where that is less. */
+  /** Default: `DEFAULT_RESERVE_BYTES`, or `DEFAULT_RESERVE_SHARE` of the disk where that is less. */
   readonly reserveBytes?: number
 }
 
-const MOST_BYTES = 512 * 2 ** 20
-const SHARE = 1 / 20
-/** The disk is looked at again after so much of a body. */
-const LOOK_BYTES = 64 * 2 ** 20
+const DEFAULT_RESERVE_BYTES = 512 * 2 ** 20
+const DEFAULT_RESERVE_SHARE = 1 / 20
+/** The free space is read again after so much of a body. */
+const BYTES_BETWEEN_CHECKS = 64 * 2 ** 20
 
 /** Only these leave room for the others: results, which end what takes room, and the database beside them. */
 export function isRecording(key: PayloadKey): boolean {
@@ -32,7 +32,7 @@ export class DiskReserve {
   /** @throws PayloadError `payload.unavailable` when so many more bytes would not leave it */
   async check(bytes = 0): Promise<void> {
     const { bavail, bsize, blocks } = await available(() => statfs(this.#folder))
-    const reserve = this.#reserveBytes ?? Math.min(MOST_BYTES, blocks * bsize * SHARE)
+    const reserve = this.#reserveBytes ?? Math.min(DEFAULT_RESERVE_BYTES, blocks * bsize * DEFAULT_RESERVE_SHARE)
     if (bavail * bsize - bytes >= reserve) return
     throw new PayloadError(
       'payload.unavailable',
@@ -41,13 +41,13 @@ export class DiskReserve {
     )
   }
 
-  /** To be told of what is about to be written; looks now and then. */
+  /** To be told of the bytes that are about to be written; checks the reserve now and then. */
   meter(): (bytes: number) => Promise<void> {
-    let sinceLook = 0
+    let unchecked = 0
     return async (bytes) => {
-      sinceLook += bytes
-      if (sinceLook < LOOK_BYTES) return
-      sinceLook = 0
+      unchecked += bytes
+      if (unchecked < BYTES_BETWEEN_CHECKS) return
+      unchecked = 0
       await this.check()
     }
   }

@@ -24,7 +24,7 @@ test('what was given to it is in the file, in order, whatever sizes it came in',
 test('a system that takes less than it was given is given the rest', async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-durable-'))
   const path = join(folder.path, 'file')
-  const program = join(import.meta.dirname, 'durable-file.child.ts')
+  const program = join(import.meta.dirname, '../../test/support/durable-file.child.ts')
   // 100 KiB, which the second of two calls of the system reaches in its middle: it is cut short, and only the next one fails.
   const limited = 'trap "" XFSZ; ulimit -f 100; exec "$0" "$@"'
   const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, program, path])

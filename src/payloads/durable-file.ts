@@ -1,10 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { ByteSink } from './receive.ts'
 
-/** So much may wait for the disk; the system by itself would let gigabytes gather, and write them when the upload has ended. */
-const STEP_BYTES = 16 * 2 ** 20
-/** So much of all files together may wait to be given to the system, in one call: a network's chunks one by one take twice as long. */
-const GATHERED_BYTES = 4 * 2 ** 20
+/** Written between two `fdatasync`: the system's page cache by itself would let gigabytes gather, and write them when the upload has ended. */
+const BYTES_PER_SYNC = 16 * 2 ** 20
+/** Buffered of all files together, to be written by one `writev`: a network's chunks one by one take twice as long. */
+const BUFFERED_BYTES = 4 * 2 ** 20
 
 /**
  * A file that is written to the disk while it is being received, so that making it durable at the end takes little. What is given to it
@@ -37,7 +37,7 @@ export class DurableFile implements ByteSink {
       // Whoever waits for it next is told of its error.
       this.#writing.catch(() => undefined)
     }
-    if (this.#gatheredBytes >= GATHERED_BYTES / DurableFile.#open) await this.#taken.promise
+    if (this.#gatheredBytes >= BUFFERED_BYTES / DurableFile.#open) await this.#taken.promise
     return { bytesWritten: taken.length }
   }
 
@@ -82,7 +82,7 @@ export class DurableFile implements ByteSink {
       const { bytesWritten } = await this.#file.writev([...left])
       left = behind(left, bytesWritten)
     }
-    if (this.#unsyncedBytes < STEP_BYTES) return
+    if (this.#unsyncedBytes < BYTES_PER_SYNC) return
     this.#unsyncedBytes = 0
     await this.#syncing
     this.#syncing = this.#file.datasync()

@@ -1,8 +1,8 @@
 import { PayloadError } from './errors.ts'
 
 /**
- * Gives errors of the file system as `PayloadError`s. What is none of those that a disk or a folder has is a bug of ours, and stays what it
- * is, as does a reason to abort.
+ * Translates errors of the file system into `PayloadError`s. An abort's reason is rethrown unchanged, and so is any other error: that is a
+ * bug of ours.
  */
 export async function available<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {

@@ -11,9 +11,8 @@ import { DiskReserve } from './disk-reserve.ts'
 import { available } from './file-errors.ts'
 import { FolderPayloadStore } from './folder-store.ts'
 import { describePayloadStore } from './store.contract.ts'
-import type { PayloadStore } from './store.ts'
 
-const CHILD = join(import.meta.dirname, 'folder-store.child.ts')
+const CHILD = join(import.meta.dirname, '../../test/support/folder-store.child.ts')
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-payloads-'))
 
 /** Every file below a folder, and every empty folder, by its path from there. */
@@ -44,7 +43,7 @@ describe('a disk that is nearly full', () => {
     const store = await FolderPayloadStore.open(folder.path, { reserveBytes: Number.MAX_SAFE_INTEGER })
     await expect(store.write('uploads/a.mp3', Readable.from(['a']))).rejects.toMatchObject(FULL)
     const body = Readable.from(['a'])
-    await expect(store.resumable.append('uploads/a.mp3', { offset: 0, body })).rejects.toMatchObject(FULL)
+    await expect(store.uploads.append('uploads/a.mp3', { offset: 0, body })).rejects.toMatchObject(FULL)
     await store.write('results/a/1.json', Readable.from(['{}']))
     await store.check()
     expect(await contents(folder.path)).toEqual(['objects/results/a/1.json', 'tmp'])
@@ -58,7 +57,7 @@ describe('a disk that is nearly full', () => {
     const large = { bodyBytes: bavail * bsize }
     await expect(store.write('uploads/b.mp3', Readable.from(['b']), large)).rejects.toMatchObject(FULL)
     const body = Readable.from(['b'])
-    await expect(store.resumable.append('uploads/b.mp3', { offset: 0, body, ...large })).rejects.toMatchObject(FULL)
+    await expect(store.uploads.append('uploads/b.mp3', { offset: 0, body, ...large })).rejects.toMatchObject(FULL)
   })
 
   test('is looked at again while a body comes', async () => {
@@ -123,16 +122,10 @@ describe('a folder of payloads', () => {
     await writeFile(join(folder.path, 'tmp', 'old'), 'x')
     await utimes(join(folder.path, 'tmp', 'old'), before, before)
     await writeFile(join(folder.path, 'tmp', 'new'), 'x')
-    expect(await store.removeUnfinished(new Date(Date.now() - 30_000))).toBe(1)
+    expect(await store.uploads.removeOlderThan(new Date(Date.now() - 30_000))).toBe(1)
     expect(await readdir(join(folder.path, 'tmp'))).toEqual(['new'])
     await rm(join(folder.path, 'tmp'), { recursive: true })
-    expect(await store.removeUnfinished(new Date())).toBe(0)
-  })
-
-  test('has clients upload through the API', async () => {
-    await using folder = await temporaryFolder()
-    const store: PayloadStore = await FolderPayloadStore.open(folder.path)
-    expect(await store.presignUpload('uploads/a.mp3', { expiresInSeconds: 60, parts: 2 })).toBeNull()
+    expect(await store.uploads.removeOlderThan(new Date())).toBe(0)
   })
 
   test('takes 200 MB without keeping them in memory', async () => {

@@ -1,5 +1,10 @@
 import { PayloadError } from './errors.ts'
-import type { PayloadKey } from './store.ts'
+
+/**
+ * Names an object: `uploads/<uuid>-<mac>.<extension>` (`uploads/upload.ts`) or `results/<job>/<attempt>.json`. Made by the server alone;
+ * the store refuses keys with any other character than letters, digits, `-`, `_`, `.` and `/`, and empty, `.` and `..` parts.
+ */
+export type PayloadKey = string
 
 /** The longest name that the usual file systems take, in bytes; a key is ASCII. */
 const MAX_PART_LENGTH = 255

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-/** What a signature vouches for. */
+/** What a signature covers. */
 export interface SignedRequest {
   readonly method: 'PUT' | 'GET'
   /** As it stands in the request line, percent-encoded, without a query and without a prefix that a proxy takes off. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { PayloadError } from './errors.ts'
-import type { WriteOptions } from './store.ts'
+import type { WriteOptions } from './write-options.ts'
 
 /** Takes bytes, such as a file; says how many of those from `offset` on it took. */
 export interface ByteSink {

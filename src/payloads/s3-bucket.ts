@@ -1,8 +1,8 @@
 import { S3Client } from '@aws-sdk/client-s3'
 import type { S3ClientConfig } from '@aws-sdk/client-s3'
 import { checkKey, isKey } from './payload-key.ts'
+import type { PayloadKey } from './payload-key.ts'
 import { answering } from './s3-errors.ts'
-import type { PayloadKey } from './store.ts'
 
 /** Where in an S3 payloads lie. */
 export interface S3Location {
@@ -18,7 +18,7 @@ const CONNECTION_TIMEOUT_MS = 3000
 /** A connection on which nothing comes or goes for so long is given up, be it amid a large object. */
 const IDLE_TIMEOUT_MS = 10_000
 /** Of each request, with the SDK's pauses in between: short, since a client waits for most of them. */
-const ATTEMPTS = 3
+const MAX_ATTEMPTS = 3
 /** What is signed for where nobody names a region: S3's first, and the usual one of other servers. */
 const DEFAULT_REGION = 'us-east-1'
 
@@ -88,7 +88,7 @@ function clientOf(options: Pick<S3ClientConfig, 'region' | 'credentials' | 'forc
     // Checksums of their own are more than servers beside Amazon's understand, and would have to be part of presigned URLs.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    maxAttempts: ATTEMPTS,
+    maxAttempts: MAX_ATTEMPTS,
     requestHandler: { connectionTimeout: CONNECTION_TIMEOUT_MS, socketTimeout: IDLE_TIMEOUT_MS },
   })
 }

@@ -4,16 +4,17 @@ import type { FileHandle } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { PayloadError } from './errors.ts'
 import { meaningOf } from './file-errors.ts'
+import type { PayloadKey } from './payload-key.ts'
 import { receive } from './receive.ts'
 import type { ByteSink } from './receive.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { causeIs, translated } from './s3-errors.ts'
 import { getObject } from './s3-object.ts'
 import type { S3Answer } from './s3-object.ts'
-import type { LocalPayload, PayloadKey } from './store.ts'
+import type { LocalPayload } from './store.ts'
 
-/** Times in a row that a download may break off without having got any further; each request has tries of its own. */
-const FAILURES = 3
+/** In a row, of a download that gets no further; each request has retries of its own. */
+const MAX_FAILURES = 3
 
 export interface Wanted {
   readonly key: PayloadKey
@@ -72,7 +73,7 @@ class Download {
       const before = this.#offset
       const error = await this.#goOn()
       failures = this.#offset > before ? 0 : failures + 1
-      if (failures === FAILURES) throw translated(error ?? new Error('the object ends before its end'))
+      if (failures === MAX_FAILURES) throw translated(error ?? new Error('the object ends before its end'))
     }
   }
 

@@ -1,6 +1,6 @@
 import { PayloadError } from './errors.ts'
 
-/** Gives errors of the S3 client as `PayloadError`s; a reason to abort stays what it is. */
+/** Translates errors of the S3 client into `PayloadError`s; an abort's reason is rethrown unchanged. */
 export async function answering<T>(action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await action()
@@ -12,7 +12,7 @@ export async function answering<T>(action: () => Promise<T>, signal?: AbortSigna
 
 /**
  * The error of an answer or a connection as a `PayloadError`. Neither keys nor signatures are in it. What is neither is a bug of ours, and
- * stays what it is.
+ * is returned unchanged.
  */
 export function translated(error: unknown): Error {
   if (error instanceof PayloadError) return error

@@ -28,9 +28,11 @@ describe('an S3 that fails', () => {
       () => store.openLocal(KEY),
       () => store.remove(KEY),
       () => Array.fromAsync(store.list('uploads')),
-      () => store.presignUpload(KEY, { expiresInSeconds: 60, parts: 2 }),
-      () => store.finishUpload(KEY),
-      () => store.removeUnfinished(new Date()),
+      () => store.uploads.presign(KEY, { expiresInSeconds: 60, parts: 2 }),
+      () => store.uploads.finish(KEY),
+      () => store.uploads.progress(KEY),
+      () => store.uploads.discard(KEY),
+      () => store.uploads.removeOlderThan(new Date()),
       () => store.check(),
     ]
     for (const attempt of attempts) {
@@ -40,10 +42,34 @@ describe('an S3 that fails', () => {
       })
     }
     // A URL is signed here.
-    expect(await store.presignUpload(KEY, { expiresInSeconds: 60 })).not.toBeNull()
+    expect(await store.uploads.presign(KEY, { expiresInSeconds: 60 })).not.toBeNull()
     await s3.resume()
     expect(await text(await store.read(KEY))).toBe('sound')
     await store.check()
+  })
+
+  test('by never answering ends a removal and a list when they are aborted', async () => {
+    await using fixture = await openS3()
+    const { s3, store } = fixture
+    for (const ask of [
+      (signal: AbortSignal) => store.remove(KEY, signal),
+      (signal: AbortSignal) => Array.fromAsync(store.list('uploads', signal)),
+    ]) {
+      const reached = Promise.withResolvers<void>()
+      const answering = Promise.withResolvers<void>()
+      s3.intercept = () => {
+        reached.resolve()
+        return answering.promise
+      }
+      const abort = new AbortController()
+      const asked = ask(abort.signal)
+      // Its end may come before anybody looks at it.
+      asked.catch(() => undefined)
+      await reached.promise
+      abort.abort(new Error('it took too long'))
+      await expect(asked).rejects.toThrow('it took too long')
+      answering.resolve()
+    }
   })
 
   test('amid a result breaks off the reading of it as unavailable', async () => {
@@ -96,7 +122,7 @@ describe('an S3 that fails', () => {
     await using fixture = await openS3({ environment })
     const message = expect.stringContaining('no credentials')
     await expect(fixture.store.read(KEY)).rejects.toMatchObject({ ...UNAVAILABLE, message })
-    await expect(fixture.store.presignUpload(KEY, { expiresInSeconds: 60 })).rejects.toMatchObject({ message })
+    await expect(fixture.store.uploads.presign(KEY, { expiresInSeconds: 60 })).rejects.toMatchObject({ message })
   })
 
   test('at the check is noticed by it', async () => {

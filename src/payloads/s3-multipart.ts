@@ -9,7 +9,7 @@ import type { CompletedPart } from '@aws-sdk/client-s3'
 import { PayloadError } from './errors.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { causeIs } from './s3-errors.ts'
-import type { PayloadKey } from './store.ts'
+import type { PayloadKey } from './payload-key.ts'
 
 /** An upload in parts that is not completed, by S3's name of it. */
 export interface PendingUpload {
@@ -39,7 +39,7 @@ export async function completeUpload(
   const complete = new CompleteMultipartUploadCommand({
     ...bucket.at(key),
     UploadId: uploadId,
-    MultipartUpload: { Parts: [...parts] },
+    MultipartUpload: { Parts: parts.map(({ PartNumber, ETag }) => ({ PartNumber, ETag })) },
   })
   try {
     await bucket.call((client, options) => client.send(complete, options), signal)
@@ -64,34 +64,36 @@ export async function abortUpload(
   }
 }
 
-/**
- * The parts that were uploaded, in their order; none when the upload is not there any more.
- * @throws PayloadError `payload.incomplete` when there is a gap between them
- */
-export async function uploadedParts(bucket: S3Bucket, upload: PendingUpload): Promise<readonly CompletedPart[]> {
-  const found: CompletedPart[] = []
+/** A part that was uploaded. */
+export interface UploadedPart extends CompletedPart {
+  readonly PartNumber: number
+  readonly bytes: number
+}
+
+/** The parts that were uploaded, in their order; none when the upload is not there any more. */
+export async function uploadedParts(bucket: S3Bucket, upload: PendingUpload): Promise<readonly UploadedPart[]> {
   try {
-    for await (const part of partsOf(bucket, upload)) found.push(part)
+    return await Array.fromAsync(partsOf(bucket, upload))
   } catch (error) {
     if (causeIs(error, 'NoSuchUpload')) return []
     throw error
   }
-  const gap = found.findIndex(({ PartNumber }, index) => PartNumber !== index + 1)
-  if (gap === -1) return found
-  throw new PayloadError(
-    'payload.incomplete',
-    `Part ${gap + 1} of the recording is missing, though later ones are there. PUT it to its URL, then submit.`,
-  )
+}
+
+/** Those before the first gap: where the numbers are 1, 2, 3, … */
+export function partsFromStart(parts: readonly UploadedPart[]): readonly UploadedPart[] {
+  const gap = parts.findIndex(({ PartNumber }, index) => PartNumber !== index + 1)
+  return gap === -1 ? parts : parts.slice(0, gap)
 }
 
 /** Not by the SDK's own pages: a last one that names a marker all the same would be followed by the first. */
-async function* partsOf(bucket: S3Bucket, { key, uploadId }: PendingUpload): AsyncGenerator<CompletedPart> {
+async function* partsOf(bucket: S3Bucket, { key, uploadId }: PendingUpload): AsyncGenerator<UploadedPart> {
   const upload = { ...bucket.at(key), UploadId: uploadId }
   let marker: string | undefined
   for (;;) {
     const list = new ListPartsCommand({ ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) })
     const page = await bucket.call((client, options) => client.send(list, options))
-    for (const { PartNumber, ETag } of page.Parts ?? []) yield { PartNumber, ETag }
+    for (const { PartNumber = 0, ETag, Size: bytes = 0 } of page.Parts ?? []) yield { PartNumber, ETag, bytes }
     if (page.IsTruncated !== true) return
     marker = page.NextPartNumberMarker
   }

@@ -1,9 +1,11 @@
-import { GetObjectCommand } from '@aws-sdk/client-s3'
+import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import type { GetObjectCommandInput } from '@aws-sdk/client-s3'
 import { Readable } from 'node:stream'
+import { PayloadError } from './errors.ts'
+import type { PayloadKey } from './payload-key.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { answering, causeIs, translated } from './s3-errors.ts'
-import type { PayloadKey } from './store.ts'
+import type { FinishedUpload } from './uploads/client-uploads.ts'
 
 export interface S3Answer {
   /** Its errors are those of the connection; to be read to its end or destroyed. */
@@ -14,6 +16,18 @@ export interface S3Answer {
   readonly etag: string | undefined
   /** `bytes <first>-<last>/<size>` when the answer is a range. */
   readonly range: string | undefined
+}
+
+/** What is said of an object; undefined when there is none. */
+export async function headObject(bucket: S3Bucket, key: PayloadKey): Promise<FinishedUpload | undefined> {
+  const head = new HeadObjectCommand(bucket.at(key))
+  try {
+    const { ContentLength, ETag } = await bucket.call((client, options) => client.send(head, options))
+    return ContentLength === undefined ? undefined : { bytes: ContentLength, version: ETag ?? null }
+  } catch (error) {
+    if (error instanceof PayloadError && error.code === 'payload.missing') return undefined
+    throw error
+  }
 }
 
 /** @throws PayloadError `payload.missing` when there is no such object */

@@ -10,7 +10,7 @@ import { BUCKET } from '../../test/support/s3.ts'
 import { PREFIX, openS3 } from './s3.fixture.ts'
 import { describePayloadStore } from './store.contract.ts'
 
-const CHILD = join(import.meta.dirname, 's3-store.child.ts')
+const CHILD = join(import.meta.dirname, '../../test/support/s3-store.child.ts')
 const KEY = 'uploads/0b7c2f9e.mp3'
 const MIB = 2 ** 20
 const UNAVAILABLE = { code: 'payload.unavailable', retryable: true, cause: expect.any(Error) }

@@ -1,43 +1,30 @@
-import { DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { PayloadError } from './errors.ts'
 import { checkKey } from './payload-key.ts'
+import type { PayloadKey } from './payload-key.ts'
 import { receive } from './receive.ts'
 import { S3Bucket } from './s3-bucket.ts'
 import type { S3Location } from './s3-bucket.ts'
 import { download } from './s3-download.ts'
-import { causeIs } from './s3-errors.ts'
-import { abortUpload, completeUpload, pendingUploads, uploadedParts } from './s3-multipart.ts'
-import type { PendingUpload } from './s3-multipart.ts'
-import { readObject, readObjectRange } from './s3-object.ts'
-import { S3UploadUrls } from './s3-upload-urls.ts'
+import { headObject, readObject, readObjectRange } from './s3-object.ts'
 import { S3Writer } from './s3-writer.ts'
-import type {
-  FinishedUpload,
-  LocalPayload,
-  PayloadKey,
-  PayloadStore,
-  PresignedUpload,
-  PresignOptions,
-  StoredPayload,
-  WriteOptions,
-} from './store.ts'
+import type { LocalPayload, PayloadStore, StoredPayload } from './store.ts'
+import { S3Uploads } from './uploads/s3-uploads.ts'
+import type { WriteOptions } from './write-options.ts'
 
 /** Payloads as objects of a bucket, which many servers and workers share. Clients upload to the S3 itself. */
 export class S3PayloadStore implements PayloadStore, Disposable {
-  readonly resumable = null
+  readonly uploads: S3Uploads
   readonly #bucket: S3Bucket
-  readonly #urls: S3UploadUrls
   /** For local copies. */
   readonly #temporaryFolder: string
-  /** Uploads that are being finished. */
-  readonly #finishing = new Map<PayloadKey, Promise<FinishedUpload | undefined>>()
 
   private constructor(bucket: S3Bucket, temporaryFolder: string) {
     this.#bucket = bucket
-    this.#urls = new S3UploadUrls(bucket)
+    this.uploads = new S3Uploads(bucket)
     this.#temporaryFolder = temporaryFolder
   }
 
@@ -59,14 +46,14 @@ export class S3PayloadStore implements PayloadStore, Disposable {
       await writer.commit()
       return { bytes }
     } catch (error) {
-      // What can't be removed now is for removeUnfinished; the first error says more.
+      // What can't be removed now is for uploads.removeOlderThan; the first error says more.
       await writer.discard().catch(() => undefined)
       throw error
     }
   }
 
   async size(key: PayloadKey): Promise<number | undefined> {
-    return (await this.#head(key))?.bytes
+    return (await headObject(this.#bucket, key))?.bytes
   }
 
   async read(key: PayloadKey): Promise<Readable> {
@@ -83,17 +70,17 @@ export class S3PayloadStore implements PayloadStore, Disposable {
     return await download(this.#bucket, { key, version }, this.#temporaryFolder, signal)
   }
 
-  async remove(key: PayloadKey): Promise<void> {
+  async remove(key: PayloadKey, signal?: AbortSignal): Promise<void> {
     const remove = new DeleteObjectCommand(this.#bucket.at(key))
-    await this.#bucket.call((client, options) => client.send(remove, options))
+    await this.#bucket.call((client, options) => client.send(remove, options), signal)
   }
 
-  async *list(folder: string): AsyncGenerator<StoredPayload> {
+  async *list(folder: string, signal?: AbortSignal): AsyncGenerator<StoredPayload> {
     const { Bucket, Key } = this.#bucket.at(folder)
     let token: { ContinuationToken?: string | undefined } = {}
     for (;;) {
       const list = new ListObjectsV2Command({ Bucket, Prefix: `${Key}/`, ...token })
-      const page = await this.#bucket.call((client, options) => client.send(list, options))
+      const page = await this.#bucket.call((client, options) => client.send(list, options), signal)
       for (const { Key: name, Size: bytes, LastModified: modifiedAt } of page.Contents ?? []) {
         const key = this.#bucket.keyOf(name)
         if (key !== undefined && bytes !== undefined && modifiedAt !== undefined) yield { key, bytes, modifiedAt }
@@ -101,30 +88,6 @@ export class S3PayloadStore implements PayloadStore, Disposable {
       if (page.IsTruncated !== true) return
       token = { ContinuationToken: page.NextContinuationToken }
     }
-  }
-
-  async presignUpload(key: PayloadKey, options: PresignOptions): Promise<PresignedUpload> {
-    return await this.#urls.presign(key, options)
-  }
-
-  async keyOfUploadUrl(url: URL): Promise<PayloadKey | undefined> {
-    return await this.#urls.keyOf(url)
-  }
-
-  async finishUpload(key: PayloadKey): Promise<FinishedUpload | undefined> {
-    const finishing = this.#finishing.get(key) ?? this.#finish(key).finally(() => this.#finishing.delete(key))
-    this.#finishing.set(key, finishing)
-    return await finishing
-  }
-
-  async removeUnfinished(olderThan: Date): Promise<number> {
-    let removed = 0
-    for await (const upload of pendingUploads(this.#bucket, '')) {
-      if (upload.beganAt >= olderThan) continue
-      await abortUpload(this.#bucket, upload)
-      removed++
-    }
-    return removed
   }
 
   async check(signal?: AbortSignal): Promise<void> {
@@ -140,39 +103,7 @@ export class S3PayloadStore implements PayloadStore, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#urls[Symbol.dispose]()
+    this.uploads[Symbol.dispose]()
     this.#bucket[Symbol.dispose]()
-  }
-
-  async #head(key: PayloadKey): Promise<FinishedUpload | undefined> {
-    const head = new HeadObjectCommand(this.#bucket.at(key))
-    try {
-      const { ContentLength, ETag } = await this.#bucket.call((client, options) => client.send(head, options))
-      return ContentLength === undefined ? undefined : { bytes: ContentLength, version: ETag ?? null }
-    } catch (error) {
-      if (error instanceof PayloadError && error.code === 'payload.missing') return undefined
-      throw error
-    }
-  }
-
-  async #finish(key: PayloadKey): Promise<FinishedUpload | undefined> {
-    const found = await this.#head(key)
-    if (found !== undefined) return found
-    const upload = await this.#pendingUpload(key)
-    const parts = upload === undefined ? [] : await uploadedParts(this.#bucket, upload)
-    if (upload !== undefined && parts.length > 0) {
-      await completeUpload(this.#bucket, upload, parts).catch((error: unknown) => {
-        // Another process completed it, or an earlier try whose answer was lost.
-        if (!causeIs(error, 'NoSuchUpload')) throw error
-      })
-    }
-    return await this.#head(key)
-  }
-
-  async #pendingUpload(key: PayloadKey): Promise<PendingUpload | undefined> {
-    for await (const upload of pendingUploads(this.#bucket, key)) {
-      if (upload.key === key) return upload
-    }
-    return undefined
   }
 }

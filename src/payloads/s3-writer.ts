@@ -3,7 +3,7 @@ import type { CompletedPart } from '@aws-sdk/client-s3'
 import type { ByteSink } from './receive.ts'
 import type { S3Bucket } from './s3-bucket.ts'
 import { abortUpload, beginUpload, completeUpload } from './s3-multipart.ts'
-import type { PayloadKey } from './store.ts'
+import type { PayloadKey } from './payload-key.ts'
 
 /** What is kept of a body until it is sent. S3 takes 10,000 parts, so that a body may have 78 GiB. */
 const PART_BYTES = 8 * 2 ** 20

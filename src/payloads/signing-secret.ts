@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { syncFolder } from './durable-folder.ts'
 import { PayloadError } from './errors.ts'
 
-const BYTES = 32
+const SECRET_BYTES = 32
 
 /**
  * The secret that presigned URLs are signed with: made at the first start, kept as `signing-secret` in the data folder for
@@ -14,10 +14,10 @@ const BYTES = 32
 export async function openSigningSecret(dataDir: string): Promise<Buffer> {
   const path = join(dataDir, 'signing-secret')
   const secret = (await readFile(path).catch(absent)) ?? (await make(dataDir, path))
-  if (secret.length !== BYTES) {
+  if (secret.length !== SECRET_BYTES) {
     throw new PayloadError(
       'secret.invalid',
-      `${path} holds ${secret.length} bytes instead of ${BYTES}. Restore it from a backup, or remove it to have a new one ` +
+      `${path} holds ${secret.length} bytes instead of ${SECRET_BYTES}. Restore it from a backup, or remove it to have a new one ` +
         'made; URLs signed so far will then be refused.',
     )
   }
@@ -26,7 +26,7 @@ export async function openSigningSecret(dataDir: string): Promise<Buffer> {
 
 /** The file appears whole or not at all. */
 async function make(dataDir: string, path: string): Promise<Buffer> {
-  const secret = randomBytes(BYTES)
+  const secret = randomBytes(SECRET_BYTES)
   const temporary = `${path}.tmp`
   const file = await open(temporary, 'w', 0o600)
   try {

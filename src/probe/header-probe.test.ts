@@ -209,7 +209,7 @@ describe('a probe that is hurt', () => {
 })
 
 test.skipIf(!isLinux)('kill -9 of the server in the middle of a file ends the probe’s process', async () => {
-  const server = spawn(process.execPath, [join(import.meta.dirname, 'header-probe.child.ts')], {
+  const server = spawn(process.execPath, [join(import.meta.dirname, '../../test/support/header-probe.child.ts')], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [line] = (await once(server.stdout, 'data')) as [Buffer]

@@ -1,40 +1,19 @@
-/**
- * What can be wrong with a recording, a checkpoint, a parameter that only the checkpoint can judge, or this machine. The message is
- * for the user of the file; it holds no path of the server and nothing of the transcript.
- */
+import { CodedError } from '../contract/coded-error.ts'
+import type { ErrorCode } from '../contract/error-codes.ts'
+
 export type EngineErrorCode =
-  | 'audio.empty'
-  | 'audio.not_media'
-  | 'audio.no_audio_stream'
-  | 'audio.damaged'
-  | 'audio.unsupported'
-  | 'audio.silent'
-  | 'audio.too_long'
+  | Extract<ErrorCode, `audio.${string}` | `checkpoint.${string}`>
   | 'input.invalid'
   | 'job.over_budget'
-  | 'checkpoint.missing_file'
-  | 'checkpoint.invalid'
-  | 'checkpoint.unsupported'
-  | 'checkpoint.damaged'
   | 'device.unavailable'
   | 'engine.disk_full'
   | 'engine.spool_full'
   | 'engine.cache_unusable'
   | 'engine.load_failed'
 
-const RETRYABLE: ReadonlySet<EngineErrorCode> = new Set(['engine.disk_full', 'engine.spool_full', 'engine.load_failed'])
-
-export class EngineError extends Error {
+/** What can be wrong with a recording, a checkpoint, a parameter that only the checkpoint can judge, or this machine. */
+export class EngineError extends CodedError<EngineErrorCode> {
   override readonly name = 'EngineError'
-  readonly code: EngineErrorCode
-  /** A disk may have room again, and a machine memory; files stay as they are. */
-  readonly retryable: boolean
-
-  constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-    this.retryable = RETRYABLE.has(code)
-  }
 }
 
 /** Whether the file system had no room; any other error of its has another remedy. */

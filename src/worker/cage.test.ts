@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../../test/support/clips.ts'
-import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { DEFAULT_PARAMETERS } from '../../test/support/golden.ts'
 import { mp4WithPackets } from '../../test/support/hostile-mp4.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
 import { estimateMemory } from '../models/whisper/model-memory.ts'
@@ -33,7 +33,7 @@ function engineIn(folder: string, cage: CageOptions, entry?: string): EngineProc
 
 const taskOf = (audioPath: string) => ({
   audioPath,
-  options: { ...DEFAULT_OPTIONS, language: 'en' },
+  parameters: { ...DEFAULT_PARAMETERS, language: 'en' },
   maxAudioSeconds: null,
 })
 

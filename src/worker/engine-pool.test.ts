@@ -5,7 +5,7 @@ import process from 'node:process'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fixture } from '../../test/support/clips.ts'
-import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { DEFAULT_PARAMETERS } from '../../test/support/golden.ts'
 import type { CageOptions } from './cage.ts'
 import { EnginePool } from './engine-pool.ts'
 import type { EnginePoolOptions, Held } from './engine-pool.ts'
@@ -18,7 +18,7 @@ const models = [DEMO, `${OTHER}/`, `${OTHER}//`]
 const never = new AbortController().signal
 const task = {
   audioPath: fixture('en-short.wav'),
-  options: { ...DEFAULT_OPTIONS, language: 'en' },
+  parameters: { ...DEFAULT_PARAMETERS, language: 'en' },
   maxAudioSeconds: null,
 }
 

@@ -4,14 +4,13 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fixture } from '../../test/support/clips.ts'
-import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { DEFAULT_PARAMETERS } from '../../test/support/golden.ts'
 import { PROJECT } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
 import type { EngineProcessOptions } from './engine-process.ts'
-import type { EngineProgress, EngineTask } from '../contract/engine-protocol.ts'
-import { parseWindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
-import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
-import type { Precision } from '../contract/precision.ts'
+import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
+import type { ResumePoint } from '../contract/resume-point.ts'
+import type { EngineSettings } from '../contract/engine-protocol.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -19,9 +18,9 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-const taskOf = (clip: string): EngineTask => ({
+const taskOf = (clip: string): RecognitionTask => ({
   audioPath: fixture(clip),
-  options: { ...DEFAULT_OPTIONS, language: clip.slice(0, 2) },
+  parameters: { ...DEFAULT_PARAMETERS, language: clip.slice(0, 2) },
   maxAudioSeconds: null,
 })
 /** Two windows, in Spanish. */
@@ -33,16 +32,16 @@ const hung = expect.objectContaining({ code: 'engine.crashed', message: expect.s
 const child = (name: string): string => join(PROJECT, `test/support/${name}.child.ts`)
 
 function start(
-  options: EngineProcessOptions & { readonly batch?: number; readonly precision?: Precision } = {},
+  options: EngineProcessOptions & Partial<Pick<EngineSettings, 'batch' | 'modelFolder' | 'precision'>> = {},
 ): EngineProcess {
-  const { batch = 4, precision = 'f32', ...rest } = options
-  const settings = { modelFolder: join(PROJECT, 'models/whisper-demo'), threads: 2 }
+  const { batch = 4, precision = 'f32', modelFolder = join(PROJECT, 'models/whisper-demo'), ...rest } = options
+  const settings = { modelFolder, threads: 2 }
   return new EngineProcess({ ...settings, precision, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
 }
 
 /** Starts a task; resolves when its first window is done and the second one has begun. */
 async function untilSecondWindow(engine: EngineProcess, signal = never): Promise<{ outcome: Promise<unknown> }> {
-  const { promise, resolve } = Promise.withResolvers<EngineProgress>()
+  const { promise, resolve } = Promise.withResolvers<RecognitionProgress>()
   const outcome = engine
     .transcribe(LONG, { signal, onProgress: (progress) => progress.phase === 'transcribing' && resolve(progress) })
     .catch((error: unknown) => error)
@@ -66,7 +65,7 @@ test('says how fast it is expected to be before it begins, to each task and with
     await using engine = start({ precision })
     const told: (number | string)[] = []
     const onExpectedSpeed = (speed: number): void => void told.push(speed)
-    const onProgress = ({ phase }: EngineProgress): void => void told.push(phase)
+    const onProgress = ({ phase }: RecognitionProgress): void => void told.push(phase)
     for (const task of [SHORT, SHORT]) {
       told.length = 0
       await engine.transcribe(task, { signal: never, onExpectedSpeed, onProgress })
@@ -88,11 +87,11 @@ describe('a process that is killed in the middle of a window', () => {
 })
 
 describe('what a process that was killed has finished', () => {
-  const task = { ...LONG, options: { ...LONG.options, sampleLength: 48 } }
-  const transcribe = async (engine: EngineProcess, given: EngineTask, onEach?: (windows: number) => void) => {
-    const windows: WindowCheckpoint[] = []
-    const onWindow = (checkpoint: WindowCheckpoint): void => {
-      windows.push(checkpoint)
+  const task = { ...LONG, parameters: { ...LONG.parameters, sample_len: 48 } }
+  const transcribe = async (engine: EngineProcess, given: RecognitionTask, onEach?: (windows: number) => void) => {
+    const windows: FinishedWindow[] = []
+    const onWindow = (window: FinishedWindow): void => {
+      windows.push(window)
       onEach?.(windows.length)
     }
     const outcome = await engine.transcribe(given, { signal: never, onWindow }).catch((error: unknown) => error)
@@ -108,7 +107,7 @@ describe('what a process that was killed has finished', () => {
     const first = await transcribe(engine, task, kill)
     expect(first.outcome).toMatchObject({ code: 'engine.crashed' })
     expect(first.windows.length).toBeGreaterThanOrEqual(killAt)
-    const kept = first.windows.map((window) => parseWindowCheckpoint(JSON.stringify(window))!)
+    const kept = first.windows.map(({ resumePoint }) => JSON.parse(JSON.stringify(resumePoint)) as ResumePoint)
 
     await using other = start({ batch: 1 })
     const second = await transcribe(other, { ...task, resumeFrom: kept })
@@ -120,9 +119,23 @@ describe('what a process that was killed has finished', () => {
 test('all windows of a task are told before it is done', async () => {
   await using engine = start()
   const told: string[] = []
-  const onWindow = ({ ordinal }: WindowCheckpoint): void => void told.push(`window ${ordinal}`)
+  const onWindow = ({ ordinal }: FinishedWindow): void => void told.push(`window ${ordinal}`)
   await engine.transcribe(LONG, { signal: never, onWindow }).then(() => told.push('done'))
   expect(told).toEqual(['window 0', 'window 1', 'done'])
+})
+
+test('parameters that are none of its model’s are refused, and not tried again', async () => {
+  await using engine = start()
+  const outcome = engine.transcribe(
+    { ...SHORT, parameters: { unit: 'seconds', temperature: 'hot' } },
+    { signal: never },
+  )
+  await expect(outcome).rejects.toMatchObject({ code: 'input.invalid', retryable: false })
+})
+
+test('a folder of no model is refused before anything is loaded', async () => {
+  await using engine = start({ modelFolder: folder })
+  await expect(engine.transcribe(SHORT, { signal: never })).rejects.toMatchObject({ code: 'checkpoint.missing_file' })
 })
 
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
@@ -163,6 +176,12 @@ test('a process whose reading of a recording hangs is ended, though it says that
     [SHORT, LONG].map((task) => engine.transcribe(task, { signal: never }).catch((error: unknown) => error)),
   )
   expect(outcomes).toEqual([hung, hung])
+})
+
+test('a code that is not known here reaches nobody', async () => {
+  await using engine = start({ entry: child('newer-engine') })
+  const outcome = engine.transcribe(SHORT, { signal: never })
+  await expect(outcome).rejects.toMatchObject({ code: 'engine.failed', retryable: true, message: 'It is too late.' })
 })
 
 test('an abort is answered at once; others in the same process go on', async () => {

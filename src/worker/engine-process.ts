@@ -4,21 +4,16 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import type {
-  EngineProgress,
-  EngineReply,
-  EngineRequest,
-  EngineSettings,
-  EngineTask,
-} from '../contract/engine-protocol.ts'
+import type { EngineReply, EngineRequest, EngineSettings } from '../contract/engine-protocol.ts'
+import { isErrorCode } from '../contract/error-codes.ts'
+import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { caged } from './cage.ts'
 import type { CageOptions } from './cage.ts'
 import { endEngine, exitOf } from './engine-end.ts'
 import { engineEnvironment } from './engine-environment.ts'
 import { EngineProcessError } from './errors.ts'
 import { showing } from './sandbox.ts'
-import type { Transcription } from '../models/whisper/result.ts'
-import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 
 /** A native call can't be interrupted: when nothing else runs, a task that has not ended this long after its abort ends the process. */
 const ABORT_GRACE_MS = 1000
@@ -57,13 +52,13 @@ export interface TaskControl {
   readonly signal: AbortSignal
   /** Is told the speed that is expected of the model as soon as that is loaded. */
   readonly onExpectedSpeed?: ((speed: number) => void) | undefined
-  readonly onProgress?: ((progress: EngineProgress) => void) | undefined
+  readonly onProgress?: ((progress: RecognitionProgress) => void) | undefined
   /** Is given each window as soon as it is finished. */
-  readonly onWindow?: ((checkpoint: WindowCheckpoint) => void) | undefined
+  readonly onWindow?: ((window: FinishedWindow) => void) | undefined
 }
 
 interface Running {
-  readonly resolve: (transcription: Transcription) => void
+  readonly resolve: (transcript: Transcript) => void
   readonly reject: (error: unknown) => void
   readonly control: TaskControl
   /** Nobody waits for it any more, but the process has not let go of it. */
@@ -109,12 +104,12 @@ export class EngineProcess implements AsyncDisposable {
    * @throws EngineProcessError `engine.crashed` when the process dies or hangs, or with the code of what the engine reports
    * @throws the signal's reason when it is aborted, at once
    */
-  async transcribe(task: EngineTask, control: TaskControl): Promise<Transcription> {
+  async transcribe(task: RecognitionTask, control: TaskControl): Promise<Transcript> {
     const { signal } = control
     signal.throwIfAborted()
     const child = this.#start()
     const id = ++this.#lastId
-    const { promise, resolve, reject } = Promise.withResolvers<Transcription>()
+    const { promise, resolve, reject } = Promise.withResolvers<Transcript>()
     const running: Running = { resolve, reject, control, isAbandoned: false }
     this.#running.set(id, running)
     const onAbort = (): void => {
@@ -125,7 +120,7 @@ export class EngineProcess implements AsyncDisposable {
     }
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      send(child, { type: 'transcribe', id, task })
+      send(child, { type: 'recognise', id, task })
       this.#watch()
       return await promise
     } finally {
@@ -142,8 +137,7 @@ export class EngineProcess implements AsyncDisposable {
     const child = this.#start()
     // Whatever it says, it is there; an exit aborts the wait.
     const exited = new AbortController()
-    const onExit = (): void =>
-      exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.', { retryable: true }))
+    const onExit = (): void => exited.abort(new EngineProcessError('engine.crashed', 'The engine process ended.'))
     child.once('exit', onExit)
     try {
       await once(child, 'message', { signal: AbortSignal.any([signal, exited.signal]) })
@@ -212,7 +206,7 @@ export class EngineProcess implements AsyncDisposable {
     this.#onLetGo?.()
     this.#watch()
     this.#tellPaused()
-    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { retryable: true, cause })
+    const error = new EngineProcessError('engine.crashed', `The engine process ${how}.`, { cause })
     for (const { reject } of running) reject(error)
   }
 
@@ -237,7 +231,7 @@ export class EngineProcess implements AsyncDisposable {
       return
     }
     if (reply.type === 'window') {
-      if (running?.isAbandoned === false) running.control.onWindow?.(reply.checkpoint)
+      if (running?.isAbandoned === false) running.control.onWindow?.(reply.window)
       return
     }
     this.#running.delete(reply.id)
@@ -245,16 +239,17 @@ export class EngineProcess implements AsyncDisposable {
     this.#watch()
     switch (reply.type) {
       case 'done':
-        running?.resolve(reply.transcription)
+        running?.resolve(reply.transcript)
         return
       case 'aborted':
-        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.', { retryable: true }))
+        running?.reject(new EngineProcessError('engine.aborted', 'The task was aborted.'))
         return
       case 'failed': {
-        const { code, message, retryable, stack } = reply.error
+        const { code, message, stack } = reply.error
         const cause = new Error(message)
         cause.stack = stack
-        running?.reject(new EngineProcessError(code, message, { retryable, cause }))
+        // The registry of the process is this one's, unless the program was replaced while it ran.
+        running?.reject(new EngineProcessError(isErrorCode(code) ? code : 'engine.failed', message, { cause }))
       }
     }
   }

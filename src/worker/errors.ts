@@ -1,12 +1,6 @@
-/** An error of the engine process: `engine.crashed`, `engine.aborted`, or the code of what went wrong inside it. */
-export class EngineProcessError extends Error {
-  override readonly name = 'EngineProcessError'
-  readonly code: string
-  readonly retryable: boolean
+import { CodedError } from '../contract/coded-error.ts'
 
-  constructor(code: string, message: string, options: { readonly retryable: boolean; readonly cause?: unknown }) {
-    super(message, { cause: options.cause })
-    this.code = code
-    this.retryable = options.retryable
-  }
+/** An error of the engine process, or of finding what it runs on: the process's own end, or the code of what went wrong inside it. */
+export class EngineProcessError extends CodedError {
+  override readonly name = 'EngineProcessError'
 }

@@ -3,8 +3,9 @@ import { readdir } from 'node:fs/promises'
 import { extname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { isErrorCode } from '../contract/error-codes.ts'
 import { CPU } from '../contract/device.ts'
-import type { Device, DeviceChoice } from '../contract/device.ts'
+import type { Device, DeviceChoice, DeviceReport } from '../contract/device.ts'
 import { harmlessEnvironment } from '../confinement/environment.ts'
 import { EngineProcessError } from './errors.ts'
 
@@ -12,11 +13,6 @@ import { EngineProcessError } from './errors.ts'
 const LIMIT_MS = 120_000
 
 const MAIN = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
-
-/** What `sotto device --json` prints. */
-export type DeviceReport =
-  | { readonly device: Device }
-  | { readonly error: { readonly code: string; readonly message: string } }
 
 /**
  * Finds out in a process of its own which device there is, since a driver may crash or hang. Where nothing but a probe could tell,
@@ -29,9 +25,8 @@ export async function findDevice(choice: DeviceChoice, signal?: AbortSignal): Pr
   if ('device' in report) return report.device
   if (choice === 'auto') return CPU
   const { code, message } = report.error
-  throw new EngineProcessError(code, `SOTTO_DEVICE is ${choice}. ${message} With auto or cpu it runs without.`, {
-    retryable: false,
-  })
+  const known = isErrorCode(code) ? code : 'device.unavailable'
+  throw new EngineProcessError(known, `SOTTO_DEVICE is ${choice}. ${message} With auto or cpu it runs without.`)
 }
 
 async function mayHaveDevice(): Promise<boolean> {

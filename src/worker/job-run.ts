@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
+import { CodedError } from '../contract/coded-error.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
-import { readWhisperInput } from '../models/whisper/parameters.ts'
 import type { PayloadStore } from '../payloads/store.ts'
-import type { Transcription } from '../models/whisper/result.ts'
-import type { EngineProgress } from '../contract/engine-protocol.ts'
+import type { RecognitionProgress } from '../contract/recognition-task.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { KeptWindows } from './kept-windows.ts'
 import { after } from './long-timer.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
@@ -22,12 +22,10 @@ const HEARTBEATS_PER_LEASE = 4
 
 const JOBS_TABLE = 'the jobs table'
 
-class UnreadableJob extends Error {
+class UnreadableJob extends CodedError<'job.unreadable'> {
   override readonly name = 'UnreadableJob'
-  readonly code = 'job.unreadable'
-  readonly retryable = false
   constructor() {
-    super('What is stored of the job is damaged. Submit the recording again.')
+    super('job.unreadable', 'What is stored of the job is damaged. Submit the recording again.')
   }
 }
 
@@ -82,11 +80,11 @@ export class JobRun {
     try {
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
-      const transcription = await this.#transcribe()
-      await this.#succeed(transcription)
-      this.#meter(transcription.duration)
+      const transcript = await this.#transcribe()
+      await this.#succeed(transcript)
+      this.#meter(transcript.duration)
       const seconds = (performance.now() - startedMs) / 1000
-      const { duration: audioSeconds } = transcription
+      const { duration: audioSeconds } = transcript
       this.#logger.info({ audioSeconds, seconds, windows: windows.finished }, 'job succeeded')
     } catch (error) {
       try {
@@ -136,23 +134,27 @@ export class JobRun {
     if (state === 'lost') this.#abort.abort(new Stopped('lost'))
   }
 
-  async #transcribe(): Promise<Transcription> {
+  async #transcribe(): Promise<Transcript> {
     const { job } = this.#claimed
     const { signal } = this.#abort
     signal.throwIfAborted()
     if (job.input === null) throw new UnreadableJob()
-    const input = readWhisperInput(job.input)
     const { payloads, transcriber } = this.#options
     const resumeFrom = await this.#windows.read()
     const { length: windows } = resumeFrom
-    this.#metered = resumeFrom.at(-1)?.seconds ?? 0
+    this.#metered = windows > 0 ? job.doneSeconds : 0
     if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     const { payloadKey, payloadVersion } = job
     await using recording = await this.#patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion))
     if (!transcriber.decodesHere) this.#startMeter()
     return await transcriber.transcribe(
       {
-        ...{ model: job.model, audioPath: recording.path, input, maxAudioSeconds: this.#length.limitSeconds },
+        ...{
+          model: job.model,
+          audioPath: recording.path,
+          parameters: job.input,
+          maxAudioSeconds: this.#length.limitSeconds,
+        },
         ...{ isSuspect: job.crashes > 0, isExpress: this.#length.isExpress, resumeFrom },
       },
       {
@@ -160,13 +162,13 @@ export class JobRun {
         logger: this.#logger,
         onWeights: (weights) => this.#weights.add(weights),
         onExpectedSpeed: (speed) => this.#options.speed.expect(job.model, speed),
-        onWindow: (checkpoint) => this.#windows.keep(checkpoint),
+        onWindow: (window) => this.#windows.keep(window),
         onProgress: (progress) => this.#follow(progress),
       },
     )
   }
 
-  #follow({ phase, seconds, totalSeconds }: EngineProgress): void {
+  #follow({ phase, seconds, totalSeconds }: RecognitionProgress): void {
     if (phase === 'transcribing') this.#meter(seconds)
     if (phase === 'transcribing' || totalSeconds === null) return
     this.#length.found(totalSeconds)
@@ -184,13 +186,13 @@ export class JobRun {
   }
 
   /** The result is checked and stored before the row says so; a worker that lost its lease takes its result away again. */
-  async #succeed(transcription: Transcription): Promise<void> {
+  async #succeed(transcript: Transcript): Promise<void> {
     const { jobs, payloads } = this.#options
     const { lease } = this.#claimed
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)
-    const result = Buffer.from(JSON.stringify(requireTranscript(transcription)))
+    const result = Buffer.from(JSON.stringify(requireTranscript(transcript)))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
-    await this.#length.confirm(transcription.duration)
+    await this.#length.confirm(transcript.duration)
     if (!(await this.#patiently(() => jobs.succeed(lease, resultKey), JOBS_TABLE))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')

@@ -8,8 +8,8 @@ import { openSqlite } from '../jobs/sqlite/database.ts'
 import { running } from '../jobs/running-job.fixture.ts'
 import { SqlJobStore } from '../jobs/sql-store.ts'
 import type { JobStore } from '../jobs/store.ts'
-import { checkpointOf } from '../models/whisper/window-checkpoint.ts'
-import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import type { FinishedWindow } from '../contract/recognition-task.ts'
+import { FIRST_FAMILY } from '../models/index.ts'
 import { KeptWindows } from './kept-windows.ts'
 
 /** A running job in a database of its own, and its windows. */
@@ -35,17 +35,13 @@ async function open() {
 }
 
 /** So large that it needs a page of its own. */
-function window(ordinal: number): WindowCheckpoint {
-  const text = 'x'.repeat(10_000)
-  const segment = { seek: 0, start: 0, end: 1, text, tokens: [], temperature: 0, quality: [] }
-  const scores = { avg_logprob: -1, compression_ratio: 1, no_speech_prob: 0 }
-  return checkpointOf(
-    { clip: 0, seek: 0, next: 3000, segments: [{ ...segment, ...scores }], resetsPrompt: false, lastSpeech: 0 },
-    { fingerprint: 'f', ordinal, language: 'en', seconds: 30 },
-  )
+function window(ordinal: number): FinishedWindow {
+  const data = { ordinal, text: 'x'.repeat(10_000) }
+  return { ordinal, seconds: 30, resumePoint: { family: 'a-family', version: 3, data } }
 }
 
 const WINDOWS = [0, 1, 2, 3].map(window)
+const POINTS = WINDOWS.map(({ resumePoint }) => resumePoint)
 
 test('windows come back as they were, for another run of the job', async () => {
   await using fixture = await open()
@@ -54,7 +50,7 @@ test('windows come back as they were, for another run of the job', async () => {
   for (const each of WINDOWS) windows.keep(each)
   expect(windows.finished).toBe(4)
   await windows.flush()
-  expect(await fixture.create().read()).toEqual(WINDOWS)
+  expect(await fixture.create().read()).toEqual(POINTS)
 })
 
 test('what can’t be read ends what is gone on from', async () => {
@@ -64,8 +60,16 @@ test('what can’t be read ends what is gone on from', async () => {
   for (const each of WINDOWS) windows.keep(each)
   await windows.flush()
   await jobs.keepWindow(lease, 2, '{"version":0}', 90)
-  expect(await create().read()).toEqual(WINDOWS.slice(0, 2))
+  expect(await create().read()).toEqual(POINTS.slice(0, 2))
   expect(fixture.warnings.join('')).toContain('"window":2')
+})
+
+test('windows that were kept before there were families are the first one’s', async () => {
+  await using fixture = await open()
+  const { jobs, lease, create } = fixture
+  const data = { fingerprint: 'f', ordinal: 0, language: 'en', seconds: 30, window: { seek: 0 } }
+  await jobs.keepWindow(lease, 0, JSON.stringify({ version: 1, ...data }), 30)
+  expect(await create().read()).toEqual([{ family: FIRST_FAMILY, version: 1, data }])
 })
 
 test('a database that is away for a moment gets them later, in their order', async () => {
@@ -79,7 +83,7 @@ test('a database that is away for a moment gets them later, in their order', asy
   expect(await jobs.windows(lease.jobId)).toEqual([])
   await fixture.makeRoom()
   await expect.poll(() => jobs.windows(lease.jobId)).toHaveLength(WINDOWS.length)
-  expect(await create().read()).toEqual(WINDOWS)
+  expect(await create().read()).toEqual(POINTS)
 })
 
 /** With a window that the database did not take, and a long time until the next try. */

@@ -1,8 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+import type { FinishedWindow } from '../contract/recognition-task.ts'
+import { ResumePointSchema } from '../contract/resume-point.ts'
+import type { ResumePoint } from '../contract/resume-point.ts'
 import type { JobStore, Lease } from '../jobs/store.ts'
-import { parseWindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
-import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
+import { FIRST_FAMILY } from '../models/index.ts'
+
+/** How windows were kept when there was one family: as what are now the data of its first version, with the version among them. */
+const UnnamedPoint = Type.Object({ version: Type.Literal(1), fingerprint: Type.String() })
 
 /** While the database does not answer, it is asked again this often. */
 const RETRY_MS = 1000
@@ -24,7 +31,7 @@ export interface KeptWindowsOptions {
 export class KeptWindows implements Disposable {
   readonly #options: KeptWindowsOptions
   /** Those that are not written yet, the oldest first. */
-  #waiting: WindowCheckpoint[] = []
+  #waiting: FinishedWindow[] = []
   #writing: Promise<void> = Promise.resolve()
   #isWriting = false
   /** Aborted when no more windows come: ends the pause before the next try, which is then the last. */
@@ -41,20 +48,20 @@ export class KeptWindows implements Disposable {
   }
 
   /** What earlier runs of the job have kept, up to the first that can't be read. */
-  async read(): Promise<readonly WindowCheckpoint[]> {
+  async read(): Promise<readonly ResumePoint[]> {
     const { jobs, lease, logger } = this.#options
     const stored = await jobs.windows(lease.jobId)
-    const read = stored.map(parseWindowCheckpoint)
+    const read = stored.map(parseResumePoint)
     const damaged = read.indexOf(undefined)
     if (damaged !== -1) logger.warn({ window: damaged }, 'a kept window can’t be read; it is decoded again')
-    return (damaged === -1 ? read : read.slice(0, damaged)).filter((checkpoint) => checkpoint !== undefined)
+    return (damaged === -1 ? read : read.slice(0, damaged)).filter((point) => point !== undefined)
   }
 
-  keep(checkpoint: WindowCheckpoint): void {
+  keep(window: FinishedWindow): void {
     this.#finished += 1
-    const { ordinal, seconds } = checkpoint
+    const { ordinal, seconds } = window
     this.#options.logger.debug({ window: ordinal, seconds }, 'window finished')
-    this.#waiting.push(checkpoint)
+    this.#waiting.push(window)
     if (!this.#isWriting) this.#writing = this.#write()
   }
 
@@ -91,8 +98,22 @@ export class KeptWindows implements Disposable {
     this.#isWriting = false
   }
 
-  #keep(checkpoint: WindowCheckpoint): Promise<boolean> {
+  #keep({ ordinal, seconds, resumePoint }: FinishedWindow): Promise<boolean> {
     const { jobs, lease } = this.#options
-    return jobs.keepWindow(lease, checkpoint.ordinal, JSON.stringify(checkpoint), checkpoint.seconds)
+    return jobs.keepWindow(lease, ordinal, JSON.stringify(resumePoint), seconds)
   }
+}
+
+/** Undefined when it is none; whether its data can be read is its family's to say. */
+function parseResumePoint(text: string): ResumePoint | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (Check(ResumePointSchema, value)) return value
+  if (!Check(UnnamedPoint, value)) return undefined
+  const { version, ...data } = value
+  return { family: FIRST_FAMILY, version, data }
 }

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
-import type { DownloadProgress, ModelCache } from '../hub/model-cache.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { DownloadProgress } from '../hub/commit-download.ts'
+import type { ModelCache } from '../hub/model-cache.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { EnginePool } from './engine-pool.ts'
 import type { EnginePoolOptions } from './engine-pool.ts'
-import { transcribeOptions } from '../models/whisper/transcribe-options.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from './transcriber.ts'
 
 const DOWNLOAD_LOG_MS = 2000
@@ -23,18 +23,14 @@ export class LocalTranscriber implements Transcriber {
     this.#pool = new EnginePool(options)
   }
 
-  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
-    const { model, audioPath, input, maxAudioSeconds, isSuspect, isExpress, resumeFrom = [] } = task
+  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript> {
+    const { model, isSuspect, ...recognition } = task
     const { signal, logger, onWeights, onExpectedSpeed, onProgress, onWindow } = control
-    const options = transcribeOptions(input)
     const download = new DownloadReport(logger, onWeights)
     const { folder } = await this.#models.open(model, { signal, onProgress: (progress) => download.add(progress) })
     download.finish()
-    using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress })
-    return await held.process.transcribe(
-      { audioPath, options, maxAudioSeconds, isExpress, resumeFrom },
-      { signal, onExpectedSpeed, onWindow, onProgress },
-    )
+    using held = await this.#pool.hold(folder, signal, { isAlone: isSuspect, isExpress: task.isExpress ?? false })
+    return await held.process.transcribe(recognition, { signal, onExpectedSpeed, onWindow, onProgress })
   }
 
   async check(signal: AbortSignal): Promise<void> {

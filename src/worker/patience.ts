@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { hasCode } from '../contract/coded-error.ts'
 
 export interface Patience {
   readonly totalMs: number
@@ -33,8 +34,6 @@ export async function patiently<T>(
   }
 }
 
-const UNAVAILABLE: ReadonlySet<unknown> = new Set(['payload.unavailable', 'store.unavailable'])
-
 function isUnavailable(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && UNAVAILABLE.has(error.code)
+  return hasCode(error, 'payload.unavailable') || hasCode(error, 'store.unavailable')
 }

@@ -14,6 +14,5 @@ export function requireTranscript(result: unknown): Transcript {
   throw new EngineProcessError(
     'engine.bad_result',
     `The engine’s transcript is not one that could be stored: ${where}. Another try would give the same; other parameters may help.`,
-    { retryable: false },
   )
 }

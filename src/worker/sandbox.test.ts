@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import pino from 'pino'
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../../test/support/clips.ts'
-import { DEFAULT_OPTIONS } from '../../test/support/golden.ts'
+import { DEFAULT_PARAMETERS } from '../../test/support/golden.ts'
 import { PROJECT, temporaryFolder } from '../../test/support/server.ts'
 import { EngineProcess } from './engine-process.ts'
 import { moduleFolders } from './module-folders.ts'
@@ -152,8 +152,8 @@ describe.skipIf(!isThere)(`the sandbox${why}`, () => {
       },
       { cage: { dataBytes: null, fileBytes: null, sandbox } },
     )
-    const options = { ...DEFAULT_OPTIONS, language: 'en' }
-    const task = { audioPath: fixture('en-short.wav'), options, maxAudioSeconds: null }
+    const parameters = { ...DEFAULT_PARAMETERS, language: 'en' }
+    const task = { audioPath: fixture('en-short.wav'), parameters, maxAudioSeconds: null }
     expect((await engine.transcribe(task, { signal: never })).text).not.toBe('')
   })
 
@@ -170,7 +170,7 @@ describe.skipIf(!isThere)(`the sandbox${why}`, () => {
     )
     const task = {
       audioPath: fixture('en-short.wav'),
-      options: { ...DEFAULT_OPTIONS, language: 'en' },
+      parameters: { ...DEFAULT_PARAMETERS, language: 'en' },
       maxAudioSeconds: null,
     }
     expect((await engine.transcribe(task, { signal: never })).text).not.toBe('')

@@ -9,7 +9,7 @@ import type { Logger } from 'pino'
 import { harmlessEnvironment } from '../confinement/environment.ts'
 import { EngineProcessError } from './errors.ts'
 import { moduleFolders } from './module-folders.ts'
-import type { SandboxChoice } from './sandbox-choice.ts'
+import type { SandboxChoice } from '../contract/sandbox-choice.ts'
 
 /** What engine processes are started by: they see a few folders, no network, and no other process. */
 export interface Sandbox {
@@ -77,7 +77,7 @@ export async function findSandbox(
     throw new EngineProcessError(
       'sandbox.unavailable',
       `SOTTO_SANDBOX is on, and ${why}. Install bubblewrap and allow user namespaces, or set it to auto or off.`,
-      { retryable: false, cause },
+      { cause },
     )
   }
   logger.info(`engine processes run without a sandbox: ${why}`)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
+import type { ErrorCode } from '../contract/error-codes.ts'
 import { JobStoreError } from '../jobs/errors.ts'
 import { newJob } from '../jobs/new-job.fixture.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
@@ -12,24 +13,24 @@ import { SqlJobStore } from '../jobs/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { FolderPayloadStore } from '../payloads/folder-store.ts'
-import type { Transcription } from '../models/whisper/result.ts'
+import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcessError } from './errors.ts'
 import { JobRun } from './job-run.ts'
 import { SpeedMeter } from './speed-meter.ts'
 import type { Transcriber } from './transcriber.ts'
 
-const TRANSCRIPTION: Transcription = {
+const TRANSCRIPT: Transcript = {
   text: 'a word',
   language: 'en',
   duration: 90,
   segments: [],
 }
-const FULL = new EngineProcessError('engine.disk_full', 'The disk is full.', { retryable: true })
+const FULL = new EngineProcessError('engine.disk_full', 'The disk is full.')
 const never = new AbortController().signal
 
 /** A job that was claimed, and what runs it: a real database and payload store, and an engine that does what the test says. */
 async function open(
-  transcribe: Transcriber['transcribe'] = async () => TRANSCRIPTION,
+  transcribe: Transcriber['transcribe'] = async () => TRANSCRIPT,
   asked: Parameters<typeof newJob>[0] = {},
 ) {
   await using stack = new AsyncDisposableStack()
@@ -108,7 +109,7 @@ describe('a job that finds no room on the disk', () => {
       error: null,
       waitingFor,
     })
-    expect(await jobs.claim(EVERY_TIER)).toBeUndefined()
+    expect(await jobs.claim(EVERY_TIER)).toEqual([])
   })
 
   test('waits longer each time', async () => {
@@ -175,7 +176,7 @@ describe('a job whose transcript is there', () => {
     let lose = (): Promise<unknown> => Promise.resolve()
     await using fixture = await open(async () => {
       await lose()
-      return TRANSCRIPTION
+      return TRANSCRIPT
     })
     const { jobs, run, payloads, database } = fixture
     const claim = await claimed(jobs)
@@ -187,22 +188,38 @@ describe('a job whose transcript is there', () => {
 })
 
 describe('a job that broke off', () => {
-  const broken = (retryable: boolean) => () =>
-    Promise.reject(new EngineProcessError('engine.failed', 'It broke.', { retryable }))
+  const broken = (code: ErrorCode) => () => Promise.reject(new EngineProcessError(code, 'It broke.'))
 
   test.each([
-    ['retry', true, { status: 'pending', failures: 1, waitingFor: { code: 'engine.failed', message: 'It broke.' } }],
-    ['fail', false, { status: 'failed', failures: 0, error: { code: 'engine.failed', message: 'It broke.' } }],
-  ] as const)('is settled though the database goes away: %s', async (verb, retryable, expected) => {
-    await using fixture = await open(broken(retryable))
+    [
+      'retry',
+      'engine.failed',
+      { status: 'pending', failures: 1, waitingFor: { code: 'engine.failed', message: 'It broke.' } },
+    ],
+    [
+      'fail',
+      'audio.damaged',
+      { status: 'failed', failures: 0, error: { code: 'audio.damaged', message: 'It broke.' } },
+    ],
+  ] as const)('is settled though the database goes away: %s', async (verb, code, expected) => {
+    await using fixture = await open(broken(code))
     const { jobs, run, found } = fixture
     await run(await claimed(jobs), failingOnce(jobs, verb, 'before'))
     expect(await found()).toMatchObject({ crashes: 0, ...expected })
   })
 
+  test('through what nobody foresaw says nothing of it, whatever it says of itself', async () => {
+    const foreign = Object.assign(new Error('secret'), { code: 'engine.failed', retryable: false })
+    await using fixture = await open(() => Promise.reject(foreign))
+    const { jobs, run, found } = fixture
+    await run(await claimed(jobs))
+    const waitingFor = { code: 'server.failed', message: 'The server failed on this job. Its log says why.' }
+    expect(await found()).toMatchObject({ status: 'pending', failures: 1, waitingFor })
+  })
+
   test('since it is no short one is given back as ordinary, also by a worker that stops while the database is away', async () => {
     const stop = new AbortController()
-    const tooLong = new EngineProcessError('audio.too_long', 'It is longer.', { retryable: false })
+    const tooLong = new EngineProcessError('audio.too_long', 'It is longer.')
     const transcribe = (): Promise<never> => {
       stop.abort()
       return Promise.reject(tooLong)
@@ -218,7 +235,7 @@ describe('a job that broke off', () => {
     await using fixture = await open(async (_task, { signal }) => {
       stop.abort()
       signal.throwIfAborted()
-      return TRANSCRIPTION
+      return TRANSCRIPT
     })
     const { jobs, run, found } = fixture
     await run(await claimed(jobs), jobs, stop.signal)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { CodedError } from '../contract/coded-error.ts'
 import type { Job, JobError } from '../jobs/job.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 import { patiently } from './patience.ts'
@@ -125,12 +126,8 @@ function jittered(longestMs: number): number {
   return longestMs * (0.5 + Math.random() / 2)
 }
 
-/** Each room's errors carry a code, a message for the user and whether another try may help; any other error is a bug of ours. */
-function describe(error: unknown): JobError & { readonly retryable: boolean } {
-  if (error instanceof Error && 'code' in error && 'retryable' in error) {
-    const { code, retryable, message } = error
-    if (typeof code === 'string' && typeof retryable === 'boolean') return { code, message, retryable }
-  }
-  const message = 'The server failed on this job. Its log says why.'
-  return { code: 'server.failed', message, retryable: true }
+/** What is not foreseen is a bug of ours. */
+function describe(error: unknown): CodedError {
+  if (error instanceof CodedError) return error
+  return new CodedError('server.failed', 'The server failed on this job. Its log says why.')
 }

@@ -1,25 +1,14 @@
 import type { Logger } from 'pino'
-import type { WhisperInput } from '../models/whisper/parameters.ts'
-import type { Transcription } from '../models/whisper/result.ts'
-import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 import type { WeightsFetched } from '../contract/job-event.ts'
-import type { EngineProgress } from '../contract/engine-protocol.ts'
+import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
+import type { Transcript } from '../contract/transcript.ts'
 
-/** A recording to transcribe, whole. */
-export interface TranscriptionTask {
+/** A recording to transcribe, by a model. A transcriber without windows takes no notice of where to resume. */
+export interface TranscriptionTask extends RecognitionTask {
   /** `publisher/model`. */
   readonly model: string
-  /** A local file. */
-  readonly audioPath: string
-  readonly input: WhisperInput
-  /** Longer recordings are refused; null: any length. */
-  readonly maxAudioSeconds: number | null
   /** Whether what ran it died before: it may have been the reason. */
   readonly isSuspect: boolean
-  /** Whether it is short: it is not to wait behind long ones. */
-  readonly isExpress: boolean
-  /** Windows that were finished before it broke off, in their order; a transcriber without windows takes no notice. */
-  readonly resumeFrom?: readonly WindowCheckpoint[]
 }
 
 export interface TranscriptionControl {
@@ -31,9 +20,9 @@ export interface TranscriptionControl {
   /** Is told how many seconds of audio the model is expected to transcribe in a second, as soon as it is loaded; never, where that is not known. */
   readonly onExpectedSpeed?: (speed: number) => void
   /** Is told now and then how far it is; never, where that is not known. */
-  readonly onProgress?: (progress: EngineProgress) => void
+  readonly onProgress?: (progress: RecognitionProgress) => void
   /** Is given each window as soon as it is finished, in their order, before the transcript; none, where there are no windows. */
-  readonly onWindow?: (checkpoint: WindowCheckpoint) => void
+  readonly onWindow?: (window: FinishedWindow) => void
 }
 
 /** What turns a recording into a transcript: this machine's engine, or another server. */
@@ -46,7 +35,7 @@ export interface Transcriber extends AsyncDisposable {
    * for the user, and `retryable`.
    * @throws the signal's reason when it is aborted, at once or within a second
    */
-  transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription>
+  transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript>
 
   /** Fails unless a task could be taken now. */
   check(signal: AbortSignal): Promise<void>

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { hasCode } from '../contract/coded-error.ts'
 import { EXPRESS_SECONDS } from '../jobs/queue-order.ts'
 import type { ClaimedJob, JobStore } from '../jobs/store.ts'
 
@@ -52,7 +53,7 @@ export class TrueLength {
    * @returns whether that was so
    */
   async releaseAsOrdinary(error: unknown): Promise<boolean> {
-    const isTooLong = error instanceof Error && 'code' in error && error.code === 'audio.too_long'
+    const isTooLong = hasCode(error, 'audio.too_long')
     if (!this.#isToldShort || !isTooLong) return false
     const { jobs, claimed, logger } = this.#options
     logger.info({ saidSeconds: claimed.job.audioSeconds }, 'released as ordinary: it is longer than its header says')

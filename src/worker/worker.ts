@@ -12,11 +12,6 @@ import { Wakeup } from './wakeup.ts'
 const LOOK_MS = 1000
 const ANNOUNCE_MS = 5000
 const LEAST_REST_MS = 20
-/**
- * When so many urgent jobs were taken one after the other, another one that waits comes first: somebody who keeps the synchronous API busy
- * stops nobody's other jobs.
- */
-const MOST_URGENT = 3
 /** One after the other: a few events are looked at at once. */
 const MOST_SHORT_RESTS = 8
 
@@ -86,8 +81,8 @@ export class Worker implements AsyncDisposable {
     while (!signal.aborted) {
       const moment = this.#wakeup.now()
       const claimed = await this.#claim()
-      if (claimed === undefined) await this.#rest(moment)
-      else this.#start(claimed)
+      for (const job of claimed) this.#start(job)
+      if (claimed.length === 0) await this.#rest(moment)
     }
   }
 
@@ -111,23 +106,27 @@ export class Worker implements AsyncDisposable {
   }
 
   /** When all slots are taken, there are more for short recordings: a voice note does not wait until a long one has ended. */
-  async #claim(): Promise<ClaimedJob | undefined> {
+  async #claim(): Promise<readonly ClaimedJob[]> {
     const { jobs, slots, expressSlots, asked, served, models, leaseMs, logger } = this.#options
-    const isExpress = this.#runs.size >= slots
-    if (this.#runs.size >= slots + expressSlots) return undefined
-    const options = { asked, served, models, leaseMs, isExpress, worker: this.#id }
+    const ordinary = Math.max(0, slots - this.#runs.size)
+    const atMost = { ordinary, express: slots + expressSlots - this.#runs.size - ordinary }
+    if (ordinary + atMost.express === 0) return []
+    const places = models && new Map(models.map((model) => [model, atMost]))
     try {
-      if (this.#urgent >= MOST_URGENT) {
-        this.#urgent = 0
-        const other = await jobs.claim({ ...options, passesOverUrgent: true })
-        if (other !== undefined) return other
-      }
-      const claimed = await jobs.claim(options)
-      if (claimed !== undefined) this.#urgent = claimed.job.urgent ? this.#urgent + 1 : 0
+      const claimed = await jobs.claim({
+        asked,
+        served,
+        places,
+        leaseMs,
+        atMost,
+        urgentInARow: this.#urgent,
+        worker: this.#id,
+      })
+      for (const { job } of claimed) this.#urgent = job.urgent ? this.#urgent + 1 : 0
       return claimed
     } catch (error) {
       logger.error({ err: error }, 'the jobs table does not answer the worker')
-      return undefined
+      return []
     }
   }
 

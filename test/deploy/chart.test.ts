@@ -162,7 +162,7 @@ describe.skipIf(!hasHelm())('rendered by Helm (skipped without helm)', () => {
     expect(pods.map(({ args }) => args)).toEqual(expect.arrayContaining([['api'], ['worker']]))
     for (const { args, env } of pods) {
       const given = Object.fromEntries(env.map(({ name, value }) => [name, value]))
-      expect(configOf({ ...image, ...given }).payloads).toMatchObject({ bucket: 'recordings', prefix: 'sotto' })
+      expect(configOf({ ...image, ...given }).payloads.store).toMatchObject({ bucket: 'recordings', prefix: 'sotto' })
       expect(await isCommand(args)).toBe(true)
     }
   })

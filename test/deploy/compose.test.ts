@@ -65,10 +65,10 @@ test('each of Sotto’s services gets settings that it takes, and a command that
   expect(own.map(([name]) => name)).toEqual(['api', 'worker', 'gpu-worker'])
   for (const [, { environment = {}, command = [] }] of own) {
     const given = Object.entries(environment).map(([key, value]) => [key, interpolated(value, variables)])
-    const { databaseUrl, payloads } = configOf({ ...image, ...Object.fromEntries(given) })
-    expect({ databaseUrl, payloads }).toMatchObject({
-      databaseUrl: 'postgres://sotto:abcdef@postgres:5432/sotto',
-      payloads: { bucket: 'recordings', pathStyle: true },
+    const { jobs, payloads } = configOf({ ...image, ...Object.fromEntries(given) })
+    expect({ jobs, payloads }).toMatchObject({
+      jobs: { databaseUrl: 'postgres://sotto:abcdef@postgres:5432/sotto' },
+      payloads: { store: { bucket: 'recordings', pathStyle: true } },
     })
     expect(await isCommand(command)).toBe(true)
   }

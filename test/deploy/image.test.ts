@@ -12,9 +12,9 @@ const run = promisify(execFile)
 const TESTS = /\.(?:test|child|contract|fixture)\.ts\b/
 
 test('its variables are settings, and let it listen for others', async () => {
-  const { host, port, dataDir, cacheDir, hub } = configOf(await imageVariables())
-  expect({ host, port, dataDir }).toEqual({ host: '0.0.0.0', port: 8080, dataDir: '/data' })
-  expect([cacheDir, hub.home].every((folder) => folder.startsWith('/models/'))).toBe(true)
+  const { server, engine, hub } = configOf(await imageVariables())
+  expect(server).toMatchObject({ host: '0.0.0.0', port: 8080, dataDir: '/data' })
+  expect([engine.cacheDir, hub.home].every((folder) => folder.startsWith('/models/'))).toBe(true)
 })
 
 test('it runs the Node that the tests run on, under a version that is the project’s', async () => {

@@ -14,8 +14,11 @@ const SYSTEMD = '/usr/bin/systemd-analyze'
 test('the unit starts a command that there is, with settings that it takes', async () => {
   const unit = await deployed('sotto.service')
   const variables = [...unit.matchAll(/^Environment=(.*)$/gm)].flatMap(([, given = '']) => given.split(' '))
-  const { dataDir, hub } = configOf(Object.fromEntries(variables.map((pair) => pair.split('=', 2) as [string, string])))
-  expect({ dataDir, home: hub.home }).toEqual({ dataDir: '/var/lib/sotto', home: '/var/cache/sotto/huggingface' })
+  const { server, hub } = configOf(Object.fromEntries(variables.map((pair) => pair.split('=', 2) as [string, string])))
+  expect({ dataDir: server.dataDir, home: hub.home }).toEqual({
+    dataDir: '/var/lib/sotto',
+    home: '/var/cache/sotto/huggingface',
+  })
   const [, program, command = ''] = /^ExecStart=\S+\/node \/opt\/sotto\/(\S+) (\w+)$/m.exec(unit) ?? []
   expect(program).toBe('bin/sotto.js')
   expect(await isCommand([command])).toBe(true)

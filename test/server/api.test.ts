@@ -303,10 +303,16 @@ describe('submit refuses', () => {
       'https://example.com/a.mp3',
       'not a url',
       'file:///etc/passwd',
-      url.replace(/signature=./, 'signature='),
+      url.replace(/-[\da-f]{32}(?=\.wav)/, ''),
     ]) {
       expect(await errorOf(submit({ URL: foreign, input: {} }), 400)).toMatch(/upload URL of this server/)
     }
+  })
+
+  test('a URL that this server made for nobody: 403', async () => {
+    const forged = url.replace(/-[\da-f]{8}(?=[\da-f]{24}\.wav)/, '-00000000')
+    expect(forged).not.toBe(url)
+    expect(await errorOf(submit({ URL: forged, input: {} }), 403)).toMatch(/another API key/)
   })
 
   test('a URL of another key: 403', async () => {

@@ -5,7 +5,8 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../support/clips.ts'
 import { Hub } from '../support/hub.ts'
-import { PROJECT, sotto, temporaryFolder } from '../support/server.ts'
+import { PROJECT, Server, sotto, temporaryFolder } from '../support/server.ts'
+import type { ServerOptions } from '../support/server.ts'
 
 const CLIP = fixture('en-two-voices.mp3')
 const SHORT = fixture('en-short.wav')
@@ -219,6 +220,37 @@ describe('sotto', () => {
   })
 
   test.each([
+    ['SOTTO_DATA_DIR', 'data-dir'],
+    ['SOTTO_CACHE_DIR', 'cache-dir'],
+  ])('a start says that %s can’t be written, before a job finds out', async (variable, flag) => {
+    await using folder = await temporaryFolder()
+    const unusable = join(folder.path, 'file', 'below')
+    await writeFile(join(folder.path, 'file'), '')
+    const output = await failedStart({ dataDir: folder.path, arguments: [`--${flag}`, unusable] })
+    expect(output).toContain('ended with 2')
+    expect(output).toContain(`sotto: ${variable} takes a folder that can be written; got "${unusable}" (ENOTDIR`)
+  })
+
+  test('weights that are not quantised need no folder for copies', async () => {
+    await using folder = await temporaryFolder()
+    await writeFile(join(folder.path, 'file'), '')
+    const flags = ['--cache-dir', join(folder.path, 'file'), '--precision', 'f32']
+    await using server = await Server.start({ dataDir: folder.path, arguments: flags })
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+  })
+
+  test('a start asks what a variable is meant to be that is none', async () => {
+    await using folder = await temporaryFolder()
+    const environment = { SOTTO_WORKER: '2', SOTTO_COLOUR: 'blue' }
+    await using server = await Server.start({ dataDir: folder.path, environment })
+    const log = (): string => server.log.map(({ text }) => text).join('\n')
+    await expect
+      .poll(log)
+      .toContain('SOTTO_WORKER is set, but there is no such setting; did you mean SOTTO_WORKERS? See')
+    await expect.poll(log).toContain('SOTTO_COLOUR is set, but there is no such setting. See sotto serve --help')
+  })
+
+  test.each([
     [['serve', '--port', 'eighty'], /--port takes an integer from 0 to 65535; got "eighty"/],
     [['serve', '--nonsense'], /unknown option/],
     [['dance'], /unknown command/],
@@ -230,3 +262,13 @@ describe('sotto', () => {
     expect(stderr).toMatch(message)
   })
 })
+
+/** What a server that does not start has said. */
+async function failedStart(options: ServerOptions): Promise<string> {
+  try {
+    await using server = await Server.start(options)
+    return `it started: ${server.url}`
+  } catch (error) {
+    return String(error)
+  }
+}

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Segment } from '../../src/contract/transcript.ts'
 import { Client } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
 import { goldenClips } from '../support/golden.ts'
@@ -26,7 +27,7 @@ describe.skipIf(!hasSoftwareGpu)(`a server with WebGPU in software${NEEDS_SOFTWA
     const job = await client.transcribe(fixture('en-short.wav'), { serviceTier: 'gpuflex', input: run?.options ?? {} })
     expect(job).toMatchObject({ status: 'success', serviceTier: 'gpuflex', servedTier: 'gpuflex' })
     expect(job.result?.text).toBe(run?.text)
-    const flat = (segments: typeof run extends undefined ? never : NonNullable<typeof run>['segments']) => ({
+    const flat = (segments: readonly Segment[]) => ({
       tokens: segments.flatMap(({ tokens }) => tokens),
       words: segments.flatMap(({ words = [] }) => words.map(({ word, start, end }) => [word, start, end])),
     })

@@ -176,6 +176,11 @@ describe('the limit of requests', () => {
     expect(counts).toEqual({ 404: expect.any(Number), 429: expect.any(Number) })
   })
 
+  test.each(['/healthz', '/readyz', '/metrics'])('is none for those who watch over the server: %s', async (path) => {
+    const answers = await Promise.all(Array.from({ length: 20 * LIMIT }, () => fetch(limited.url + path)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
   test('is not used up by whoever names an owner without a signature', async () => {
     await using own = await startApi({ environment: { SOTTO_MAX_REQUESTS_PER_SECOND: '20' } })
     const { urls } = await submitted(own)

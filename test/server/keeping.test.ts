@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { readFile, readdir, rm, truncate, utimes } from 'node:fs/promises'
-import { request } from 'node:http'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -102,21 +100,6 @@ test('a key uploads no more than it may before it submits; what is submitted or 
   expect((await fetch(second, { method: 'DELETE', headers: { 'tus-resumable': '1.0.0' } })).status).toBe(204)
   expect((await put(third)).status).toBe(200)
   await client.submit(third)
-})
-
-test('of two uploads to one URL at the same time the second one is refused', async () => {
-  const url = await client.uploadUrl('wav')
-  const sending = request(url, { method: 'PUT', headers: { 'content-length': bytes.length } })
-  sending.write(bytes.subarray(0, 1000))
-  await expect.poll(() => filesBelow(join(dataDir, 'payloads/tmp'))).toHaveLength(1)
-  const second = await put(url)
-  expect(second.status).toBe(409)
-  expect(await second.json()).toEqual({ code: 409, message: expect.stringContaining('under way') })
-  sending.end(bytes.subarray(1000))
-  const [response] = await once(sending, 'response')
-  expect(response.statusCode).toBe(200)
-  response.resume()
-  await client.submit(url)
 })
 
 test('a database that was lost makes no orphans of what is there, and the log says what to do', async () => {

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
+import { apiSettings } from '../../src/api-settings.ts'
 import { ApiKeys } from '../../src/api/api-keys.ts'
 import type { ApiParts } from '../../src/api/context.ts'
 import { Recordings } from '../../src/api/recordings.ts'
@@ -13,10 +14,11 @@ import { buildApi } from '../../src/api/server.ts'
 import { UploadRoom } from '../../src/api/upload-room.ts'
 import { openBackend } from '../../src/backend.ts'
 import type { Backend } from '../../src/backend.ts'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { QueueView } from '../../src/jobs/queue-view.ts'
 import { UnsubmittedUploads } from '../../src/jobs/unsubmitted-uploads.ts'
 import { WorkerRegistry } from '../../src/jobs/worker-registry.ts'
+import { familyOf, loadFamilies } from '../../src/models/index.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
 import { HeaderProbe } from '../../src/probe/header-probe.ts'
 import { Client } from './client.ts'
@@ -63,7 +65,9 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
   const api = await buildApi(
     {
       ...{ jobs, payloads, apiKeys, signingSecret, logger },
-      catalogue: createCatalogue(config.models),
+      catalogue: createCatalogue(config.hub.models),
+      families: await loadFamilies(),
+      familyOf: (model) => familyOf(model, () => Promise.resolve(undefined)),
       queue: new QueueView(database, registry),
       workers: registry,
       recordings: new Recordings(payloads, probe),
@@ -72,9 +76,9 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),
       clearGarbage: () => undefined,
-      uploads: new UploadRoom(new UnsubmittedUploads(database), config),
+      uploads: new UploadRoom(new UnsubmittedUploads(database), config.payloads),
       draining: new AbortController().signal,
-      settings: { ...config, framework: 'onnxruntime' },
+      settings: apiSettings(config),
       ...parts?.(backend),
     },
     { ...REQUEST_LIMITS, ...limits },

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { loadConfig, unknownVariables } from '../../src/config.ts'
-import { SETTINGS } from '../../src/settings.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
+import { unknownVariables } from '../../src/config/unknown-variables.ts'
 import { PROJECT, sotto } from './server.ts'
 
 export type Variables = Readonly<Record<string, string>>
 
-const SETTINGS_VARIABLES: ReadonlySet<string> = new Set(Object.values(SETTINGS).map(({ env }) => env))
+const SETTINGS_VARIABLES: ReadonlySet<string> = new Set(SETTINGS.map(({ variable }) => variable))
 /** What Node, its libraries and the container's runtime read. */
 const OTHERS = /^(?:AWS_[A-Z0-9_]+|NODE_ENV|ORT_DISABLE_TELEMETRY|PATH|NVIDIA_[A-Z_]+)$/
 
@@ -25,7 +26,7 @@ export function strangers(variables: readonly string[]): readonly string[] {
  * @throws Error when one is nobody's
  */
 export function configOf(variables: Variables): ReturnType<typeof loadConfig> {
-  const unknown = [...strangers(Object.keys(variables)), ...unknownVariables(variables)]
+  const unknown = [...strangers(Object.keys(variables)), ...unknownVariables(variables).map(({ name }) => name)]
   if (unknown.length > 0) throw new Error(`nothing reads ${unknown.join(', ')}`)
   return loadConfig(variables)
 }

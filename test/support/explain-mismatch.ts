@@ -4,10 +4,10 @@ import type { AudioFeatures } from '../../src/speech/audio/features.ts'
 import type { WhisperModel } from '../../src/models/whisper/model.ts'
 import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
 import { PromptHistory } from '../../src/models/whisper/prompt-history.ts'
-import type { Transcription } from '../../src/models/whisper/result.ts'
+import type { WhisperTranscript } from '../../src/models/whisper/transcript.ts'
 import type { PlainWhisper } from './plain-whisper.ts'
 
-type Recorded = Pick<Transcription, 'segments' | 'language'>
+type Recorded = Pick<WhisperTranscript, 'segments' | 'language'>
 
 /**
  * Where a transcript parts from the recorded one: the first differing token, and what comes next there, in the opinion of the engine

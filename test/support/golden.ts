@@ -1,17 +1,18 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { Transcription } from '../../src/models/whisper/result.ts'
+import type { WhisperTranscript } from '../../src/models/whisper/transcript.ts'
 import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
 import { transcribeOptions } from '../../src/models/whisper/transcribe-options.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
 import { parseWhisperInput } from '../../src/models/whisper/parameters.ts'
+import type { WhisperInput } from '../../src/models/whisper/parameters.ts'
 import { PROJECT } from './server.ts'
 
 const FIXTURES = join(PROJECT, 'test/fixtures/golden')
 const FULL_SET = resolve(PROJECT, '../shared/golden')
 
 /** The reference implementation's own answers: options, and what `transcribe()` returned. */
-export interface GoldenRun extends Omit<Transcription, 'duration'> {
+export interface GoldenRun extends Omit<WhisperTranscript, 'duration'> {
   readonly name: string
   readonly options: Readonly<Record<string, unknown>>
 }
@@ -51,13 +52,19 @@ export function goldenTensor(file: string): Float32Array {
   return new Float32Array(new Uint8Array(readFileSync(join(FIXTURES, file))).buffer)
 }
 
-/** The engine's options for a run, whose own are the reference's. */
-export function optionsOf({ options }: Pick<GoldenRun, 'options'>): TranscribeOptions {
+/** A job's parameters for a run, whose options are the reference's. */
+export function parametersOf({ options }: Pick<GoldenRun, 'options'>): WhisperInput {
   if (demo === undefined) throw new Error('the catalogue lacks the demo model')
-  return transcribeOptions(parseWhisperInput(options, demo))
+  return parseWhisperInput(options, demo)
+}
+
+/** The engine's options for a run, whose own are the reference's. */
+export function optionsOf(run: Pick<GoldenRun, 'options'>): TranscribeOptions {
+  return transcribeOptions(parametersOf(run))
 }
 
 /** The reference's defaults, without the fallback to higher temperatures, which would draw samples. */
+export const DEFAULT_PARAMETERS = parametersOf({ options: { temperature: [0] } })
 export const DEFAULT_OPTIONS = optionsOf({ options: { temperature: [0] } })
 
 /** The largest absolute difference. */

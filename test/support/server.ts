@@ -30,6 +30,8 @@ export interface Arrival {
 
 export interface ServerOptions {
   readonly dataDir: string
+  /** What is run; the checkout's unless it is said. */
+  readonly program?: string
   /** `sotto serve` unless it is said. */
   readonly role?: 'serve' | 'api' | 'worker'
   readonly arguments?: readonly string[]
@@ -61,9 +63,9 @@ export class Server implements AsyncDisposable {
   }
 
   static async start(options: ServerOptions): Promise<Server> {
-    const { role = 'serve' } = options
+    const { role = 'serve', program = PROGRAM } = options
     const args = [role, '--port', '0', '--data-dir', options.dataDir, ...(options.arguments ?? [])]
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       cwd: options.dataDir,
       env: cleanEnvironment(options.environment ?? {}),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -156,9 +158,11 @@ export async function sotto(
     readonly environment?: Readonly<Record<string, string>>
     /** What it reads from stdin; nothing unless it is said. */
     readonly stdin?: Uint8Array
+    /** What is run; the checkout's unless it is said. */
+    readonly program?: string
   },
 ): Promise<Finished> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+  const child = spawn(process.execPath, [options.program ?? PROGRAM, ...args], {
     cwd: options.cwd,
     env: cleanEnvironment(options.environment ?? {}),
     stdio: 'pipe',

@@ -12,13 +12,23 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   br: createBrotliDecompress,
 }
 
+export interface ArrivalOptions {
+  /** For all of it to arrive; it may take any time unless this is given. */
+  readonly limitMs?: number
+  /** Aborting ends the body with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
 /**
  * A request's body as it arrives, decoded as its Content-Encoding says. Unlike the request's own stream it can be destroyed while its sender
  * is still to be answered. What ends it early is an `ApiError`, unless the client went away. Whoever reads it has to bound its bytes.
- * @param limitMs for all of it to arrive; it may take any time unless this is given
  * @throws ApiError 415
  */
-export function arrivingBody(request: FastifyRequest, limits: RequestLimits, limitMs?: number): Readable {
+export function arrivingBody(
+  request: FastifyRequest,
+  limits: RequestLimits,
+  { limitMs, signal }: ArrivalOptions = {},
+): Readable {
   const encoding = encodingOf(request)
   const { raw } = request
   const body = new PassThrough()
@@ -28,7 +38,10 @@ export function arrivingBody(request: FastifyRequest, limits: RequestLimits, lim
     raw.unpipe(body)
     body.destroy(error instanceof Error ? error : new Error('the body broke off', { cause: error }))
   }
-  slow.addEventListener('abort', () => destroy(slow.reason), { once: true })
+  for (const end of signal === undefined ? [slow] : [slow, signal]) {
+    end.addEventListener('abort', () => destroy(end.reason), { once: true })
+  }
+  if (signal?.aborted === true) destroy(signal.reason)
   const late = (): void => destroy(new ApiError(408, `The body did not arrive within ${(limitMs ?? 0) / 1000} s.`))
   const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs)
   body.once('close', () => clearTimeout(timer))

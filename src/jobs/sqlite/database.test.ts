@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
+import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { claimed } from '../running-job.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
@@ -57,6 +58,17 @@ describe('openSqlite', () => {
     expect(keys.toSorted()).toEqual(['results/tried often/', 'uploads/1.wav', 'uploads/2.wav'])
   })
 
+  test('goes on with what waited, paused and ran in the version before, each in its turn', async () => {
+    await using folder = await temporaryFolder()
+    {
+      using older = new DatabaseSync(join(folder.path, 'sotto.db'))
+      for (const step of [...MIGRATIONS.slice(0, 4), 'pragma user_version = 4', ...JOBS_IN_EVERY_STATE])
+        older.exec(step)
+    }
+    await using database = await openSqlite(folder.path)
+    await goOn(new SqlJobStore(database))
+  })
+
   test('keeps what was written, for the next one to open it', async () => {
     await using folder = await temporaryFolder()
     const job = newJob()
@@ -93,7 +105,7 @@ describe('openSqlite', () => {
 
   test('can be done by several processes at once on a new folder', async () => {
     await using folder = await temporaryFolder()
-    const program = join(import.meta.dirname, 'store.child.ts')
+    const program = join(import.meta.dirname, '../../../test/support/sqlite-store.child.ts')
     const codes = [1, 2, 3, 4].map(async () => {
       const child = spawn(process.execPath, [program, 'open', folder.path], { stdio: ['ignore', 'ignore', 'inherit'] })
       await once(child, 'close')

@@ -16,8 +16,8 @@ const WORDS: SchemaWords = {
 /**
  * The SQLite schema's history: step n takes `PRAGMA user_version` from n to n + 1. A step that was released is never edited.
  *
- * `autoincrement` keeps the order of acceptance when the newest row is removed. The partial index `jobs_pending` holds what waits, in
- * the order of claiming, so a claim costs the same with a million finished jobs.
+ * `autoincrement` keeps the order of acceptance when the newest row is removed. The partial index `jobs_ready` holds what may run now, in
+ * the order of claiming, so a claim costs the same with a million jobs that have finished or wait for their pause to end.
  */
 export const MIGRATIONS: readonly string[] = [
   `

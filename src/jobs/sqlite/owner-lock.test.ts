@@ -7,7 +7,7 @@ import process from 'node:process'
 import { describe, expect, test } from 'vitest'
 import { lockOwner } from './owner-lock.ts'
 
-const CHILD = join(import.meta.dirname, 'store.child.ts')
+const CHILD = join(import.meta.dirname, '../../../test/support/sqlite-store.child.ts')
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-lock-'))
 
 /** A process that owns the folder, or has ended with an exit code since it could not. */

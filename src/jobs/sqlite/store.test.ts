@@ -13,7 +13,7 @@ import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
 import { describeJobStore } from '../store.contract.ts'
 import type { JobStore, JobStoreOptions } from '../store.ts'
 
-const CHILD = join(import.meta.dirname, 'store.child.ts')
+const CHILD = join(import.meta.dirname, '../../../test/support/sqlite-store.child.ts')
 
 describeJobStore('SQLite', async () => {
   await using stack = new AsyncDisposableStack()

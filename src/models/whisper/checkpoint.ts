@@ -5,12 +5,15 @@ import { identify } from '../../speech/weights/identity.ts'
 import type { Tensors } from '../../speech/weights/safetensors.ts'
 import { readWeights } from '../../speech/weights/weights.ts'
 
+/** What configs call the family, and so does Sotto. */
+export const MODEL_TYPE = 'whisper'
+
 /** Ten times and more what published ones have: what is larger was made to take memory. */
 const size = (maximum: number) => Type.Integer({ minimum: 1, maximum })
 const TokenId = Type.Integer({ minimum: 0 })
 
 const Config = Type.Object({
-  model_type: Type.Literal('whisper'),
+  model_type: Type.Literal(MODEL_TYPE),
   d_model: size(16_384),
   encoder_layers: size(256),
   encoder_attention_heads: size(256),

@@ -1,6 +1,6 @@
 import type { Clip } from './clips.ts'
 import type { DraftSegment } from './segments.ts'
-import type { FinishedWindow } from './window-checkpoint.ts'
+import type { DecodedWindow } from './window-record.ts'
 
 /** How far each clip of a recording is transcribed. */
 export class ClipProgress {
@@ -45,11 +45,11 @@ export class ClipProgress {
   }
 
   /** Whether a window is the next one of its clip. */
-  isNext({ clip, seek, next }: FinishedWindow): boolean {
+  isNext({ clip, seek, next }: DecodedWindow): boolean {
     return this.rest(clip)?.start === seek && next > seek
   }
 
-  add({ clip, next, segments }: FinishedWindow): void {
+  add({ clip, next, segments }: DecodedWindow): void {
     this.#segments[clip]?.push(...segments)
     this.#seeks[clip] = next
     this.#windows += 1

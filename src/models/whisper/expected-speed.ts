@@ -1,5 +1,5 @@
 import type { Dimensions } from './checkpoint.ts'
-import { FRAMES_PER_SECOND } from './segments.ts'
+import { FRAMES_PER_SECOND } from './frames.ts'
 
 /** Speech has about three words a second, of a token and a third each; timestamps and pauses are even. */
 const TOKENS_PER_SECOND = 4

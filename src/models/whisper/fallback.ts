@@ -1,5 +1,6 @@
 import { decode } from './decoding/decode.ts'
-import type { DecodingOptions, DecodingResult } from './decoding/decode.ts'
+import type { DecodingResult } from './decoding/decode.ts'
+import type { DecodingOptions } from './decoding/decoding-options.ts'
 import type { DecodingBudget } from './decoding-budget.ts'
 import type { Slot } from './inference/slot.ts'
 import type { WhisperModel } from './model.ts'

@@ -1,6 +1,10 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { othersThan, valuesOf } from '../../../test/support/parameter-values.ts'
 import { createCatalogue } from '../catalogue.ts'
-import { describeParameters, parseWhisperInput, readWhisperInput } from './parameters.ts'
+import { shown } from '../parameters/shown.ts'
+import { WHISPER_PARAMETERS } from './parameter-descriptions.ts'
+import { parseWhisperInput, readWhisperInput, whisperParameters } from './parameters.ts'
 
 const catalogue = createCatalogue(['acme/whisper-base.en', 'acme/speech'])
 const large = catalogue.find('openai/whisper-large')!
@@ -120,6 +124,37 @@ test('an input that was stored before a parameter was known gets its default', (
   expect(readWhisperInput(older)).toEqual(DEFAULTS)
 })
 
+/** Rules of several parameters, and of what is a language, are not in the descriptions; they have tests of their own. */
+const HAS_RULES = new Set(['language', 'clip_timestamps', 'temperature_increment_on_fallback'])
+const NEEDS: Readonly<Record<string, object>> = {
+  patience: { beam_size: 2 },
+  hallucination_silence_threshold: { word_timestamps: true },
+}
+
+describe.each(Object.entries(WHISPER_PARAMETERS))('the description of %s holds:', (name, { takes }) => {
+  test('what it says is valid is accepted', () => {
+    fc.assert(
+      fc.property(valuesOf(takes), (value) => {
+        expect(readWhisperInput({ [name]: value })).toEqual({ ...DEFAULTS, [name]: value })
+        if (!HAS_RULES.has(name)) expect(parseWhisperInput({ ...NEEDS[name], [name]: value }, large)).toBeDefined()
+      }),
+    )
+  })
+
+  test('what it says is invalid is refused, by the parameter’s name and with the value', () => {
+    fc.assert(
+      fc.property(othersThan(takes), (value) => {
+        const refused = expect.objectContaining({
+          code: 'input.invalid',
+          message: expect.stringMatching(new RegExp(`^input\\.${name} must be `)),
+        })
+        expect(() => parseWhisperInput({ [name]: value }, large)).toThrow(refused)
+        expect(() => parseWhisperInput({ [name]: value }, large)).toThrow(`; got ${shown(value)}.`)
+      }),
+    )
+  })
+})
+
 describe('refuses, naming the field, what it got and what it takes', () => {
   test.each([
     [{ beam_size: 'five' }, 'input.beam_size must be an integer from 1 to 20, or null; got "five".'],
@@ -188,7 +223,7 @@ describe('refuses, naming the field, what it got and what it takes', () => {
 })
 
 test('describes each parameter with its default and range', () => {
-  const parameters = describeParameters()
+  const parameters = whisperParameters.descriptions
   expect(Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.default]))).toEqual(DEFAULTS)
   expect(parameters.find(({ name }) => name === 'beam_size')).toMatchObject({
     type: 'integer',

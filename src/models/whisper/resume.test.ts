@@ -7,14 +7,15 @@ import { fixture } from '../../../test/support/clips.ts'
 import { DEFAULT_OPTIONS } from '../../../test/support/golden.ts'
 import { writeJoined } from '../../../test/support/joined-clip.ts'
 import { PROJECT } from '../../../test/support/server.ts'
+import type { ResumePoint } from '../../contract/resume-point.ts'
 import { openFeatures } from '../../speech/audio/features.ts'
 import type { AudioFeatures } from '../../speech/audio/features.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
-import type { Transcription } from './result.ts'
+import type { WhisperTranscript } from './transcript.ts'
 import { transcribe } from './transcribe.ts'
-import { parseWindowCheckpoint } from './window-checkpoint.ts'
-import type { WindowCheckpoint } from './window-checkpoint.ts'
+import { finishedWindow, recordsOf } from './resume-points.ts'
+import type { WindowRecord } from './window-record.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')
 
@@ -44,8 +45,8 @@ afterAll(async () => {
 })
 
 interface Run {
-  readonly result: Transcription
-  readonly checkpoints: readonly WindowCheckpoint[]
+  readonly result: WhisperTranscript
+  readonly records: readonly WindowRecord[]
   /** Windows that were encoded: to be decoded, and to detect the language. */
   readonly windows: number
   readonly detections: number
@@ -57,7 +58,7 @@ interface Case {
   readonly on?: () => WhisperModel
 }
 
-async function run({ path, options, on = () => model }: Case, resumeFrom?: readonly WindowCheckpoint[]): Promise<Run> {
+async function run({ path, options, on = () => model }: Case, resumeFrom?: readonly WindowRecord[]): Promise<Run> {
   const features = await open(path)
   const count = { windows: 0, detections: 0 }
   const counting: typeof features = {
@@ -72,23 +73,22 @@ async function run({ path, options, on = () => model }: Case, resumeFrom?: reado
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
-  const checkpoints: WindowCheckpoint[] = []
-  const control = { onWindow: (checkpoint: WindowCheckpoint) => checkpoints.push(checkpoint) }
+  const records: WindowRecord[] = []
+  const control = { onWindow: (record: WindowRecord) => records.push(record) }
   const result = await transcribe(on(), counting, options, resumeFrom ? { ...control, resumeFrom } : control)
-  return { result, checkpoints, ...count }
+  return { result, records, ...count }
 }
 
 /** As they come back from where they were kept. */
-function kept(checkpoints: readonly WindowCheckpoint[]): readonly WindowCheckpoint[] {
-  return checkpoints.map((checkpoint) => {
-    const read = parseWindowCheckpoint(JSON.stringify(checkpoint))
-    if (read === undefined) throw new Error('a checkpoint can’t be read')
-    return read
-  })
+function kept(records: readonly WindowRecord[]): readonly WindowRecord[] {
+  const points = records.map((record) => finishedWindow(record).resumePoint)
+  const read = recordsOf(JSON.parse(JSON.stringify(points)) as ResumePoint[])
+  if (read.length < records.length) throw new Error('a resume point can’t be read')
+  return read
 }
 
 async function expectSame(of: Case, undisturbed: Run, windows: number): Promise<Run> {
-  const resumed = await run(of, kept(undisturbed.checkpoints.slice(0, windows)))
+  const resumed = await run(of, kept(undisturbed.records.slice(0, windows)))
   expect(resumed.result).toEqual(undisturbed.result)
   expect(JSON.stringify(resumed.result)).toBe(JSON.stringify(undisturbed.result))
   expect(resumed.windows).toBe(undisturbed.windows - windows)
@@ -161,13 +161,13 @@ const CASES: Readonly<Record<string, Case & { readonly least: number }>> = {
 describe.each(Object.entries(CASES))('%s', (_, of) => {
   test('goes on behind any window as if it had not broken off', async () => {
     const undisturbed = await run(of)
-    const { checkpoints, windows } = undisturbed
+    const { records, windows } = undisturbed
     expect(windows).toBeGreaterThanOrEqual(of.least)
-    expect(checkpoints.map(({ ordinal }) => ordinal)).toEqual([...Array(windows).keys()])
+    expect(records.map(({ ordinal }) => ordinal)).toEqual([...Array(windows).keys()])
     for (let done = 0; done <= windows; done++) {
       const resumed = await expectSame(of, undisturbed, done)
-      expect(resumed.checkpoints).toEqual(checkpoints.slice(done))
-      // The language is in the checkpoints.
+      expect(resumed.records).toEqual(records.slice(done))
+      // The language is in the records.
       expect(resumed.detections).toBe(done === 0 ? undisturbed.detections : 0)
     }
   })
@@ -182,7 +182,7 @@ describe('clips that are decoded together', () => {
     const options = { ...SPANISH, ...CLIPS, conditionOnPreviousText: false, ...given }
     const together = { path: ES_LONG, options, on: () => roomy }
     const undisturbed = await run(together)
-    const clips = undisturbed.checkpoints.map(({ window }) => window.clip)
+    const clips = undisturbed.records.map(({ window }) => window.clip)
     expect(clips).not.toEqual(clips.toSorted((one, other) => one - other))
     for (let done = 0; done <= undisturbed.windows; done++) {
       await expectSame({ ...together, on: () => (done % 2 === 0 ? model : roomy) }, undisturbed, done)
@@ -196,12 +196,12 @@ test('breaks off again and again, and goes on each time from all that was kept',
   const of = { path, options: { ...SPANISH, sampleLength: 40 } }
   const undisturbed = await run(of)
   expect(undisturbed.windows).toBeGreaterThan(6)
-  const all: WindowCheckpoint[] = []
+  const all: WindowRecord[] = []
   const features = await open(path)
   for (let round = 0; all.length < undisturbed.windows; round++) {
     const stop = new AbortController()
-    const onWindow = (checkpoint: WindowCheckpoint): void => {
-      all.push(checkpoint)
+    const onWindow = (record: WindowRecord): void => {
+      all.push(record)
       if (all.length < undisturbed.windows) stop.abort(new Error('enough'))
     }
     const control = { resumeFrom: kept(all), signal: stop.signal, onWindow }
@@ -209,7 +209,7 @@ test('breaks off again and again, and goes on each time from all that was kept',
     expect(outcome).toEqual(all.length === undisturbed.windows ? undisturbed.result : 'Error: enough')
     expect(all).toHaveLength(round + 1)
   }
-  expect(all).toEqual(undisturbed.checkpoints)
+  expect(all).toEqual(undisturbed.records)
 })
 
 test('any options, broken off anywhere', async () => {
@@ -245,31 +245,31 @@ describe('what does not fit is left out', () => {
   })
 
   test('windows of other options', async () => {
-    const other = await run({ ...of, options: { ...of.options, seed: 1 } }, undisturbed.checkpoints)
+    const other = await run({ ...of, options: { ...of.options, seed: 1 } }, undisturbed.records)
     expect(other.windows).toBe(undisturbed.windows)
   })
 
   test('windows of another recording', async () => {
     const path = fixture('es-short.ogg')
-    const other = await run({ ...of, path }, undisturbed.checkpoints)
+    const other = await run({ ...of, path }, undisturbed.records)
     expect(other.result).toEqual((await run({ ...of, path })).result)
   })
 
   test('windows of another model, or of other arithmetic', async () => {
     await using quantised = await WhisperModel.load(DEMO, { threads: 2, precision: 'q8', cacheFolder: folder })
     const on = (): WhisperModel => quantised
-    const other = await run({ ...of, on }, undisturbed.checkpoints)
+    const other = await run({ ...of, on }, undisturbed.records)
     expect(other.result).toEqual((await run({ ...of, on })).result)
   })
 
   test('windows behind a gap, and those that come twice', async () => {
-    const [first, second, third, ...others] = undisturbed.checkpoints
-    for (const checkpoints of [
+    const [first, second, third, ...others] = undisturbed.records
+    for (const records of [
       [first!, third!, ...others],
       [first!, first!, second!],
       [first!, third!, second!],
     ]) {
-      const resumed = await run(of, checkpoints)
+      const resumed = await run(of, records)
       expect(resumed.result).toEqual(undisturbed.result)
       expect(resumed.windows).toBe(undisturbed.windows - 1)
     }
@@ -277,7 +277,7 @@ describe('what does not fit is left out', () => {
 
   test('not the same options in another order', async () => {
     const options = Object.fromEntries(Object.entries(of.options).toReversed()) as unknown as TranscribeOptions
-    const resumed = await run({ ...of, options }, undisturbed.checkpoints)
+    const resumed = await run({ ...of, options }, undisturbed.records)
     expect(resumed.windows).toBe(0)
   })
 })

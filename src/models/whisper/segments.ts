@@ -1,13 +1,12 @@
 import { WINDOW_FRAMES } from '../../speech/audio/features.ts'
 import type { DecodingResult } from './decoding/decode.ts'
+import { FRAMES_PER_SECOND } from './frames.ts'
 import type { WhisperModel } from './model.ts'
 import { qualityOf } from '../../transcript/quality.ts'
-import type { Segment } from './result.ts'
-
-export const FRAMES_PER_SECOND = 100
+import type { WhisperSegment } from './transcript.ts'
 
 /** A segment that is not yet part of the transcript. */
-export type DraftSegment = Omit<Segment, 'id'>
+export type DraftSegment = Omit<WhisperSegment, 'id'>
 
 export interface WindowSegments {
   readonly segments: readonly DraftSegment[]

@@ -1,38 +1,26 @@
-import { listOf, temperaturesOf } from './parameters.ts'
+import { listOf } from '../parameters/parameter.ts'
+import { temperaturesOf } from './input-rules.ts'
+import { AS_GIVEN, OF_WORDS } from './options.ts'
+import type { Camelised, TranscribeOptions } from './options.ts'
 import type { WhisperInput } from './parameters.ts'
-import type { TranscribeOptions } from './options.ts'
 
 /** The engine's options for a request's parameters. */
 export function transcribeOptions(input: WhisperInput): TranscribeOptions {
   return {
-    task: input.task,
+    ...camelised(input, AS_GIVEN),
     audioTrack: input.audio_track === 'auto' ? null : input.audio_track,
-    language: input.language,
     temperatures: temperaturesOf(input),
-    compressionRatioThreshold: input.compression_ratio_threshold,
-    logprobThreshold: input.logprob_threshold,
-    noSpeechThreshold: input.no_speech_threshold,
-    conditionOnPreviousText: input.condition_on_previous_text,
-    initialPrompt: input.initial_prompt,
-    carryInitialPrompt: input.carry_initial_prompt,
-    prefix: input.prefix,
     suppressTokens: listOf(input.suppress_tokens),
-    suppressBlank: input.suppress_blank,
-    withoutTimestamps: input.without_timestamps,
-    maxInitialTimestamp: input.max_initial_timestamp,
     sampleLength: input.sample_len,
-    beamSize: input.beam_size,
-    patience: input.patience,
-    bestOf: input.best_of,
-    lengthPenalty: input.length_penalty,
-    seed: input.seed,
     clipTimestamps: listOf(input.clip_timestamps),
-    words: input.word_timestamps
-      ? {
-          prependPunctuations: input.prepend_punctuations,
-          appendPunctuations: input.append_punctuations,
-          hallucinationSilenceThreshold: input.hallucination_silence_threshold,
-        }
-      : null,
+    words: input.word_timestamps ? camelised(input, OF_WORDS) : null,
   }
+}
+
+function camelised<Name extends keyof WhisperInput>(
+  input: WhisperInput,
+  names: readonly Name[],
+): Camelised<Pick<WhisperInput, Name>> {
+  const camelCase = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+  return Object.fromEntries(names.map((name) => [camelCase(name), input[name]])) as Camelised<Pick<WhisperInput, Name>>
 }

@@ -12,7 +12,7 @@ import { readCheckpoint } from './checkpoint.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
-import type { Transcription } from './result.ts'
+import type { WhisperTranscript } from './transcript.ts'
 import { transcribe } from './transcribe.ts'
 
 let model: WhisperModel
@@ -92,7 +92,7 @@ test('a mismatch is told with the five most probable tokens of the engine and of
 
 describe('beyond the recorded runs', () => {
   const clipOf = (name: string): string => goldenClips().find((clip) => clip.name === name)?.path ?? ''
-  const textOf = async (name: string, options: Partial<TranscribeOptions>): Promise<Transcription> => {
+  const textOf = async (name: string, options: Partial<TranscribeOptions>): Promise<WhisperTranscript> => {
     await using features = await open(clipOf(name))
     return await transcribe(model, features, { ...DEFAULT_OPTIONS, ...options })
   }
@@ -182,9 +182,16 @@ test('clips that do not depend on each other are decoded together, and give what
   )
   expect(together.text).toBe(alone.text)
 
-  most = 0
-  await transcribe(roomy, features, { ...options, conditionOnPreviousText: true }, { enterWindow })
-  expect(most).toBe(1)
+  // A prompt goes on with the text before it, and words look back at the speech before them.
+  const words = { prependPunctuations: '', appendPunctuations: '', hallucinationSilenceThreshold: null }
+  const two = { ...options, clipTimestamps: [0, 3, 9, 12] }
+  for (const dependent of [{ conditionOnPreviousText: true }, { words }, { initialPrompt: 'Hola.' }]) {
+    most = 0
+    await transcribe(roomy, features, { ...two, ...dependent }, { enterWindow })
+    expect(most).toBe(1)
+  }
+  await transcribe(roomy, features, { ...two, initialPrompt: 'Hola.', carryInitialPrompt: true }, { enterWindow })
+  expect(most).toBe(2)
 })
 
 test('progress goes up to the end of the recording', async () => {

@@ -5,7 +5,7 @@ import { ClipProgress } from './clip-progress.ts'
 import { clipsOf } from './clips.ts'
 import type { Clip } from './clips.ts'
 import { DecodingBudget } from './decoding-budget.ts'
-import type { DecodingOptions } from './decoding/decode.ts'
+import type { DecodingOptions } from './decoding/decoding-options.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { EngineError } from '../../speech/errors.ts'
 import { decodeWithFallback, isSilence } from './fallback.ts'
@@ -13,10 +13,11 @@ import type { Slot } from './inference/slot.ts'
 import type { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
 import { PromptHistory } from './prompt-history.ts'
-import type { Transcription } from './result.ts'
-import { FRAMES_PER_SECOND, cleared, segmentWindow } from './segments.ts'
-import { checkpointOf, fingerprintOf, windowOf } from './window-checkpoint.ts'
-import type { FinishedWindow, WindowCheckpoint } from './window-checkpoint.ts'
+import type { WhisperTranscript } from './transcript.ts'
+import { FRAMES_PER_SECOND } from './frames.ts'
+import { cleared, segmentWindow } from './segments.ts'
+import { recordOf, fingerprintOf, windowOf } from './window-record.ts'
+import type { DecodedWindow, WindowRecord } from './window-record.ts'
 
 /** What was decoded above this temperature does not prompt the next window. */
 const PROMPT_RESET_TEMPERATURE = 0.5
@@ -27,13 +28,13 @@ export interface TranscribeControl {
   readonly enterWindow?: () => Promise<Disposable>
   readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
   /** Is given each window as soon as it is finished. */
-  readonly onWindow?: (checkpoint: WindowCheckpoint) => void
+  readonly onWindow?: (record: WindowRecord) => void
   /**
    * What `onWindow` was given before the transcription broke off, in the same order. These windows are not decoded again, and the result
    * is that of an undisturbed run; in integers, whose rounding depends on what is decoded together, it may differ as two runs do. From
    * the first one on that does not fit, be it of another model, of other options or behind a gap, they are left out.
    */
-  readonly resumeFrom?: readonly WindowCheckpoint[]
+  readonly resumeFrom?: readonly WindowRecord[]
 }
 
 /**
@@ -47,7 +48,7 @@ export async function transcribe(
   features: AudioFeatures,
   options: TranscribeOptions,
   control: TranscribeControl = {},
-): Promise<Transcription> {
+): Promise<WhisperTranscript> {
   const { tokenizer } = model
   const fingerprint = fingerprintOf(model, features, options)
   const clips = clipsOf(options.clipTimestamps, features.contentFrames)
@@ -70,19 +71,19 @@ export async function transcribe(
   return { text, language, duration, segments, ...(warnings.length === 0 ? {} : { warnings: [...warnings] }) }
 }
 
-/** The checkpoints in front that fit; their windows count as finished. */
+/** The records in front that fit; their windows count as finished. */
 function takeUp(
-  checkpoints: readonly WindowCheckpoint[],
+  records: readonly WindowRecord[],
   fingerprint: string,
   progress: ClipProgress,
-): readonly WindowCheckpoint[] {
-  const strange = checkpoints.findIndex((checkpoint, ordinal) => {
-    const window = windowOf(checkpoint)
-    const fits = checkpoint.fingerprint === fingerprint && checkpoint.ordinal === ordinal && progress.isNext(window)
+): readonly WindowRecord[] {
+  const strange = records.findIndex((record, ordinal) => {
+    const window = windowOf(record)
+    const fits = record.fingerprint === fingerprint && record.ordinal === ordinal && progress.isNext(window)
     if (fits) progress.add(window)
     return !fits
   })
-  return strange === -1 ? checkpoints : checkpoints.slice(0, strange)
+  return strange === -1 ? records : records.slice(0, strange)
 }
 
 interface Context {
@@ -123,7 +124,7 @@ function areIndependent({
  * @param before the windows that are finished already, in their order. Of independent clips none leaves anything behind, so that it does
  *   not count which strand they were of.
  */
-async function followAll(context: Context, slot: Slot, before: readonly FinishedWindow[]): Promise<void> {
+async function followAll(context: Context, slot: Slot, before: readonly DecodedWindow[]): Promise<void> {
   const { model, options, control, progress } = context
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, ...(control.signal === undefined ? [] : [control.signal])])
@@ -157,7 +158,7 @@ function strandOf(slot: Slot, { model, options }: Context): Strand {
 }
 
 /** For the windows behind it; the same when it was decoded just now and when it was kept. */
-function leaveBehind(strand: Strand, { segments, resetsPrompt, lastSpeech }: FinishedWindow): void {
+function leaveBehind(strand: Strand, { segments, resetsPrompt, lastSpeech }: DecodedWindow): void {
   strand.lastSpeech = lastSpeech
   for (const { tokens } of segments) strand.history.append(tokens)
   if (resetsPrompt) strand.history.reset()
@@ -174,7 +175,7 @@ async function followClip(context: Context, strand: Strand, clip: number, signal
     leaveBehind(strand, window)
     const seconds = Math.min(progress.furthest, features.contentFrames) / FRAMES_PER_SECOND
     const { language } = decoding
-    control.onWindow?.(checkpointOf(window, { fingerprint, ordinal, language, seconds }))
+    control.onWindow?.(recordOf(window, { fingerprint, ordinal, language, seconds }))
     control.onProgress?.({ seconds, totalSeconds: features.durationSeconds })
   }
 }
@@ -185,7 +186,7 @@ async function transcribeWindow(
   { slot, history, lastSpeech }: Strand,
   { start: seek, end }: Clip,
   signal: AbortSignal,
-): Promise<Omit<FinishedWindow, 'clip'>> {
+): Promise<Omit<DecodedWindow, 'clip'>> {
   const frames = Math.min(WINDOW_FRAMES, end - seek)
   await slot.encode(await features.window(seek, frames))
   const control = { budget, signal }

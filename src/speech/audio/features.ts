@@ -1,15 +1,15 @@
 import { stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { AudioWarning } from '../../contract/transcript.ts'
 import { EngineError } from '../errors.ts'
 import { decodeAudio } from './decode-audio.ts'
 import type { AudioSource } from './decode-audio.ts'
 import { QUIET_PEAK, findSound } from './find-sound.ts'
 import { LogMelStream, SAMPLE_RATE, SILENCE, normalise } from './log-mel.ts'
-import { TOLERATED_PADDING_SECONDS } from './padding.ts'
+import { TOLERATED_PADDING_SECONDS } from '../../contract/recognition-task.ts'
 import { BYTES_PER_VALUE, Spool } from './spool.ts'
 import { AudioWarnings } from './warnings.ts'
-import type { AudioWarning } from './warnings.ts'
 
 /** Frames of a window of 30 s. */
 export const WINDOW_FRAMES = 3000

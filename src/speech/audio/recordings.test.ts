@@ -17,7 +17,7 @@ import type { AudioSource } from './decode-audio.ts'
 import { openFeatures } from './features.ts'
 import { SAMPLE_RATE } from './log-mel.ts'
 import { AudioWarnings } from './warnings.ts'
-import type { AudioWarning } from './warnings.ts'
+import type { AudioWarning } from '../../contract/transcript.ts'
 
 let folder: string
 beforeAll(async () => {

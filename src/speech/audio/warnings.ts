@@ -1,20 +1,4 @@
-export const AUDIO_WARNING_CODES = [
-  'audio.damaged',
-  'audio.gap',
-  'audio.shorter_than_announced',
-  'audio.track_chosen',
-  'audio.channel_chosen',
-] as const
-export type AudioWarningCode = (typeof AUDIO_WARNING_CODES)[number]
-
-/** What is wrong with a recording that was transcribed nevertheless. */
-export interface AudioWarning {
-  readonly code: AudioWarningCode
-  readonly message: string
-  /** Seconds from the beginning of the recording, where it is about a place in it. */
-  readonly start?: number
-  readonly end?: number
-}
+import type { AudioWarning, WarningCode } from '../../contract/transcript.ts'
 
 /** Places of one kind that are told one by one; of the others the number. */
 const MAX_OF_A_KIND = 20
@@ -22,7 +6,7 @@ const MAX_OF_A_KIND = 20
 /** A recording's warnings as they come, so few that a result with them stays small. */
 export class AudioWarnings {
   readonly #list: AudioWarning[] = []
-  readonly #counts = new Map<AudioWarningCode, number>()
+  readonly #counts = new Map<WarningCode, number>()
 
   add(warning: AudioWarning): void {
     const count = (this.#counts.get(warning.code) ?? 0) + 1

@@ -146,7 +146,7 @@ export class GraphBuilder {
     return encodeModel({
       producer: 'sotto',
       graph: {
-        name: 'whisper',
+        name: 'speech',
         nodes: this.#nodes.map((node) => ({
           ...node,
           inputs: this.#renamed(node.inputs),

@@ -1,12 +1,15 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
-import { languageCode } from '../../models/whisper/languages.ts'
-import type { WhisperInput } from '../../models/whisper/parameters.ts'
+import type { Transcript } from '../../contract/transcript.ts'
+import type { Family } from '../../models/family.ts'
 import { compressionRatio } from '../../transcript/compression-ratio.ts'
 import { qualityOf } from '../../transcript/quality.ts'
-import type { Segment, Transcription, Word } from '../../models/whisper/result.ts'
 import { RemoteError, badAnswer } from './errors.ts'
+import type { Honoured } from './honoured.ts'
+
+type Segment = Transcript['segments'][number]
+type Word = NonNullable<Segment['words']>[number]
 
 const maybe = <Schema extends Type.TSchema>(schema: Schema) => Type.Optional(Type.Union([schema, Type.Null()]))
 
@@ -52,16 +55,20 @@ const UNDETERMINED = 'und'
  * probability of silence, words of probability 1.
  * @throws RemoteError `engine.bad_answer`; `input.unsupported` where words were asked for and there are none
  */
-export function transcriptionOf(answer: unknown, input: WhisperInput): Transcription {
+export function transcriptOf(
+  answer: unknown,
+  asked: Honoured,
+  { languageCode }: Pick<Family, 'languageCode'>,
+): Transcript {
   if (!Check(Answer, answer)) throw badAnswer('is no transcript in the form of OpenAI’s API')
   const duration = durationOf(answer)
   const segments = segmentsOf(answer, duration)
-  const words = input.word_timestamps ? wordsOf(answer, segments) : undefined
+  const words = asked.word_timestamps === true ? wordsOf(answer, segments) : undefined
   return {
     text: answer.text,
-    language: input.language ?? languageCode(answer.language ?? '') ?? UNDETERMINED,
+    language: asked.language ?? languageCode(answer.language ?? '') ?? UNDETERMINED,
     duration,
-    segments: segments.map((segment, id) => ({ ...segmentOf(segment, id, input), ...wordsAt(words, id) })),
+    segments: segments.map((segment, id) => ({ ...segmentOf(segment, id, asked), ...wordsAt(words, id) })),
   }
 }
 
@@ -78,9 +85,9 @@ function segmentsOf({ text, segments, words }: Answer, duration: number): readon
   return [{ text, start: words?.at(0)?.start ?? 0, end: words?.at(-1)?.end ?? duration }]
 }
 
-function segmentOf(segment: AnswerSegment, id: number, input: WhisperInput): Segment {
+function segmentOf(segment: AnswerSegment, id: number, asked: Honoured): Segment {
   const { start, end, text } = segment
-  const temperature = segment.temperature ?? (typeof input.temperature === 'number' ? input.temperature : 0)
+  const temperature = segment.temperature ?? asked.temperature ?? 0
   const avgLogprob = segment.avg_logprob ?? 0
   const ratio = segment.compression_ratio ?? compressionRatio(text)
   const noSpeechProb = segment.no_speech_prob ?? 0

@@ -1,10 +1,10 @@
 import pino from 'pino'
 import { describe, expect, test } from 'vitest'
-import { readWhisperInput } from '../../models/whisper/parameters.ts'
+import { whisper } from '../../models/whisper/family.ts'
 import { fixture } from '../../../test/support/clips.ts'
 import { OpenAiServer } from '../../../test/support/openai-server.ts'
 import type { Behaviour } from '../../../test/support/openai-server.ts'
-import type { Transcription } from '../../models/whisper/result.ts'
+import type { Transcript } from '../../contract/transcript.ts'
 import { OpenAiTranscriber } from './openai-transcriber.ts'
 import type { OpenAiTranscriberOptions } from './openai-transcriber.ts'
 
@@ -19,12 +19,13 @@ interface Given {
   readonly options?: Partial<OpenAiTranscriberOptions>
 }
 
-async function transcribe(origin: string, given: Given = {}): Promise<Transcription> {
+async function transcribe(origin: string, given: Given = {}): Promise<Transcript> {
   const { input = {}, maxAudioSeconds = null, signal = new AbortController().signal, options = {} } = given
   await using transcriber = new OpenAiTranscriber({
     baseUrl: `${origin}/v1`,
     apiKey: KEY,
     model: null,
+    familyOf: () => Promise.resolve(whisper),
     timeoutMs: 20_000,
     firstPauseMs: 1,
     ...options,
@@ -36,10 +37,10 @@ async function transcribe(origin: string, given: Given = {}): Promise<Transcript
     isSuspect: false,
     isExpress: false,
   }
-  return await transcriber.transcribe({ ...task, input: readWhisperInput(input) }, { signal, logger })
+  return await transcriber.transcribe({ ...task, parameters: whisper.parameters.read(input) }, { signal, logger })
 }
 
-async function answered(behaviour: Behaviour, given: Given = {}): Promise<Transcription> {
+async function answered(behaviour: Behaviour, given: Given = {}): Promise<Transcript> {
   await using server = await OpenAiServer.start(behaviour)
   return await transcribe(server.origin, given)
 }
@@ -48,7 +49,7 @@ describe('what is asked for', () => {
   test('goes into the fields of OpenAI’s API', async () => {
     await using server = await OpenAiServer.start(TEXT)
     const given = { language: 'de', initial_prompt: 'Sotto,\nAzahara', temperature: 0.4 }
-    await transcribe(server.origin, { input: readWhisperInput(given) })
+    await transcribe(server.origin, { input: whisper.parameters.read(given) })
     expect(server.requests).toMatchObject([
       {
         path: '/v1/audio/transcriptions',
@@ -337,6 +338,7 @@ describe('check', () => {
       baseUrl: `${origin}/v1`,
       apiKey: null,
       model: null,
+      familyOf: () => Promise.resolve(whisper),
       timeoutMs: 1000,
     })
     await transcriber.check(AbortSignal.timeout(5000))

@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { TOLERATED_PADDING_SECONDS } from '../../speech/audio/padding.ts'
-import type { Transcription } from '../../models/whisper/result.ts'
+import { TOLERATED_PADDING_SECONDS } from '../../contract/recognition-task.ts'
+import type { Transcript } from '../../contract/transcript.ts'
+import type { Family } from '../../models/family.ts'
 import type { Transcriber, TranscriptionControl, TranscriptionTask } from '../transcriber.ts'
-import { transcriptionOf } from './answer.ts'
+import { transcriptOf } from './answer.ts'
 import { OpenAiClient } from './client.ts'
 import type { OpenAiClientOptions } from './client.ts'
 import { RemoteError } from './errors.ts'
 import type { RemoteErrorCode } from './errors.ts'
-import { requireHonoured, uploadForm } from './upload-form.ts'
+import { honouredOf } from './honoured.ts'
+import type { Honoured } from './honoured.ts'
+import { uploadForm } from './upload-form.ts'
 
 /** With pauses of 1, 2, 4, 8 and 16 s; a job has three attempts of this, in which a server has restarted. */
 const MAX_TRIES = 6
@@ -20,6 +23,8 @@ const PASSING: ReadonlySet<RemoteErrorCode> = new Set(['engine.unreachable', 'en
 export interface OpenAiTranscriberOptions extends OpenAiClientOptions {
   /** What the server calls the model that it shall run for every task; null: as Sotto calls it. */
   readonly model: string | null
+  /** Of a model, by its id here: says what its parameters mean. */
+  readonly familyOf: (model: string) => Promise<Family>
   readonly firstPauseMs?: number
 }
 
@@ -28,22 +33,25 @@ export class OpenAiTranscriber implements Transcriber {
   readonly decodesHere = false
   readonly #client: OpenAiClient
   readonly #model: string | null
+  readonly #familyOf: (model: string) => Promise<Family>
   readonly #firstPauseMs: number
 
-  constructor({ model, firstPauseMs = FIRST_PAUSE_MS, ...options }: OpenAiTranscriberOptions) {
+  constructor({ model, familyOf, firstPauseMs = FIRST_PAUSE_MS, ...options }: OpenAiTranscriberOptions) {
     this.#client = new OpenAiClient(options)
     this.#model = model
+    this.#familyOf = familyOf
     this.#firstPauseMs = firstPauseMs
   }
 
-  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcription> {
-    const { input, maxAudioSeconds } = task
-    requireHonoured(input)
-    const transcription = transcriptionOf(await this.#ask(task, control), input)
-    if (maxAudioSeconds !== null && transcription.duration > maxAudioSeconds + TOLERATED_PADDING_SECONDS) {
+  async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript> {
+    const { maxAudioSeconds } = task
+    const family = await this.#familyOf(task.model)
+    const asked = honouredOf(task.parameters, family)
+    const transcript = transcriptOf(await this.#ask(task, asked, control), asked, family)
+    if (maxAudioSeconds !== null && transcript.duration > maxAudioSeconds + TOLERATED_PADDING_SECONDS) {
       throw new RemoteError('audio.too_long', `The recording is longer than ${maxAudioSeconds} s.`)
     }
-    return transcription
+    return transcript
   }
 
   async check(signal: AbortSignal): Promise<void> {
@@ -54,13 +62,17 @@ export class OpenAiTranscriber implements Transcriber {
     await this.#client[Symbol.asyncDispose]()
   }
 
-  async #ask({ model, audioPath, input }: TranscriptionTask, control: TranscriptionControl): Promise<unknown> {
+  async #ask(
+    { model, audioPath }: TranscriptionTask,
+    asked: Honoured,
+    control: TranscriptionControl,
+  ): Promise<unknown> {
     const { signal, logger } = control
-    const path = input.task === 'translate' ? '/audio/translations' : '/audio/transcriptions'
+    const path = asked.task === 'translate' ? '/audio/translations' : '/audio/transcriptions'
     for (let tries = 1; ; tries++) {
       signal.throwIfAborted()
       try {
-        return await this.#client.post(path, await uploadForm(audioPath, this.#model ?? model, input), signal)
+        return await this.#client.post(path, await uploadForm(audioPath, this.#model ?? model, asked), signal)
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof RemoteError) || !PASSING.has(error.code) || tries >= MAX_TRIES) throw error

@@ -1,7 +1,7 @@
 import { WINDOW_FRAMES } from '../../../speech/audio/features.ts'
 import type { Slot } from '../inference/slot.ts'
 import type { WhisperModel } from '../model.ts'
-import { FRAMES_PER_SECOND } from '../segments.ts'
+import { FRAMES_PER_SECOND } from '../frames.ts'
 import type { Task } from '../tokenizer/tokenizer.ts'
 import { splitToWords } from '../tokenizer/words.ts'
 import { attentionMatrix } from './attention-matrix.ts'

@@ -1,6 +1,6 @@
-import type { Word } from '../result.ts'
+import type { Word } from '../../../contract/transcript.ts'
 import { roundHalfEven } from '../rounding.ts'
-import { FRAMES_PER_SECOND } from '../segments.ts'
+import { FRAMES_PER_SECOND } from '../frames.ts'
 import type { DraftSegment } from '../segments.ts'
 import { WINDOW_FRAMES } from '../../../speech/audio/features.ts'
 

@@ -76,16 +76,21 @@ test('finds what the definition finds, with any number of beams and any patience
   )
 })
 
-test('each beam goes on from its parent', () => {
-  const decoder = new BeamSearchDecoder({ beams: 3, patience: 1, eot: EOT })
-  const model = modelOf(5)
-  for (let step = 0; step < 4; step++) {
-    const before = decoder.sequences
-    const { tokens, parents } = decoder.update(
-      before.map(({ sampled }) => new NextTokens(model(sampled), { timestampBegin: VOCABULARY })),
-    )
-    for (const [index, { sampled }] of decoder.sequences.entries()) {
-      expect(sampled).toEqual([...before[parents[index]!]!.sampled, tokens[index]])
+test('each beam goes on from its parent, with a sum in float32, as the reference adds', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const decoder = new BeamSearchDecoder({ beams: 3, patience: 1, eot: EOT })
+    const model = modelOf(seed)
+    for (let step = 0; step < 4; step++) {
+      const before = decoder.sequences
+      const next = before.map(({ sampled }) => new NextTokens(model(sampled), { timestampBegin: VOCABULARY }))
+      const { tokens, parents } = decoder.update(next)
+      for (const [index, { sampled, sumLogprob }] of decoder.sequences.entries()) {
+        const [parent, token] = [parents[index]!, tokens[index]!]
+        expect(sampled).toEqual([...before[parent]!.sampled, token])
+        const proposed = next[parent]!.top(VOCABULARY)
+        const logprob = Math.fround(proposed.logprobs[proposed.tokens.indexOf(token)]!)
+        expect(sumLogprob).toBe(Math.fround(before[parent]!.sumLogprob + logprob))
+      }
     }
   }
 })

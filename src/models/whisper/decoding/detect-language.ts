@@ -7,10 +7,10 @@ import { logSumExp } from './log-softmax.ts'
  * among the language tokens. English alone for a checkpoint that knows no other.
  */
 export async function detectLanguage(
-  model: WhisperModel,
+  { tokenizer }: Pick<WhisperModel, 'tokenizer'>,
   slot: Slot,
 ): Promise<readonly { readonly language: string; readonly probability: number }[]> {
-  const { languages, sot } = model.tokenizer
+  const { languages, sot } = tokenizer
   if (languages.size === 0) return [{ language: 'en', probability: 1 }]
   slot.restart()
   const { logits } = await slot.read([sot], [0], { wantsLogits: true })

@@ -1,6 +1,6 @@
 import { EngineError } from '../../../speech/errors.ts'
 import type { Tokenizer } from '../tokenizer/tokenizer.ts'
-import type { DecodingOptions } from './decode.ts'
+import type { DecodingOptions } from './decoding-options.ts'
 
 type InitialOptions = Pick<
   DecodingOptions,

@@ -1,8 +1,9 @@
+import type { Dimensions } from '../checkpoint.ts'
+import type { Caches } from './caches.ts'
 import { CellSlot } from './cell-slot.ts'
 import { Cells } from './cells.ts'
-import type { Decoder } from './decoder.ts'
 import { readingOf } from './reading.ts'
-import type { StepOutputs } from './reading.ts'
+import type { Reading, StepOutputs } from './reading.ts'
 import type { ReadOptions } from './slot.ts'
 
 /** Keys and values that a step has made of all rows that it read. */
@@ -14,12 +15,23 @@ export interface RowsOfStep {
   readonly firstRow: number
 }
 
+/** What a slot asks of the decoder that it is one of. */
+export interface SlotDecoder {
+  readonly dimensions: Pick<Dimensions, 'nTextCtx'>
+  readonly caches: Caches
+  encode(mel: Float32Array, slot: DecoderSlot): Promise<Float32Array>
+  read(reading: Reading<DecoderSlot>): Promise<StepOutputs>
+  /** Makes room for more cells in each slot. */
+  grow(): void
+  close(slot: DecoderSlot): void
+}
+
 export class DecoderSlot extends CellSlot {
   /** Where its caches lie; changes when another slot is closed. */
   index: number
-  readonly #decoder: Decoder
+  readonly #decoder: SlotDecoder
 
-  constructor(decoder: Decoder, index: number) {
+  constructor(decoder: SlotDecoder, index: number) {
     super(new Cells(decoder.caches.cells))
     this.#decoder = decoder
     this.index = index

@@ -4,6 +4,7 @@ import type { Dimensions } from '../checkpoint.ts'
 import { Caches } from './caches.ts'
 import type { LayerCaches } from './caches.ts'
 import { DecoderSlot } from './decoder-slot.ts'
+import type { SlotDecoder } from './decoder-slot.ts'
 import { DecoderStep } from './decoder-step.ts'
 import type { WaitingReading } from './decoder-step.ts'
 import type { Reading, StepOutputs } from './reading.ts'
@@ -17,7 +18,7 @@ export type Encode = (mel: Float32Array, layers: readonly LayerCaches[], slot: n
  * time is read in one step (continuous batching: windows that are done leave, new ones join): a step mostly reads weights, whatever
  * the number of its rows.
  */
-export class Decoder implements AsyncDisposable {
+export class Decoder implements SlotDecoder, AsyncDisposable {
   readonly dimensions: Dimensions
   readonly caches: Caches
   readonly #session: InferenceSession

@@ -3,6 +3,7 @@ import type { Dimensions } from '../checkpoint.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import type { DeviceEncoder } from './device-encoder.ts'
 import { DeviceSlot } from './device-slot.ts'
+import type { DeviceSlotDecoder } from './device-slot.ts'
 import type { DeviceStep } from './device-step.ts'
 import type { Reading, StepOutputs } from './reading.ts'
 import type { Slot } from './slot.ts'
@@ -17,7 +18,7 @@ interface Waiting {
  * The decoder on a device, and slots for the windows that it decodes, of one recording or of several. Whatever they ask for at the
  * same time is read in one step, be it one token of five beams or a prompt: windows that are done leave, new ones join.
  */
-export class DeviceDecoder implements AsyncDisposable {
+export class DeviceDecoder implements DeviceSlotDecoder, AsyncDisposable {
   readonly dimensions: Dimensions
   readonly #caches: DeviceCaches
   readonly #encoder: DeviceEncoder

@@ -6,9 +6,9 @@ import process from 'node:process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NEEDS_SOFTWARE_GPU, SOFTWARE_GPU, hasSoftwareGpu } from '../../../../test/support/software-gpu.ts'
-import type { Findings } from './device-model.child.ts'
+import type { Findings } from '../../../../test/support/device-model.child.ts'
 
-const CHILD = join(import.meta.dirname, 'device-model.child.ts')
+const CHILD = join(import.meta.dirname, '../../../../test/support/device-model.child.ts')
 
 describe.skipIf(!hasSoftwareGpu)(`on WebGPU in software, as on the CPU${NEEDS_SOFTWARE_GPU}`, () => {
   let folder: string

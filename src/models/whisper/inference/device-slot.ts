@@ -1,18 +1,26 @@
+import type { Dimensions } from '../checkpoint.ts'
 import { CellSlot } from './cell-slot.ts'
 import { Cells } from './cells.ts'
 import { HIDDEN } from './device-cells.ts'
-import type { DeviceDecoder } from './device-decoder.ts'
 import { readingOf } from './reading.ts'
-import type { StepOutputs } from './reading.ts'
+import type { Reading, StepOutputs } from './reading.ts'
 import type { ReadOptions } from './slot.ts'
+
+/** What a slot asks of the decoder that it is one of. */
+export interface DeviceSlotDecoder {
+  readonly dimensions: Pick<Dimensions, 'nTextCtx'>
+  encode(mel: Float32Array, slot: number): Promise<Float32Array>
+  read(reading: Reading<DeviceSlot>): Promise<StepOutputs>
+  close(slot: DeviceSlot): void
+}
 
 /** A slot whose caches lie on the device; which cells its sequences see is known here. */
 export class DeviceSlot extends CellSlot {
   /** Where its caches lie. */
   readonly index: number
-  readonly #decoder: DeviceDecoder
+  readonly #decoder: DeviceSlotDecoder
 
-  constructor(decoder: DeviceDecoder, index: number, capacity: number) {
+  constructor(decoder: DeviceSlotDecoder, index: number, capacity: number) {
     super(new Cells(capacity, HIDDEN))
     this.#decoder = decoder
     this.index = index

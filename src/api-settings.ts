@@ -1,0 +1,19 @@
+import type { ApiSettings } from './api/context.ts'
+import type { Config } from './config/config.ts'
+
+/** What the API takes of each part of the configuration. */
+export function apiSettings({ server, jobs, payloads, engine }: Config): ApiSettings {
+  return {
+    publicUrl: server.publicUrl,
+    trustedProxies: server.trustedProxies,
+    corsOrigins: server.corsOrigins,
+    maxRequestsPerSecond: server.maxRequestsPerSecond,
+    pollUrlTtlSeconds: server.pollUrlTtlSeconds,
+    syncTimeoutMs: server.syncTimeoutMs,
+    maxUploadBytes: payloads.maxUploadBytes,
+    uploadUrlTtlSeconds: payloads.uploadUrlTtlSeconds,
+    maxAudioSeconds: jobs.maxAudioSeconds,
+    retentionMs: jobs.retentionMs,
+    framework: engine.remote === null ? 'onnxruntime' : 'openai-api',
+  }
+}

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { WARNING_CODES } from '../src/contract/transcript.ts'
+import { inWords } from '../src/models/parameters/facts.ts'
+import { WHISPER_PARAMETERS } from '../src/models/whisper/parameter-descriptions.ts'
+import { API_PAGE, markdownTable, withTable } from './support/documented-table.ts'
+
+test('the warnings of a transcript are documented', async () => {
+  const rows = Object.entries(WARNING_CODES).map(([code, meaning]) => [`\`${code}\``, meaning])
+  const page = withTable(API_PAGE, 'seconds of the recording.', markdownTable([['code', ''], ...rows]))
+  await expect(page).toMatchFileSnapshot(API_PAGE)
+})
+
+test('the parameters of Whisper models are documented', async () => {
+  const rows = Object.entries(WHISPER_PARAMETERS).map(([name, { takes, default: value, meaning }]) => {
+    return [`\`${name}\``, inWords(takes), `\`${JSON.stringify(value)}\``, meaning]
+  })
+  const table = markdownTable([['parameter', 'takes', 'default', ''], ...rows])
+  const before = 'Unknown ones are refused with 400.'
+  await expect(withTable(API_PAGE, before, table)).toMatchFileSnapshot(API_PAGE)
+})
