@@ -31,6 +31,8 @@ export async function claim(
   onEnded: (jobs: readonly Expired[]) => void,
 ): Promise<readonly ClaimedJob[]> {
   for (let mayBeStale = true; ;) {
+    // Whoever finds nothing waits for nobody.
+    if (runningLimit !== null && !(await new Claim(database, options, runningLimit).findsAny(mayBeStale))) return []
     const claimed = await alone(database, runningLimit, (own) => new Claim(own, options, runningLimit).run(mayBeStale))
     if (claimed !== undefined) return claimed
     mayBeStale = await refresh(database, onEnded)
@@ -73,6 +75,12 @@ class Claim {
     this.#runningLimit = runningLimit
     this.#room = new Room(options, runningLimit)
     this.#urgentInARow = options.urgentInARow ?? 0
+  }
+
+  /** Whether there is anything to do for `run`. */
+  async findsAny(mayBeStale: boolean): Promise<boolean> {
+    const { front, isStale } = await this.#look()
+    return (isStale && mayBeStale) || choose(front, this.#room, this.#urgentInARow).length > 0
   }
 
   /** @returns undefined: before anything was taken, some jobs were found not to be where they belong */
