@@ -15,7 +15,7 @@ import { openSqlite } from './sqlite/database.ts'
 import type { JobStore } from './store.ts'
 import { fillQueue } from './waiting-jobs.fixture.ts'
 
-const FEW = 100
+const FEW = 1000
 const MANY = 20_000
 
 /** Reads pages, and says how many. */

@@ -4,7 +4,7 @@ import type { Database } from './dialect.ts'
 import type { JobsTable } from './schema.ts'
 
 /** No statement is to take too long. */
-const AT_ONCE = 50_000
+const AT_ONCE = 10_000
 
 export interface Filling {
   /** Of a key each, in turns. Default: all of one. */
