@@ -3,7 +3,8 @@ import type { WhisperInput } from '../models/whisper/parameters.ts'
 import type { Transcription } from '../models/whisper/result.ts'
 import type { WindowCheckpoint } from '../models/whisper/window-checkpoint.ts'
 import type { EngineProgress } from '../contract/engine-protocol.ts'
-import type { EngineNeeds, EnginePool, Held } from './engine-pool.ts'
+import type { EngineNeeds } from './engine-places.ts'
+import type { EnginePool, Held } from './engine-pool.ts'
 
 /** A recording to transcribe, whole. */
 export interface TranscriptionTask {
