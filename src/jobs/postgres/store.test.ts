@@ -4,7 +4,7 @@ import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../../test/suppor
 import type { Postgres } from '../../../test/support/postgres.ts'
 import type { Database } from '../dialect.ts'
 import { Garbage } from '../garbage.ts'
-import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
+import { GONE_ON, JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { EVERY_TIER, claimed } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
@@ -116,7 +116,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
       for (const statement of JOBS_IN_EVERY_STATE) await sql.raw(statement).execute(queries)
     }
     await using newer = await openPostgresDatabase(older)
-    await goOn(new SqlJobStore(newer))
+    expect(await goOn(new SqlJobStore(newer))).toEqual(GONE_ON)
   })
 
   test('jobs that somebody else holds, and lets go, are not missed; others do not wait for them', async () => {
