@@ -13,8 +13,8 @@ export default mergeConfig(
       setupFiles: ['test/mutation/leave-out.ts'],
       maxWorkers: 1,
       // What waits for what a mutant never does fails soon enough: many do.
-      testTimeout: 20_000,
-      hookTimeout: 20_000,
+      testTimeout: 30_000,
+      hookTimeout: 30_000,
       expect: { poll: { timeout: 10_000 } },
     },
   }),
