@@ -55,7 +55,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     mutate: ['src/payloads/**/*.ts', ...SUPPORT],
     tests: ['src/payloads/**/*.test.ts'],
     notTests: [],
-    notNamed: ['kill -9', 'without keeping them in memory', 'writes and removals of neighbours'],
+    notNamed: ['kill -9', 'without keeping them in memory'],
     notMade: NO_WORDS,
   },
   worker: {
