@@ -134,6 +134,16 @@ export function describeJobLife(name: string, open: () => Promise<JobStoreFixtur
       expect((await store.find(lease.jobId))?.status).toBe(to)
     })
 
+    test('a job that succeeds is done with all of its recording, and one that fails is not', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const [one, other] = [await running(store), await running(store)]
+      await store.succeed(one.lease, 'results/1.json')
+      await store.fail(other.lease, ERROR)
+      expect(await store.find(one.job.id)).toMatchObject({ audioSeconds: 90, doneSeconds: 90 })
+      expect(await store.find(other.job.id)).toMatchObject({ audioSeconds: 90, doneSeconds: 0 })
+    })
+
     test('a job waits for what it lacks until its limit has passed since it began to, and fails then', async () => {
       await using fixture = await open()
       const { store, database } = fixture
