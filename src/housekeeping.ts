@@ -13,7 +13,7 @@ import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
 const REAPS_PER_LEASE = 3
 const INSTALLATION_INTERVAL_MS = 600_000
 /** So often is the installation looked at for each search for orphans. */
-const LOOKS_PER_SEARCH = 6
+const ROUNDS_PER_SEARCH = 6
 /** On top of the time for which an upload URL can be used: what was uploaded so long ago will not be submitted any more. */
 const ORPHAN_GRACE_MS = 86_400_000
 /** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
@@ -70,7 +70,7 @@ class OrphanSearch {
   async run(signal: AbortSignal): Promise<void> {
     const belongs = await this.look()
     this.#rounds += 1
-    if (this.#rounds % LOOKS_PER_SEARCH !== 0) return
+    if (this.#rounds % ROUNDS_PER_SEARCH !== 0) return
     const { database, jobs, payloads } = this.#backend
     const before = new Date((await databaseTime(database)).getTime() - this.#olderThanMs)
     // First: what fails behind it must not keep a key's quota used up.
@@ -86,7 +86,7 @@ class OrphanSearch {
   /** Whether the payload store belongs to the database. Said when it changes, and each hour. */
   async look(): Promise<boolean> {
     const why = await strangePayloads(this.#backend.database, this.#backend.payloads)
-    const isDue = why !== this.#said || this.#rounds % LOOKS_PER_SEARCH === 0
+    const isDue = why !== this.#said || this.#rounds % ROUNDS_PER_SEARCH === 0
     if (why !== null && isDue) this.#logger.error({ reason: why }, 'the jobs database and the payload store do not fit')
     if (why === null && this.#said !== null) this.#logger.info('the jobs database and the payload store fit again')
     this.#said = why

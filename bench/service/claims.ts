@@ -9,10 +9,10 @@ import { quantile, row } from './measurement.ts'
 import type { ServiceRow } from './measurement.ts'
 import { withPostgres } from './shared.ts'
 
-const FEW = 1000
-const MANY = 1_000_000
+const SMALL_QUEUE = 1000
+const LARGE_QUEUE = 1_000_000
 /** No statement is to take too long. */
-const STEP = 50_000
+const JOBS_PER_INSERT = 50_000
 const CLAIMS = 500
 
 /** How long a claim takes with a million jobs waiting, beside one with a thousand. */
@@ -29,9 +29,9 @@ export async function* claims(): AsyncGenerator<ServiceRow> {
 }
 
 async function claimsOf(database: Database, on: string): Promise<ServiceRow> {
-  await fill(database, FEW)
+  await fill(database, SMALL_QUEUE)
   const ceiling = await medianClaimMs(database)
-  for (let filled = 0; filled < MANY; filled += STEP) await fill(database, STEP)
+  for (let filled = 0; filled < LARGE_QUEUE; filled += JOBS_PER_INSERT) await fill(database, JOBS_PER_INSERT)
   const ours = await medianClaimMs(database)
   return row({ what: 'claim with 1,000,000 jobs waiting', on, ours, ceiling, unit: 'ms; with 1,000', goal: '≤ 2' })
 }

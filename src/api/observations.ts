@@ -1,9 +1,9 @@
 /** Taken by the metric in one go, which costs a fifth of taking them one by one between all else that a request needs. */
-const MOST = 500
+const BUFFER_LENGTH = 500
 
 /** Values on their way to a metric. They arrive there when it is read, or when there are many. */
 export class Observations {
-  readonly #values = new Float64Array(MOST)
+  readonly #values = new Float64Array(BUFFER_LENGTH)
   readonly #observe: (value: number) => void
   #count = 0
 
@@ -14,7 +14,7 @@ export class Observations {
   add(value: number): void {
     this.#values[this.#count] = value
     this.#count += 1
-    if (this.#count === MOST) this.flush()
+    if (this.#count === BUFFER_LENGTH) this.flush()
   }
 
   flush(): void {

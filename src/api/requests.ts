@@ -12,7 +12,7 @@ import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from './
 import { submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
-const PAGE = 50
+const PAGE_LENGTH = 50
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
 /** Step 4: what became of a job; and cancelling, removing and listing them. */
@@ -147,10 +147,10 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request) => {
-        const found = await jobs.list(request.owner, { ...request.query, limit: PAGE })
+        const found = await jobs.list(request.owner, { ...request.query, limit: PAGE_LENGTH })
         return {
           requests: found.map((job) => jobSummary(job, context)),
-          next: found.length < PAGE ? null : (found.at(-1)?.id ?? null),
+          next: found.length < PAGE_LENGTH ? null : (found.at(-1)?.id ?? null),
         }
       },
     )

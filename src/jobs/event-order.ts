@@ -32,7 +32,7 @@ export async function numberEvents({ queries, dialect }: Database): Promise<void
       await sql`
         update job_events set sequence = next.number from (
           select id, nextval('job_events_sequence') as number from (
-            select id from job_events where sequence is null order by id limit ${STEP}
+            select id from job_events where sequence is null order by id limit ${EVENTS_PER_TRANSACTION}
           ) as unnumbered
         ) as next
         where job_events.id = next.id
@@ -45,4 +45,4 @@ export async function numberEvents({ queries, dialect }: Database): Promise<void
 const LOCK = 0x73_6f_74_74_6f_65
 
 /** So that no statement takes long. */
-const STEP = 1000
+const EVENTS_PER_TRANSACTION = 1000

@@ -4,15 +4,15 @@ import type { Database } from './dialect.ts'
 import { numberEvents } from './event-order.ts'
 
 /** Of one job. */
-const MOST_EVENTS = 10_000
+const MAX_EVENTS_PER_JOB = 10_000
 /** Windows from one look to the next. */
-const LOOK_WINDOWS = 500
+const WINDOWS_PER_THINNING = 500
 /** Windows that are left of too many, so that it takes a while until there are too many again. */
 const KEPT_WINDOWS = 5000
 /** The last ones are left as they are. */
 const NEWEST_WINDOWS = 1000
 /** So that no statement takes long. */
-const STEP = 500
+const EVENTS_PER_STATEMENT = 500
 
 export interface WindowEvent {
   readonly sequence: number
@@ -26,7 +26,7 @@ const DATA = Compile(Type.Object({ doneSeconds: Type.Number() }))
  * @param ordinal the window's place among the job's
  */
 export async function thinEvents(database: Database, jobId: string, ordinal: number): Promise<void> {
-  if ((ordinal + 1) % LOOK_WINDOWS !== 0) return
+  if ((ordinal + 1) % WINDOWS_PER_THINNING !== 0) return
   await numberEvents(database)
   const { queries } = database
   const rows = await queries
@@ -35,11 +35,11 @@ export async function thinEvents(database: Database, jobId: string, ordinal: num
     .where('job_id', '=', jobId)
     .orderBy('sequence')
     .execute()
-  if (rows.length <= MOST_EVENTS - LOOK_WINDOWS) return
+  if (rows.length <= MAX_EVENTS_PER_JOB - WINDOWS_PER_THINNING) return
   const windows = rows.filter(({ kind }) => kind === 'window')
   const gone = superfluous(windows.map(({ sequence, data }) => ({ sequence, doneSeconds: doneSecondsIn(data) })))
-  for (let start = 0; start < gone.length; start += STEP) {
-    const sequences = gone.slice(start, start + STEP)
+  for (let start = 0; start < gone.length; start += EVENTS_PER_STATEMENT) {
+    const sequences = gone.slice(start, start + EVENTS_PER_STATEMENT)
     await queries.deleteFrom('job_events').where('sequence', 'in', sequences).where('job_id', '=', jobId).execute()
   }
 }

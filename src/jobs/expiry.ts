@@ -31,7 +31,7 @@ export async function endLate({ queries, dialect }: Database, limit: number): Pr
 }
 
 /** Jobs that one statement ends, so that none keeps SQLite's thread for long. */
-const LATE_AT_ONCE = 1000
+const MAX_LATE_JOBS = 1000
 
 /**
  * Ends what has waited too long: a job that had to start by now has failed, and one that is not to be kept beyond now is cancelled, or
@@ -42,9 +42,9 @@ export async function expireWaiting(database: Database): Promise<readonly Expire
   const { now } = dialect
   const late: Expired[] = []
   for (;;) {
-    const ended = await endLate(database, LATE_AT_ONCE)
+    const ended = await endLate(database, MAX_LATE_JOBS)
     late.push(...ended)
-    if (ended.length < LATE_AT_ONCE) break
+    if (ended.length < MAX_LATE_JOBS) break
     await nextTurn()
   }
   const { rows: due } = await sql<Expired>`

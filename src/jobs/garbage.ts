@@ -10,11 +10,11 @@ const CLAIM_SECONDS = 600
  */
 const TOMBSTONE_SECONDS = 600
 const FIRST_PAUSE_SECONDS = 15
-const LONGEST_PAUSE_SECONDS = 6 * 3600
+const MAX_PAUSE_SECONDS = 6 * 3600
 /** 2 to this power is more than enough pauses. */
-const MOST_DOUBLINGS = 11
+const MAX_DOUBLINGS = 11
 /** As many as fit well into one statement. */
-const STEP = 500
+const KEYS_PER_STATEMENT = 500
 
 /**
  * Payloads that are to be removed. The decision that no job uses one is made here, together with a mark on its row: from then on the trigger
@@ -29,8 +29,8 @@ export class Garbage {
   }
 
   async add(keys: readonly string[]): Promise<void> {
-    for (let from = 0; from < keys.length; from += STEP) {
-      await addGarbage(this.#database.queries, keys.slice(from, from + STEP))
+    for (let from = 0; from < keys.length; from += KEYS_PER_STATEMENT) {
+      await addGarbage(this.#database.queries, keys.slice(from, from + KEYS_PER_STATEMENT))
     }
   }
 
@@ -45,7 +45,7 @@ export class Garbage {
       const { rows: due } = await sql<{ payload_key: string; is_free: unknown }>`
         select payload_key, ${dialect.locksPayload('payload_key')} as is_free from (
           select payload_key from garbage
-          where removed_at is null and ${isPast('due_at', now, LONGEST_PAUSE_SECONDS)}
+          where removed_at is null and ${isPast('due_at', now, MAX_PAUSE_SECONDS)}
             and (claimed_until is null or ${isPast('claimed_until', now, CLAIM_SECONDS)})
           order by due_at limit ${limit} ${dialect.skipLockedGarbage}
         ) as due
@@ -86,9 +86,9 @@ export class Garbage {
   async failed(keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return
     const { queries, dialect } = this.#database
-    const doubled = sql`power(2, case when failures < ${MOST_DOUBLINGS} then failures else ${MOST_DOUBLINGS} end)`
-    const pause = sql<number>`case when ${FIRST_PAUSE_SECONDS} * ${doubled} < ${LONGEST_PAUSE_SECONDS}
-      then ${FIRST_PAUSE_SECONDS} * ${doubled} else ${LONGEST_PAUSE_SECONDS} end`
+    const doubled = sql`power(2, case when failures < ${MAX_DOUBLINGS} then failures else ${MAX_DOUBLINGS} end)`
+    const pause = sql<number>`case when ${FIRST_PAUSE_SECONDS} * ${doubled} < ${MAX_PAUSE_SECONDS}
+      then ${FIRST_PAUSE_SECONDS} * ${doubled} else ${MAX_PAUSE_SECONDS} end`
     await queries
       .updateTable('garbage')
       .set({

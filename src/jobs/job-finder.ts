@@ -8,7 +8,7 @@ import type { JobRow } from './schema.ts'
 import type { Soon } from './soon.ts'
 
 /** As many as fit well into one statement. */
-const MOST = 100
+const MAX_BATCH_LENGTH = 100
 
 interface Read {
   readonly rows: ReadonlyMap<string, JobRow>
@@ -43,7 +43,7 @@ export class JobFinder {
   }
 
   #readWith(id: string): Promise<Read> {
-    if (this.#next === undefined || this.#next.ids.size >= MOST) {
+    if (this.#next === undefined || this.#next.ids.size >= MAX_BATCH_LENGTH) {
       const ids = new Set<string>()
       this.#next = { ids, read: this.#read(ids) }
     }

@@ -15,7 +15,7 @@ export interface OrphansOptions {
 }
 
 /** As many as are told of together. */
-const STEP = 100
+const BATCH_LENGTH = 100
 
 /**
  * Puts on the list of garbage what no job knows: uploads that nobody submitted, and results whose worker died or lost its lease between
@@ -33,7 +33,7 @@ export async function findOrphans(
       if (modifiedAt >= before || (await isKnown(key))) continue
       found += 1
       orphans.push(key)
-      if (orphans.length >= STEP) await garbage.add(orphans.splice(0))
+      if (orphans.length >= BATCH_LENGTH) await garbage.add(orphans.splice(0))
     }
     await garbage.add(orphans)
   }

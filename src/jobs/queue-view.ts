@@ -32,7 +32,7 @@ export interface QueueTotal {
 /** What is looked at of all queues. Whoever is behind is told nothing: the forecast of a place that far back would be of no use. */
 const DEPTH = 5000
 /** Of each queue, however many there are. */
-const LEAST_DEPTH = 50
+const MIN_DEPTH = 50
 /** Polls within this time share one look. */
 const FRESH_MS = 1000
 const YOUNG_MS = 100
@@ -158,7 +158,7 @@ export class QueueView {
     const { rows } = await sql<{ queue: string }>`with recursive ${readyQueues()} select queue from queues`.execute(
       queries,
     )
-    const depth = Math.max(LEAST_DEPTH, Math.ceil(DEPTH / Math.max(1, rows.length)))
+    const depth = Math.max(MIN_DEPTH, Math.ceil(DEPTH / Math.max(1, rows.length)))
     const entries = await Promise.all([
       ...rows.map(({ queue }) => first(sql`${IS_READY} and queue = ${queue}`, sql`rank, sequence`, depth)),
       first(sql`status = 'pending' and not_before is not null`, sql`not_before`, DEPTH),

@@ -2,7 +2,7 @@ import { hasCode } from '../contract/coded-error.ts'
 import type { JobStore } from './store.ts'
 
 /** What is removed in one step, so that no step takes long. */
-const STEP = 100
+const JOBS_PER_TRANSACTION = 100
 
 /** What no request does, in rounds. Every server does this; what one of them does at a time, the others pass over. */
 export class Reaper {
@@ -26,7 +26,7 @@ export class Reaper {
     }
     try {
       await this.#jobs.reap({ crashes: this.#crashes })
-      while ((await this.#jobs.expire(STEP)) === STEP) signal.throwIfAborted()
+      while ((await this.#jobs.expire(JOBS_PER_TRANSACTION)) === JOBS_PER_TRANSACTION) signal.throwIfAborted()
     } catch (error) {
       this.#wasAway = hasCode(error, 'store.unavailable')
       throw error

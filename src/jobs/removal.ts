@@ -37,7 +37,7 @@ export type OnKept = (jobId: string, error: unknown) => void
 
 const PASSED_OVER_MS = 3_600_000
 /** Of those that could not be removed, so many are remembered; when there are more, something else is wrong. */
-const MOST_PASSED_OVER = 1000
+const MAX_PASSED_OVER = 1000
 
 /**
  * Removes jobs that are due, the oldest first: those whose own time has come, and those that finished `retentionMs` ago and have no
@@ -95,7 +95,7 @@ export class Retention {
     try {
       return await removeJobs(this.#database, sql<SqlBool>`id = ${id}`)
     } catch (error) {
-      if (isAway(error) || this.#passedOver.size >= MOST_PASSED_OVER) throw error
+      if (isAway(error) || this.#passedOver.size >= MAX_PASSED_OVER) throw error
       this.#passedOver.set(id, performance.now() + PASSED_OVER_MS)
       this.#onKept(id, error)
       return 0

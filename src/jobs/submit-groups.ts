@@ -4,9 +4,9 @@ import { isRefused } from './submit.ts'
 import type { Outcome } from './submit.ts'
 
 /** As many as fit well into one statement. */
-const MOST = 100
+const MAX_GROUP_LENGTH = 100
 /** When so many came together, more come: a short wait makes the next group larger, and the commits fewer. */
-const MANY = 32
+const LARGE_GROUP_LENGTH = 32
 const GATHER_MS = 2
 
 interface Waiting {
@@ -32,7 +32,7 @@ export class SubmitGroups {
   async add(job: NewJob): Promise<Submitted> {
     const { promise, resolve, reject } = Promise.withResolvers<Submitted>()
     this.#waiting.push({ job, resolve, reject })
-    if (this.#waiting.length >= MOST) this.#onFull()
+    if (this.#waiting.length >= MAX_GROUP_LENGTH) this.#onFull()
     if (!this.#isRunning) void this.#run()
     return await promise
   }
@@ -41,9 +41,9 @@ export class SubmitGroups {
     this.#isRunning = true
     await nextTurn()
     while (this.#waiting.length > 0) {
-      const group = this.#waiting.splice(0, MOST)
+      const group = this.#waiting.splice(0, MAX_GROUP_LENGTH)
       await this.#commit(group)
-      if (group.length >= MANY && this.#waiting.length < MOST) await this.#gather()
+      if (group.length >= LARGE_GROUP_LENGTH && this.#waiting.length < MAX_GROUP_LENGTH) await this.#gather()
     }
     this.#isRunning = false
   }

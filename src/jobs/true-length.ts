@@ -9,9 +9,9 @@ import type { JobRow } from './schema.ts'
  * A true length that is no more than so many times what was counted costs its key no place: honest guesses by the size of a file
  * are off by that much, and would move all that waits again and again.
  */
-const HONEST = 2
+const TOLERATED_RATIO = 2
 /** Waiting jobs that are moved back at once, so that no correction takes the database for long. */
-const MOST_MOVED = 500
+const MAX_MOVED_JOBS = 500
 
 type Queries = Database['queries']
 
@@ -36,7 +36,7 @@ export async function correctLength(
     if (job === undefined) return false
     const rank = await setLength(transaction, job, audioSeconds)
     await charge(transaction, job, audioSeconds - job.audio_seconds)
-    if (job.urgent === 0 && audioSeconds > HONEST * job.audio_seconds) {
+    if (job.urgent === 0 && audioSeconds > TOLERATED_RATIO * job.audio_seconds) {
       await moveBack(transaction, dialect.skipLocked, job, rank)
     }
     return true
@@ -72,7 +72,7 @@ async function moveBack(queries: Queries, skipLocked: RawBuilder<unknown>, job: 
   const { rows: behind } = await sql<JobRow>`
     select * from jobs
     where key_id = ${job.key_id} and lane = ${job.lane} and status = 'pending' and urgent = 0 and rank > ${job.rank}
-    order by rank limit ${MOST_MOVED} ${skipLocked}
+    order by rank limit ${MAX_MOVED_JOBS} ${skipLocked}
   `.execute(queries)
   let lastRank = rank
   for (const { sequence, priority, audio_seconds: audioSeconds, virtual_start: start } of behind) {

@@ -20,7 +20,7 @@ export interface WorkerEntry {
 }
 
 /** One that has not been heard of for so long is gone. */
-const GONE_SECONDS = 30
+const GONE_AFTER_SECONDS = 30
 
 /** Who is there to take jobs, on whatever machine. */
 export class WorkerRegistry {
@@ -61,7 +61,7 @@ export class WorkerRegistry {
   }
 
   get #oldest(): RawBuilder<number> {
-    return sql<number>`${this.#database.dialect.now} - ${GONE_SECONDS}`
+    return sql<number>`${this.#database.dialect.now} - ${GONE_AFTER_SECONDS}`
   }
 }
 

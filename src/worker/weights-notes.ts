@@ -3,8 +3,8 @@ import type { WeightsFetched } from '../contract/job-event.ts'
 import type { JobStore, Lease } from '../jobs/store.ts'
 
 /** So much more of the weights is worth an event: 20 of a download at most, of which somebody who watches sees a new one each second. */
-const STEP_SHARE = 0.05
-const STEP_MS = 1000
+const MIN_SHARE_BETWEEN_NOTES = 0.05
+const MIN_MS_BETWEEN_NOTES = 1000
 
 export interface WeightsNotesOptions {
   readonly jobs: Pick<JobStore, 'noteWeights'>
@@ -25,7 +25,8 @@ export class WeightsNotes implements AsyncDisposable {
 
   add(weights: WeightsFetched): void {
     const share = weights.receivedBytes / weights.totalBytes
-    const isStep = share >= this.#toldShare + STEP_SHARE && performance.now() >= this.#toldMs + STEP_MS
+    const isStep =
+      share >= this.#toldShare + MIN_SHARE_BETWEEN_NOTES && performance.now() >= this.#toldMs + MIN_MS_BETWEEN_NOTES
     if (share < 1 && !isStep) return
     this.#toldShare = share
     this.#toldMs = performance.now()

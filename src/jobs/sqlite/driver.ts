@@ -6,9 +6,9 @@ import { isBusy } from './node-sqlite.ts'
 import type { NodeSqlite } from './node-sqlite.ts'
 
 /** How long a write waits for another process's in all. `sotto keys` takes milliseconds; a backup may take seconds. */
-const PATIENCE_MS = 5_000
+const BUSY_LIMIT_MS = 5_000
 const FIRST_PAUSE_MS = 5
-const LONGEST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 100
 
 /**
  * Kysely's dialect for one connection of `node:sqlite`. Its driver has the thread wait for another process's lock, and with it every
@@ -118,8 +118,8 @@ class Connection implements DatabaseConnection {
   }
 
   async #whenNotBusy<T>(action: () => T): Promise<T> {
-    const endMs = performance.now() + PATIENCE_MS
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const endMs = performance.now() + BUSY_LIMIT_MS
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       // Looked at again after each wait: others wait for the same end.
       while (!this.#isInTransaction && this.#turns.ended !== undefined) await this.#turns.ended
       try {

@@ -7,8 +7,8 @@ import { EngineError } from '../../speech/errors.ts'
  * a detector of speech cuts them, take 15; noise that fails at each of the reference's six temperatures, in windows that go on by 10 s,
  * takes 18.
  */
-const FOR_A_WINDOW = 40
-const FOR_A_RECORDING = 40
+const DECODINGS_PER_WINDOW = 40
+const DECODINGS_PER_RECORDING = 40
 
 /**
  * How often windows of a recording may be decoded, at whatever temperature: what it costs is bounded by its length, whatever its
@@ -20,7 +20,7 @@ export class DecodingBudget {
   #left: number
 
   constructor(contentFrames: number) {
-    this.#most = FOR_A_RECORDING + FOR_A_WINDOW * Math.ceil(contentFrames / WINDOW_FRAMES)
+    this.#most = DECODINGS_PER_RECORDING + DECODINGS_PER_WINDOW * Math.ceil(contentFrames / WINDOW_FRAMES)
     this.#left = this.#most
   }
 
@@ -38,8 +38,8 @@ export class DecodingBudget {
 
   #exceeded(reason: string): EngineError {
     const message =
-      `The windows of this recording may be decoded ${this.#most} times altogether (${FOR_A_WINDOW} times for each 30 s, and ` +
-      `${FOR_A_RECORDING} times more), and ${reason}. Ask for fewer clips, or for fewer temperatures.`
+      `The windows of this recording may be decoded ${this.#most} times altogether (${DECODINGS_PER_WINDOW} times for each 30 s, and ` +
+      `${DECODINGS_PER_RECORDING} times more), and ${reason}. Ask for fewer clips, or for fewer temperatures.`
     return new EngineError('job.over_budget', message)
   }
 }

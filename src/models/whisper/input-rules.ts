@@ -6,9 +6,9 @@ import { languageCode } from './languages.ts'
 import type { WhisperInput } from './parameter-descriptions.ts'
 
 /** As many as a list may have, and the steps of 0.05 from 0 to 1. */
-const MOST_TEMPERATURES = 21
+const MAX_TEMPERATURES = 21
 /** Of a window, over all its temperatures: as many as the reference's steps have with the most beams and samples, and some more. */
-const MOST_SAMPLES = 128
+const MAX_SAMPLES_PER_WINDOW = 128
 
 /**
  * What several parameters say together, which none of their descriptions holds.
@@ -41,16 +41,16 @@ export function requireConsistent(input: WhisperInput): void {
 function requireAffordable(input: WhisperInput): void {
   const { beam_size: beams, best_of: samples, temperature_increment_on_fallback: increment } = input
   const temperatures = temperaturesOf(input)
-  if (temperatures.length > MOST_TEMPERATURES) {
+  if (temperatures.length > MAX_TEMPERATURES) {
     throw new InputError(
-      `input.temperature_increment_on_fallback may make ${MOST_TEMPERATURES} temperatures at most; got ${increment}, which makes ` +
+      `input.temperature_increment_on_fallback may make ${MAX_TEMPERATURES} temperatures at most; got ${increment}, which makes ` +
         `${temperatures.length}.`,
     )
   }
   const most = temperatures.reduce((sum, temperature) => sum + ((temperature === 0 ? beams : samples) ?? 1), 0)
-  if (most > MOST_SAMPLES) {
+  if (most > MAX_SAMPLES_PER_WINDOW) {
     throw new InputError(
-      `input.beam_size and input.best_of may make ${MOST_SAMPLES} samples of a window at most, over all its temperatures; got ${most}.`,
+      `input.beam_size and input.best_of may make ${MAX_SAMPLES_PER_WINDOW} samples of a window at most, over all its temperatures; got ${most}.`,
     )
   }
 }
