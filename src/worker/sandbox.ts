@@ -84,7 +84,7 @@ export async function findSandbox(
   return null
 }
 
-/** The same with a checkpoint's files in it, which may lie behind links that lead out of the folders that it shows. */
+/** The same with a model's files in it, which may lie behind links that lead out of the folders that it shows. */
 export function showing(sandbox: Sandbox, folder: string): Sandbox {
   if (!existsSync(folder)) return sandbox
   const files = readdirSync(folder).map((name) => join(folder, name))

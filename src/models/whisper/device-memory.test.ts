@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { LAYOUTS, writeRandomCheckpoint } from '../../../test/support/random-checkpoint.ts'
+import { LAYOUTS, writeRandomModel } from '../../../test/support/random-model.ts'
 import { CPU } from '../../contract/device.ts'
 import type { Device } from '../../contract/device.ts'
 import { planDevice } from './device-memory.ts'
@@ -14,7 +14,7 @@ const GIB = 2 ** 30
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sotto-memory-'))
-  await writeRandomCheckpoint(folder, LAYOUTS.tiny, { type: 'F16' })
+  await writeRandomModel(folder, LAYOUTS.tiny, { type: 'F16' })
 })
 afterAll(() => rm(folder, { recursive: true }))
 

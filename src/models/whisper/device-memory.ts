@@ -1,5 +1,5 @@
-import { readDimensions } from './checkpoint.ts'
-import type { Dimensions } from './checkpoint.ts'
+import { readDimensions } from './whisper-weights.ts'
+import type { Dimensions } from './whisper-weights.ts'
 import { countWeights } from './weight-count.ts'
 import { MOST_SLOTS } from '../../contract/device.ts'
 import type { Device, FloatType } from '../../contract/device.ts'

@@ -1,4 +1,4 @@
-import type { Dimensions } from './checkpoint.ts'
+import type { Dimensions } from './whisper-weights.ts'
 import { FRAMES_PER_SECOND } from './frames.ts'
 
 /** Speech has about three words a second, of a token and a third each; timestamps and pauses are even. */

@@ -1,4 +1,4 @@
-import { readDimensions } from './checkpoint.ts'
+import { readDimensions } from './whisper-weights.ts'
 import { countWeights } from './weight-count.ts'
 import type { Precision } from '../../contract/precision.ts'
 
@@ -12,7 +12,7 @@ const DECODER_BYTES: Readonly<Record<Precision, number>> = { auto: 1, f32: 4, f1
 const ENCODER_BYTES: Readonly<Record<Precision, number>> = { auto: 4, f32: 4, f16: 4, q8: 1, q4: 1 }
 
 /**
- * About as many bytes as a process takes that has loaded this checkpoint, with all slots in use.
+ * About as many bytes as a process takes that has loaded this model, with all slots in use.
  * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`
  */
 export async function estimateMemory(

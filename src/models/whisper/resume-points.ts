@@ -1,6 +1,6 @@
 import type { FinishedWindow } from '../../contract/recognition-task.ts'
 import type { ResumePoint } from '../../contract/resume-point.ts'
-import { MODEL_TYPE } from './checkpoint.ts'
+import { MODEL_TYPE } from './whisper-weights.ts'
 import { RECORD_VERSION, isWindowRecord } from './window-record.ts'
 import type { WindowRecord } from './window-record.ts'
 

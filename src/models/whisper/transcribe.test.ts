@@ -8,7 +8,7 @@ import { PlainWhisper } from '../../../test/support/plain-whisper.ts'
 import { fixture } from '../../../test/support/clips.ts'
 import { PROJECT, temporaryFolder } from '../../../test/support/server.ts'
 import { openFeatures } from '../../speech/audio/features.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { readWhisperWeights } from './whisper-weights.ts'
 import { detectLanguage } from './decoding/detect-language.ts'
 import { WhisperModel } from './model.ts'
 import type { TranscribeOptions } from './options.ts'
@@ -146,7 +146,7 @@ describe('beyond the recorded runs', () => {
     expect((await textOf('en-silence-middle', { words })).segments.length).toBeGreaterThan(0)
   })
 
-  test('a token that the checkpoint does not have is refused by its number', async () => {
+  test('a token that the model does not have is refused by its number', async () => {
     const failure = textOf('en-short', { suppressTokens: [-1, 2397] })
     await expect(failure).rejects.toMatchObject({
       code: 'input.invalid',
@@ -244,12 +244,12 @@ describe('tokens of which none may come next', () => {
   })
 })
 
-describe('a checkpoint with a weight that is no number', () => {
+describe('a model with a weight that is no number', () => {
   test.each(['encoder.conv1.bias', 'decoder.layer_norm.weight'])('says so at once: %s', async (tensor) => {
     await using folder = await temporaryFolder()
     const copy = join(folder.path, 'copy')
     await cp(join(PROJECT, 'models/whisper-demo'), copy, { recursive: true })
-    const { file, offset } = (await readCheckpoint(copy)).tensors.get(tensor) ?? { file: 'nowhere', offset: 0 }
+    const { file, offset } = (await readWhisperWeights(copy)).tensors.get(tensor) ?? { file: 'nowhere', offset: 0 }
     await using weights = await openFile(file, 'r+')
     await weights.write(Buffer.alloc(4, 255), 0, 4, offset)
     await using broken = await WhisperModel.load(copy, { threads: 2 })
@@ -259,7 +259,7 @@ describe('a checkpoint with a weight that is no number', () => {
   })
 })
 
-test('a language that the checkpoint does not know is refused', async () => {
+test('a language that the model does not know is refused', async () => {
   const [clip] = goldenClips().filter(({ name }) => name === 'en-short')
   await using features = await open(clip?.path ?? '')
   const transcription = transcribe(model, features, { ...DEFAULT_OPTIONS, language: 'yue' })

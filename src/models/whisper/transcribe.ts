@@ -39,7 +39,7 @@ export interface TranscribeControl {
 
 /**
  * Transcribes a recording of any length, window by window: the reference's `transcribe()`.
- * @throws EngineError `checkpoint.unsupported` when the checkpoint does not know the language or the task; `input.invalid` when it
+ * @throws EngineError `checkpoint.unsupported` when the model does not know the language or the task; `input.invalid` when it
  *   does not know a suppressed token, or the prefix leaves no room; `job.over_budget` when it takes far more than recordings do
  * @throws the signal's reason
  */

@@ -1,7 +1,7 @@
-import type { Dimensions } from './checkpoint.ts'
+import type { Dimensions } from './whisper-weights.ts'
 
 /**
- * How many weights a checkpoint of these sizes has, as the sum over its tensors. Counted by the sizes, so that the server, which has to
+ * How many weights a model of these sizes has, as the sum over its tensors. Counted by the sizes, so that the server, which has to
  * know what a model takes before it loads it, reads no header that anybody may have made.
  */
 export function countWeights({ nMels, nAudioCtx, nState, nAudioLayer, nVocab, nTextCtx, nTextLayer }: Dimensions): {

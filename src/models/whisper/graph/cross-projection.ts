@@ -1,4 +1,4 @@
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../whisper-weights.ts'
 import { GraphBuilder, NO_VALUE } from '../../../speech/graph/graph-builder.ts'
 import type { BuiltGraph, Value } from '../../../speech/graph/graph-builder.ts'
 import { Layers } from '../../../speech/graph/layers.ts'

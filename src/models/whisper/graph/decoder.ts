@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../whisper-weights.ts'
 import { EMBEDDING, OUTPUT_PROJECTION } from '../../../speech/weights/quantised-copy.ts'
 import { GraphBuilder } from '../../../speech/graph/graph-builder.ts'
 import type { BuiltGraph, Value } from '../../../speech/graph/graph-builder.ts'
@@ -36,9 +36,9 @@ export const ALIGNMENT_PREFIX = 'alignment_'
  * once a sequence. They are the left side of both products: a matrix on the right is packed anew for each product, and packing the
  * few queries is cheap (0.56 ms a layer at 6 heads and 5 rows on one core, 0.90 ms the other way round).
  */
-export function buildDecoder(checkpoint: Checkpoint, { eot, timestampBegin }: SpecialTokens): BuiltGraph {
-  const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = checkpoint.dimensions
-  const graph = new GraphBuilder(checkpoint.tensors)
+export function buildDecoder(weights: WhisperWeights, { eot, timestampBegin }: SpecialTokens): BuiltGraph {
+  const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = weights.dimensions
+  const graph = new GraphBuilder(weights.tensors)
   const layers = new Layers(graph, nState, nTextHead)
   const { headWidth } = layers
   const transposed = (value: Value): Value => graph.node('Transpose', [value], { perm: [0, 1, 3, 2] })
@@ -72,8 +72,8 @@ export function buildDecoder(checkpoint: Checkpoint, { eot, timestampBegin }: Sp
     const queries = layers.split(layers.scaledQueries(normed, `${name}.self_attn`), shape)
     const ofCells = layers.add(graph.contrib('FusedMatMul', [queries, pastKey], { transB: 1 }), maskCells)
     const ofRows = layers.add(graph.node('MatMul', [queries, layers.split(key, shape, true)]), maskRows)
-    const weights = graph.node('Softmax', [graph.node('Concat', [ofCells, ofRows], { axis: 3 })], { axis: -1 })
-    const [cellWeights, rowWeights] = graph.pair('Split', [weights, cellsAndRows], { axis: 3 })
+    const attention = graph.node('Softmax', [graph.node('Concat', [ofCells, ofRows], { axis: 3 })], { axis: -1 })
+    const [cellWeights, rowWeights] = graph.pair('Split', [attention, cellsAndRows], { axis: 3 })
     const attended = layers.add(
       graph.node('MatMul', [cellWeights, pastValue]),
       graph.node('MatMul', [rowWeights, layers.split(value, shape)]),
@@ -83,7 +83,7 @@ export function buildDecoder(checkpoint: Checkpoint, { eot, timestampBegin }: Sp
     const crossNormed = layers.layerNorm(x, `${name}.encoder_attn_layer_norm`)
     const crossQueries = layers.split(layers.scaledQueries(crossNormed, `${name}.encoder_attn`), shape, true)
     const scores = transposed(graph.node('MatMul', [crossKey, crossQueries]))
-    const heads = checkpoint.alignmentHeads[layer] ?? []
+    const heads = weights.alignmentHeads[layer] ?? []
     if (heads.length > 0) {
       const aligned = graph.node('Gather', [scores, graph.integers(heads)], { axis: 1 })
       graph.output(`${ALIGNMENT_PREFIX}${layer}`, aligned, ['w', heads.length, 'n', nAudioCtx])

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../whisper-weights.ts'
 import { ALIGNMENT_PREFIX } from './decoder.ts'
 import type { SpecialTokens } from './decoder.ts'
 import { GraphBuilder } from '../../../speech/graph/graph-builder.ts'
@@ -36,12 +36,12 @@ export interface DeviceDecoderGraph extends BuiltGraph {
  * What JavaScript reads and writes is float32, whatever the graph calculates in; only the caches are not.
  */
 export function buildDeviceDecoder(
-  checkpoint: Checkpoint,
+  weights: WhisperWeights,
   { eot, timestampBegin }: SpecialTokens,
   floats: FloatType,
 ): DeviceDecoderGraph {
-  const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = checkpoint.dimensions
-  const graph = new GraphBuilder(checkpoint.tensors, floats)
+  const { nAudioCtx, nState, nTextCtx, nTextHead, nTextLayer, nVocab } = weights.dimensions
+  const graph = new GraphBuilder(weights.tensors, floats)
   const layers = new Layers(graph, nState, nTextHead)
   const { headWidth } = layers
   const single = (value: Value): Value => (floats === 'F32' ? value : graph.cast(value, 'F32'))
@@ -86,7 +86,7 @@ export function buildDeviceDecoder(
     const crossNormed = layers.layerNorm(x, `${name}.encoder_attn_layer_norm`)
     const crossQueries = queriesOf(crossNormed, `${name}.encoder_attn`, false)
     const crossScores = graph.node('MatMul', [crossQueries, crossKey])
-    const heads = checkpoint.alignmentHeads[layer] ?? []
+    const heads = weights.alignmentHeads[layer] ?? []
     if (heads.length > 0) {
       const ofSlots = graph.node('Gather', [crossScores, alignAt], { axis: 0 })
       const aligned = graph.node('Gather', [ofSlots, graph.integers(heads)], { axis: 1 })

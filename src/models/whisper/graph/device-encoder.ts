@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../whisper-weights.ts'
 import { encodeAudio } from './encoder.ts'
 import { fusedAttention, partedAttention } from '../../../speech/graph/attention.ts'
 import { GraphBuilder } from '../../../speech/graph/graph-builder.ts'
@@ -16,10 +16,10 @@ import type { FloatType } from '../../../contract/device.ts'
  * the inputs but for the slot's part: to be written to the inputs' own memory.
  * @param isFused whether the device's fused attention can be trusted
  */
-export function buildDeviceEncoder(checkpoint: Checkpoint, floats: FloatType, isFused: boolean): BuiltGraph {
-  const { nAudioCtx, nState, nTextHead, nTextLayer } = checkpoint.dimensions
-  const graph = new GraphBuilder(checkpoint.tensors, floats)
-  const encoded = encodeAudio(graph, checkpoint, isFused ? fusedAttention : partedAttention)
+export function buildDeviceEncoder(weights: WhisperWeights, floats: FloatType, isFused: boolean): BuiltGraph {
+  const { nAudioCtx, nState, nTextHead, nTextLayer } = weights.dimensions
+  const graph = new GraphBuilder(weights.tensors, floats)
+  const encoded = encodeAudio(graph, weights, isFused ? fusedAttention : partedAttention)
   const batch = graph.node('Reshape', [encoded, graph.integers([1, -1, nState])])
   graph.output('encoded', floats === 'F32' ? batch : graph.cast(batch, 'F32'), [1, nAudioCtx, nState])
 

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../whisper-weights.ts'
 import { fusedAttention } from '../../../speech/graph/attention.ts'
 import type { SelfAttention } from '../../../speech/graph/attention.ts'
 import { GraphBuilder } from '../../../speech/graph/graph-builder.ts'
@@ -14,16 +14,16 @@ const FRAMES_PER_POSITION = 2
  * The self-attention is one fused operator, which goes through the keys tile by tile: a sixth faster than two products with a softmax
  * in between, and without their scores, which take 9 MB a head.
  */
-export function buildEncoder(checkpoint: Checkpoint): BuiltGraph {
-  const { nAudioCtx, nState } = checkpoint.dimensions
-  const graph = new GraphBuilder(checkpoint.tensors)
-  graph.output('encoded', encodeAudio(graph, checkpoint, fusedAttention), [nAudioCtx, nState])
+export function buildEncoder(weights: WhisperWeights): BuiltGraph {
+  const { nAudioCtx, nState } = weights.dimensions
+  const graph = new GraphBuilder(weights.tensors)
+  graph.output('encoded', encodeAudio(graph, weights, fusedAttention), [nAudioCtx, nState])
   return graph.build()
 }
 
 /** The input `mel` and what becomes of it: [nAudioCtx, nState]. */
-export function encodeAudio(graph: GraphBuilder, checkpoint: Checkpoint, attend: SelfAttention): Value {
-  const { nMels, nAudioCtx, nState, nAudioHead, nAudioLayer } = checkpoint.dimensions
+export function encodeAudio(graph: GraphBuilder, weights: WhisperWeights, attend: SelfAttention): Value {
+  const { nMels, nAudioCtx, nState, nAudioHead, nAudioLayer } = weights.dimensions
   const layers = new Layers(graph, nState, nAudioHead)
   const rows = graph.integers([-1, nState])
   const given = graph.input('mel', 'F32', [1, nMels, FRAMES_PER_POSITION * nAudioCtx])

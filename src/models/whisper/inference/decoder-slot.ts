@@ -1,4 +1,4 @@
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../whisper-weights.ts'
 import type { Caches } from './caches.ts'
 import { CellSlot } from './cell-slot.ts'
 import { Cells } from './cells.ts'

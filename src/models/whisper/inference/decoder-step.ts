@@ -1,6 +1,6 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../whisper-weights.ts'
 import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
 import type { Caches } from './caches.ts'
 import type { DecoderSlot } from './decoder-slot.ts'

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../whisper-weights.ts'
 import { buildFilled, buildJoined } from '../../../speech/graph/device-memory.ts'
 import type { BuiltGraph } from '../../../speech/graph/graph-builder.ts'
 import { CELLS_PER_BLOCK } from './device-cells.ts'

@@ -1,5 +1,5 @@
 import { Tensor } from 'onnxruntime-node'
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../whisper-weights.ts'
 import type { Device } from '../../../contract/device.ts'
 import { mlpMultiplyAdds } from '../expected-speed.ts'
 import type { Pace } from '../expected-speed.ts'
@@ -21,14 +21,14 @@ const MAX_MEASURE_MS = 300
  * @param slot a free one
  */
 export async function measurePace(
-  checkpoint: Checkpoint,
+  weights: WhisperWeights,
   slot: Slot,
   { device, threads }: { readonly device: Device; readonly threads: number },
 ): Promise<Pace> {
-  const { dimensions } = checkpoint
+  const { dimensions } = weights
   const { nAudioCtx, nState } = dimensions
   const rows = Math.min(device.name === 'cpu' ? ROWS_ON_CPU : ROWS_ON_DEVICE, nAudioCtx)
-  const session = await createSession(buildEncoderProducts(checkpoint, rows, device.floats), threads, device.name)
+  const session = await createSession(buildEncoderProducts(weights, rows, device.floats), threads, device.name)
   try {
     const feeds = { x: new Tensor('float32', new Float32Array(rows * nState).fill(1), [rows, nState]) }
     const productSeconds = await meanSeconds(() => session.run(feeds))

@@ -2,14 +2,14 @@ import { execFile } from 'node:child_process'
 import { mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { SMALL_LAYOUT, writeRandomCheckpoint } from './random-checkpoint.ts'
+import { SMALL_LAYOUT, writeRandomModel } from './random-model.ts'
 
-/** A checkpoint that somebody made to do harm, or by mistake. */
-export interface HostileCheckpoint {
+/** A model that somebody made to do harm, or by mistake. */
+export interface HostileModel {
   readonly name: string
   /** What its load ends with. */
   readonly code: string
-  /** Spoils a good checkpoint of `SMALL_LAYOUT`. */
+  /** Spoils a good model of `SMALL_LAYOUT`. */
   readonly spoil: (folder: string) => Promise<void>
 }
 
@@ -18,9 +18,9 @@ const MISSING = 'checkpoint.missing_file'
 const WEIGHTS = 'model.safetensors'
 const MIB = 2 ** 20
 
-/** Writes a small checkpoint, spoiled. */
-export async function writeHostileCheckpoint(folder: string, { spoil }: HostileCheckpoint): Promise<void> {
-  await writeRandomCheckpoint(folder, SMALL_LAYOUT, { type: 'F32' })
+/** Writes a small model, spoiled. */
+export async function writeHostileModel(folder: string, { spoil }: HostileModel): Promise<void> {
+  await writeRandomModel(folder, SMALL_LAYOUT, { type: 'F32' })
   await spoil(folder)
 }
 
@@ -59,7 +59,7 @@ const FIRST = 'model.encoder.conv1.weight'
 const entry = (change: (tensor: Entry) => Partial<Entry>) =>
   header((value) => {
     const tensor = value[FIRST]
-    if (tensor === undefined) throw new TypeError(`the checkpoint has no ${FIRST}`)
+    if (tensor === undefined) throw new TypeError(`the model has no ${FIRST}`)
     return { ...value, [FIRST]: { ...tensor, ...change(tensor) } }
   })
 
@@ -69,7 +69,7 @@ function lengthOf(bytes: number | bigint): Buffer {
   return prefix
 }
 
-export const HOSTILE_CHECKPOINTS: readonly HostileCheckpoint[] = [
+export const HOSTILE_MODELS: readonly HostileModel[] = [
   { name: 'config: empty', code: INVALID, spoil: text('config.json', '') },
   { name: 'config: nested', code: INVALID, spoil: text('config.json', '['.repeat(MIB)) },
   { name: 'config: of 2 GB', code: INVALID, spoil: (folder) => truncate(join(folder, 'config.json'), 2 ** 31) },
@@ -188,7 +188,7 @@ export const HOSTILE_CHECKPOINTS: readonly HostileCheckpoint[] = [
 ]
 
 /** Another thing in a file's place. */
-function replaced(file: string, make: (path: string) => Promise<void>): HostileCheckpoint['spoil'] {
+function replaced(file: string, make: (path: string) => Promise<void>): HostileModel['spoil'] {
   return async (folder) => {
     const path = join(folder, file)
     await rm(path)
@@ -203,7 +203,7 @@ async function sparseHeader(folder: string, bytes: number): Promise<void> {
   await file.truncate(8 + bytes)
 }
 
-function shardIndex(...shards: readonly string[]): HostileCheckpoint['spoil'] {
+function shardIndex(...shards: readonly string[]): HostileModel['spoil'] {
   return async (folder) => {
     await rm(join(folder, WEIGHTS))
     const map = Object.fromEntries(shards.map((shard, number) => [`tensor${number}`, shard]))

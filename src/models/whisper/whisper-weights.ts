@@ -47,15 +47,15 @@ export interface Dimensions {
   readonly nTextLayer: number
 }
 
-/** A Whisper checkpoint in the Hugging Face layout, read but not loaded. */
-export interface Checkpoint {
+/** A Whisper model in the Hugging Face layout, read but not loaded. */
+export interface WhisperWeights {
   /** Absolute path. */
   readonly folder: string
   readonly dimensions: Dimensions
   readonly isMultilingual: boolean
   /** For each decoder layer, the heads whose cross-attention follows the audio. */
   readonly alignmentHeads: readonly (readonly number[])[]
-  /** By the checkpoint's names, without the leading `model.`. */
+  /** By the names in the files, without the leading `model.`. */
   readonly tensors: Tensors
 }
 
@@ -64,13 +64,13 @@ export interface Checkpoint {
  * `generation_config.json`.
  * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`
  */
-export async function readCheckpoint(folder: string): Promise<Checkpoint> {
+export async function readWhisperWeights(folder: string): Promise<WhisperWeights> {
   const dimensions = await readDimensions(folder)
   const generation = await readJsonFile(folder, 'generation_config.json', GenerationConfig)
   return Object.freeze({
     folder,
     dimensions,
-    // Old fine-tunes lack the generation config; the vocabulary of English-only checkpoints is one token shorter.
+    // Old fine-tunes lack the generation config; the vocabulary of English-only models is one token shorter.
     isMultilingual:
       generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || dimensions.nVocab >= 51_865),
     alignmentHeads: alignmentHeads(generation?.alignment_heads, dimensions),
@@ -125,10 +125,10 @@ function alignmentHeads(
 }
 
 /**
- * Tells checkpoints apart by what they hold, wherever they lie.
+ * Tells models apart by what they hold, wherever they lie.
  * @returns 32 hexadecimal digits
  */
-export async function identifyCheckpoint(checkpoint: Checkpoint): Promise<string> {
-  const { dimensions, isMultilingual, alignmentHeads, tensors } = checkpoint
+export async function identifyWeights(weights: WhisperWeights): Promise<string> {
+  const { dimensions, isMultilingual, alignmentHeads, tensors } = weights
   return await identify([dimensions, isMultilingual, alignmentHeads], tensors)
 }

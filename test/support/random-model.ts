@@ -2,7 +2,7 @@ import { mkdir, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TensorType } from '../../src/speech/weights/safetensors.ts'
 
-/** Sizes of a checkpoint, under the names of its `config.json`. */
+/** Sizes of a model, under the names of its `config.json`. */
 export interface Layout {
   readonly dModel: number
   readonly layers: { readonly encoder: number; readonly decoder: number }
@@ -40,14 +40,14 @@ export const SMALL_LAYOUT: Layout = {
   ...{ textTokens: 300, languages: 3, isMultilingual: true, timestamps: 41 },
 }
 
-export interface CheckpointForm {
+export interface ModelForm {
   readonly type: TensorType
   /** Files that the weights are spread over. */
   readonly shards?: number
 }
 
-/** Writes a checkpoint in the Hugging Face layout, with random weights that are the same each time. */
-export async function writeRandomCheckpoint(folder: string, layout: Layout, form: CheckpointForm): Promise<void> {
+/** Writes a model in the Hugging Face layout, with random weights that are the same each time. */
+export async function writeRandomModel(folder: string, layout: Layout, form: ModelForm): Promise<void> {
   await mkdir(folder, { recursive: true })
   const vocabulary = vocabularyOf(layout)
   const config = {

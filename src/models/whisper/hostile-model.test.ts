@@ -3,14 +3,14 @@ import { cp } from 'node:fs/promises'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { HOSTILE_CHECKPOINTS } from '../../../test/support/hostile-checkpoint.ts'
-import { LAYOUTS, SMALL_LAYOUT, writeRandomCheckpoint } from '../../../test/support/random-checkpoint.ts'
+import { HOSTILE_MODELS } from '../../../test/support/hostile-model.ts'
+import { LAYOUTS, SMALL_LAYOUT, writeRandomModel } from '../../../test/support/random-model.ts'
 import { PROJECT, temporaryFolder } from '../../../test/support/server.ts'
 import { CPU } from '../../contract/device.ts'
 import { planDevice } from './device-memory.ts'
 import { WhisperModel } from './model.ts'
 import { estimateMemory } from './model-memory.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { readWhisperWeights } from './whisper-weights.ts'
 import { countWeights } from './weight-count.ts'
 
 const MIB = 2 ** 20
@@ -18,7 +18,7 @@ const MIB = 2 ** 20
 let good: Awaited<ReturnType<typeof temporaryFolder>>
 beforeAll(async () => {
   good = await temporaryFolder()
-  await writeRandomCheckpoint(good.path, SMALL_LAYOUT, { type: 'F32' })
+  await writeRandomModel(good.path, SMALL_LAYOUT, { type: 'F32' })
 })
 afterAll(() => good[Symbol.asyncDispose]())
 
@@ -28,12 +28,12 @@ beforeEach(async () => {
 })
 afterEach(() => folder[Symbol.asyncDispose]())
 
-test('the small checkpoint that is spoiled here is good', async () => {
+test('the small model that is spoiled here is good', async () => {
   await using model = await WhisperModel.load(good.path, { threads: 1 })
   expect(model.dimensions.nState).toBe(SMALL_LAYOUT.dModel)
 })
 
-test.each(HOSTILE_CHECKPOINTS)('$name: $code', async ({ code, spoil }) => {
+test.each(HOSTILE_MODELS)('$name: $code', async ({ code, spoil }) => {
   await cp(good.path, folder.path, { recursive: true })
   await spoil(folder.path)
   const before = process.memoryUsage().rss
@@ -58,22 +58,22 @@ function isForeseen(value: unknown): boolean {
   return value === true || (value instanceof Error && value.name === 'EngineError')
 }
 
-test('what the machine lacks is not the checkpoint’s fault, and another try may help', async () => {
+test('what the machine lacks is not the model’s fault, and another try may help', async () => {
   const program = `
     import { closeSync, openSync } from 'node:fs'
-    import { readCheckpoint } from '${PROJECT}/src/models/whisper/checkpoint.ts'
+    import { readWhisperWeights } from '${PROJECT}/src/models/whisper/whisper-weights.ts'
     import { buildEncoder } from '${PROJECT}/src/models/whisper/graph/encoder.ts'
     import { createSession } from '${PROJECT}/src/speech/inference/session.ts'
     const folder = '${PROJECT}/models/whisper-demo'
-    const encoder = buildEncoder(await readCheckpoint(folder))
+    const encoder = buildEncoder(await readWhisperWeights(folder))
     const held = []
     try {
       for (;;) held.push(openSync('/dev/null'))
     } catch {}
     const outcomeOf = (work) => work.then(() => 'good', (error) => [error.code, error.retryable, error.cause !== undefined])
-    const outcomes = [await outcomeOf(readCheckpoint(folder)), await outcomeOf(createSession(encoder, 1))]
+    const outcomes = [await outcomeOf(readWhisperWeights(folder)), await outcomeOf(createSession(encoder, 1))]
     for (const descriptor of held.splice(-10)) closeSync(descriptor)
-    outcomes.push(await outcomeOf(readCheckpoint(folder)), await outcomeOf(createSession(encoder, 1)))
+    outcomes.push(await outcomeOf(readWhisperWeights(folder)), await outcomeOf(createSession(encoder, 1)))
     console.log(JSON.stringify(outcomes))
   `
   const limited = 'ulimit -n 128; exec "$0" "$@"'
@@ -86,8 +86,8 @@ test.each(['tiny', 'tiny.en', 'large-v3-cut', 'demo'] as const)(
   'as many weights are counted by the sizes as there are: %s',
   async (name) => {
     const path = name === 'demo' ? `${PROJECT}/models/whisper-demo` : folder.path
-    if (name !== 'demo') await writeRandomCheckpoint(path, LAYOUTS[name], { type: 'F16' })
-    const { dimensions, tensors } = await readCheckpoint(path)
+    if (name !== 'demo') await writeRandomModel(path, LAYOUTS[name], { type: 'F16' })
+    const { dimensions, tensors } = await readWhisperWeights(path)
     const sum = (half: string): number =>
       [...tensors]
         .filter(([tensor]) => tensor.startsWith(half))

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { PROJECT } from '../../../test/support/server.ts'
-import { identifyCheckpoint, readCheckpoint } from './checkpoint.ts'
+import { identifyWeights, readWhisperWeights } from './whisper-weights.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')
 
-const identityOf = async (folder: string): Promise<string> => await identifyCheckpoint(await readCheckpoint(folder))
+const identityOf = async (folder: string): Promise<string> => await identifyWeights(await readWhisperWeights(folder))
 
-test('a checkpoint is the same wherever it lies, and another one when it was trained further', async () => {
+test('a model is the same wherever it lies, and another one when it was trained further', async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-identity-'))
   const copy = join(folder.path, 'copy')
   await cp(DEMO, copy, { recursive: true })
@@ -27,8 +27,6 @@ test('a checkpoint is the same wherever it lies, and another one when it was tra
 })
 
 test('other alignment heads make another one', async () => {
-  const checkpoint = await readCheckpoint(DEMO)
-  expect(await identifyCheckpoint({ ...checkpoint, alignmentHeads: [[], [0]] })).not.toBe(
-    await identifyCheckpoint(checkpoint),
-  )
+  const weights = await readWhisperWeights(DEMO)
+  expect(await identifyWeights({ ...weights, alignmentHeads: [[], [0]] })).not.toBe(await identifyWeights(weights))
 })

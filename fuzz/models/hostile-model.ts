@@ -4,7 +4,7 @@ import { choose } from '../../test/support/random.ts'
 import { mutate } from '../media/mutate.ts'
 import { HOSTILE_HEADERS, HOSTILE_WEIGHTS } from './hostile-weights.ts'
 
-/** Changes one file of a checkpoint's folder. */
+/** Changes one file of a model's folder. */
 interface Attack {
   readonly name: string
   readonly run: (folder: string, random: () => number) => Promise<void>
@@ -153,8 +153,8 @@ function weights(name: string, change: (bytes: Buffer, random: () => number) => 
   }
 }
 
-/** Writes a checkpoint that lies, into a folder that is not there yet; says what about. */
-export async function writeHostileCheckpoint(folder: string, model: string, random: () => number): Promise<string> {
+/** Writes a model that lies, into a folder that is not there yet; says what about. */
+export async function writeHostileModel(folder: string, model: string, random: () => number): Promise<string> {
   await cp(model, folder, { recursive: true })
   const { name, run } = choose(ATTACKS, random)
   await run(folder, random)

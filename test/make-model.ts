@@ -1,5 +1,5 @@
 import process from 'node:process'
-import { LAYOUTS, writeRandomCheckpoint } from './support/random-checkpoint.ts'
+import { LAYOUTS, writeRandomModel } from './support/random-model.ts'
 import { TENSOR_TYPES } from '../src/speech/weights/safetensors.ts'
 
 const [name = '', folder, wantedType = 'F32', shards = '1'] = process.argv.slice(2)
@@ -7,8 +7,8 @@ const layout = Object.entries(LAYOUTS).find(([known]) => known === name)?.[1]
 const type = TENSOR_TYPES.find((known) => known === wantedType)
 if (layout === undefined || type === undefined || folder === undefined) {
   process.stderr.write(
-    `usage: node test/make-checkpoint.ts <${Object.keys(LAYOUTS).join('|')}> <folder> [${TENSOR_TYPES.join('|')}] [shards]\n`,
+    `usage: node test/make-model.ts <${Object.keys(LAYOUTS).join('|')}> <folder> [${TENSOR_TYPES.join('|')}] [shards]\n`,
   )
   process.exit(2)
 }
-await writeRandomCheckpoint(folder, layout, { type, shards: Number(shards) })
+await writeRandomModel(folder, layout, { type, shards: Number(shards) })
