@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LAYOUTS, writeRandomModel } from '../../test/support/random-model.ts'
-import { readWhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { Tokenizer } from '../../src/models/whisper/tokenizer/tokenizer.ts'
 import { overwriteTensor, readTensor } from './tensors.ts'
 

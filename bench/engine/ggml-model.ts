@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { WhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { melFilters } from '../../src/speech/audio/mel-filters.ts'
 import { tokenBytes } from '../../src/speech/tokenizer/bytes.ts'
 import { readVocabulary } from '../../src/speech/tokenizer/vocabulary.ts'

@@ -1,4 +1,4 @@
-import { readWhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { modelFolder, audioFile, speech } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { peakMb } from './machine.ts'

@@ -1,4 +1,4 @@
-import type { Dimensions } from '../../src/models/whisper/whisper-weights.ts'
+import type { Dimensions } from '../../src/models/whisper/weights/whisper-weights.ts'
 import type { Scope } from './onnx-graph.ts'
 import type { Linear } from './onnx-linear.ts'
 import type { TensorValues } from './tensors.ts'

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readWhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
-import type { WhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { Tokenizer } from '../../src/models/whisper/tokenizer/tokenizer.ts'
 import { halfBytes, readTensor } from './tensors.ts'
 

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import type { WhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import type { TensorLocation } from '../../src/speech/weights/safetensors.ts'
 
 /** The numbers of a tensor as the model has them, widened to float32. */

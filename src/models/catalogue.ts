@@ -1,5 +1,5 @@
 import { CatalogueError } from './errors.ts'
-import { LANGUAGES } from './whisper/languages.ts'
+import { LANGUAGES } from './whisper/parameters/languages.ts'
 
 /** What is known of a model that can be served; null: not known before it is fetched. */
 export interface ModelDescription {

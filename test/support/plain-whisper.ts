@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { readWhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
-import type { WhisperWeights } from '../../src/models/whisper/whisper-weights.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import type { TensorLocation } from '../../src/speech/weights/safetensors.ts'
 
 /** Rows of equal width, row-major. */

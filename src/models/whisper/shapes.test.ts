@@ -9,7 +9,7 @@ import { LAYOUTS, SMALL_LAYOUT, writeRandomModel } from '../../../test/support/r
 import type { ModelForm } from '../../../test/support/random-model.ts'
 import { openFeatures } from '../../speech/audio/features.ts'
 import { WhisperModel } from './model.ts'
-import { transcribe } from './transcribe.ts'
+import { transcribe } from './transcription/transcribe.ts'
 
 let folder: string
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import type { TranscribeOptions } from '../options.ts'
+import type { TranscribeOptions } from '../parameters/options.ts'
 
 type Decoded =
   | 'task'

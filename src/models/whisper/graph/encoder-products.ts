@@ -1,7 +1,7 @@
 import { GraphBuilder } from '../../../speech/graph/graph-builder.ts'
 import type { BuiltGraph } from '../../../speech/graph/graph-builder.ts'
 import { Layers } from '../../../speech/graph/layers.ts'
-import type { WhisperWeights } from '../whisper-weights.ts'
+import type { WhisperWeights } from '../weights/whisper-weights.ts'
 import type { FloatType } from '../../../contract/device.ts'
 
 /** `x` [rows, nState] → `y` [1, nState], the first row of what the encoder's first MLP makes of x: the matrices that the encoder is mostly made of. */

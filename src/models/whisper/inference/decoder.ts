@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { Dimensions } from '../whisper-weights.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import { Caches } from './caches.ts'
 import type { LayerCaches } from './caches.ts'
 import { DecoderSlot } from './decoder-slot.ts'

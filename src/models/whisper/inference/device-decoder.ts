@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Dimensions } from '../whisper-weights.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import type { DeviceEncoder } from './device-encoder.ts'
 import { DeviceSlot } from './device-slot.ts'

@@ -1,4 +1,4 @@
-import type { Dimensions } from '../whisper-weights.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import { CellSlot } from './cell-slot.ts'
 import { Cells } from './cells.ts'
 import { HIDDEN } from './device-cells.ts'

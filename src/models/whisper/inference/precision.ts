@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { Dimensions } from '../whisper-weights.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import type { QuantisationPlan } from '../../../speech/weights/quantised-copy.ts'
 import type { Quantisation } from '../../../speech/weights/quantiser.ts'
 import { buildIntegerProbe, PROBE_RESULT, PROBE_WIDTH } from '../../../speech/graph/integer-probe.ts'
