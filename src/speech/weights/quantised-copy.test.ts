@@ -25,7 +25,7 @@ afterAll(() => rm(folder, { recursive: true }))
 const options = (name: string) => ({ cacheFolder: join(folder, name), signal: undefined })
 
 /** A weight of the model, and what its quantised copy stands for, [outputs, inputs]. */
-async function weights(name: string, plan: QuantisationPlan, cache: string) {
+async function quantised(name: string, plan: QuantisationPlan, cache: string) {
   const weights = await readWhisperWeights(source())
   const copy = await openQuantisedCopy(weights, plan, options(cache))
   const original = weights.tensors.get(name === OUTPUT_PROJECTION ? EMBEDDING : name)!
@@ -52,7 +52,7 @@ describe.each([
   ['a decoder weight in four bits', 'decoder.layers.1.fc2.weight', Q4, 'U8', 7],
 ] as const)('%s', (_, name, plan, type, levels) => {
   test('is off by half a step at most', async () => {
-    const { exact, valueAt, outputs, inputs, type: stored } = await weights(name, plan, 'values')
+    const { exact, valueAt, outputs, inputs, type: stored } = await quantised(name, plan, 'values')
     expect(stored).toBe(type)
     for (let output = 0; output < outputs; output++) {
       const row = exact.subarray(output * inputs, (output + 1) * inputs)
@@ -78,7 +78,7 @@ test('what is not a linear layer stays as it is, bit by bit', async () => {
 })
 
 test('only the decoder is quantised where the plan says so', async () => {
-  const { copy } = await weights('decoder.layers.0.fc1.weight', Q4, 'half')
+  const { copy } = await quantised('decoder.layers.0.fc1.weight', Q4, 'half')
   expect(copy.tensors.get('encoder.layers.0.fc1.weight')?.type).toBe('F16')
   // The cross-attention's keys and values are made with the encoder, once a window.
   expect(copy.tensors.get('decoder.layers.0.encoder_attn.k_proj.weight')?.type).toBe('F16')
