@@ -4,7 +4,6 @@ import type { Database } from '../jobs/dialect.ts'
 import { dateOf } from '../jobs/job-row.ts'
 import type { ApiKeysTable } from '../jobs/schema.ts'
 import { openSharedSecret } from '../jobs/shared-secret.ts'
-import type { Soon } from '../jobs/soon.ts'
 
 export interface ApiKey {
   readonly id: string
@@ -99,9 +98,9 @@ export class ApiKeys {
    * time of a look-up in an index could at most tell of the beginning of a stored hash, from which a secret of 256 random
    * bits cannot be found; one that a person chose has to be long for other reasons already.
    */
-  verify(secret: string): Soon<string | undefined> {
+  async verify(secret: string): Promise<string | undefined> {
     const version = this.#look()
-    return this.#known.get(secret) ?? this.#lookUp(secret, hashOf(secret), version)
+    return this.#known.get(secret) ?? (await this.#lookUp(secret, hashOf(secret), version))
   }
 
   /** Whether the secret is one that was found valid since keys were last changed. */
@@ -114,9 +113,9 @@ export class ApiKeys {
    * Tells the keys apart that have had an id one after the other, as the environment's have: empty for those whose secret never
    * changes, else the secret's hash; undefined when there is no such key. Each id is remembered, so ask for such as a key had once.
    */
-  generation(id: string): Soon<string | undefined> {
+  async generation(id: string): Promise<string | undefined> {
     const version = this.#look()
-    return this.#generations.has(id) ? this.#generations.get(id) : this.#lookUpGeneration(id, version)
+    return this.#generations.has(id) ? this.#generations.get(id) : await this.#lookUpGeneration(id, version)
   }
 
   async #lookUp(secret: string, secretHash: string, version: number): Promise<string | undefined> {

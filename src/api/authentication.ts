@@ -1,6 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import { whenThere } from '../jobs/soon.ts'
-import type { Soon } from '../jobs/soon.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { verify } from './signatures.ts'
@@ -14,14 +12,13 @@ const BEARER = /^Bearer +([^\s]{1,512})$/i
  * The id of the key that a request carries.
  * @throws ApiError 401
  */
-export function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): Soon<string> {
+export async function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): Promise<string> {
   const secret = secretOf(request)
   if (secret === undefined)
     throw unauthorized('This needs an API key: send the header Authorization: Bearer <API key>.')
-  return whenThere(apiKeys.verify(secret), (keyId) => {
-    if (keyId === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
-    return keyId
-  })
+  const keyId = await apiKeys.verify(secret)
+  if (keyId === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
+  return keyId
 }
 
 /** Whether the request carries a key that was not found valid before, so that it may be a guess. */
@@ -39,14 +36,12 @@ function secretOf(request: FastifyRequest): string | undefined {
  * program's. Where the signature does not count, the key still may.
  * @throws ApiError 401; 403 for a signature that was tampered with, has expired, or whose key is gone
  */
-export function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Soon<string> {
-  return whenThere(verify(request, 'GET', context), (verdict) => {
-    if (verdict.outcome === 'valid') return verdict.owner
-    if (verdict.outcome === 'unsigned') return authenticate(request, context)
-    return request.headers.authorization === undefined
-      ? ownerOf(verdict)
-      : authenticateInstead(request, verdict, context)
-  })
+export async function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Promise<string> {
+  const verdict = await verify(request, 'GET', context)
+  if (verdict.outcome === 'valid') return verdict.owner
+  if (verdict.outcome === 'unsigned') return await authenticate(request, context)
+  if (request.headers.authorization === undefined) return ownerOf(verdict)
+  return await authenticateInstead(request, verdict, context)
 }
 
 /** The key where it is a valid one; else what is wrong with the signature says more. */
@@ -67,8 +62,8 @@ async function authenticateInstead(
  * The id of the key that a URL was signed for.
  * @throws ApiError 403, which says what is wrong with the URL
  */
-export function requireValid(verdict: Soon<SignatureVerdict>): Soon<string> {
-  return whenThere(verdict, ownerOf)
+export async function requireValid(verdict: Promise<SignatureVerdict>): Promise<string> {
+  return ownerOf(await verdict)
 }
 
 function ownerOf(verdict: SignatureVerdict): string {

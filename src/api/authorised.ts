@@ -1,5 +1,4 @@
-import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
-import type { Soon } from '../jobs/soon.ts'
+import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler, onRequestHookHandler } from 'fastify'
 import { authenticate, authenticateOrVerify, isGuess, requireValid, verify } from './authentication.ts'
 import type { ApiContext } from './context.ts'
 import { noRoute } from './error-handler.ts'
@@ -56,7 +55,11 @@ function openHook(rate: RequestRate | null, isUnlimited: boolean): onRequestHook
   }
 }
 
-function hookFor(access: Exclude<Access, 'open'>, context: ApiContext, rate: RequestRate | null): onRequestHookHandler {
+function hookFor(
+  access: Exclude<Access, 'open'>,
+  context: ApiContext,
+  rate: RequestRate | null,
+): onRequestAsyncHookHandler {
   const ownerOf = OWNERS[access]
   const admit = (request: FastifyRequest, owner: string): void => {
     rate?.take(`key ${owner}`)
@@ -71,43 +74,23 @@ function hookFor(access: Exclude<Access, 'open'>, context: ApiContext, rate: Req
       return errorOf(tooMany)
     }
   }
-  const admitLater = async (
-    request: FastifyRequest,
-    later: Promise<string>,
-    done: HookHandlerDoneFunction,
-  ): Promise<void> => {
-    try {
-      const owner = await later.catch((error: unknown) => Promise.reject(refused(request, error)))
-      admit(request, owner)
-    } catch (error) {
-      done(errorOf(error))
-      return
-    }
-    done()
-  }
-  return (request, reply, done) => {
+  return async (request, reply) => {
     // What is only for its owner is for no cache on the way to him.
     reply.header('cache-control', 'no-store')
-    let owner: Soon<string>
+    let owner: string
     try {
       // Whoever has failed so often gets no further guess.
       if (rate !== null && isGuess(request, context)) rate.requireRoom(addressOf(request))
-      owner = ownerOf(request, context)
+      owner = await ownerOf(request, context)
     } catch (error) {
-      done(refused(request, error))
-      return
-    }
-    if (owner instanceof Promise) {
-      void admitLater(request, owner, done)
-      return
+      throw refused(request, error)
     }
     admit(request, owner)
-    done()
   }
 }
 
 const OWNERS: Readonly<
-  Record<Exclude<Access, 'open'>, (request: FastifyRequest, context: ApiContext) => Soon<string>>
+  Record<Exclude<Access, 'open'>, (request: FastifyRequest, context: ApiContext) => Promise<string>>
 > = {
   key: authenticate,
   poll: authenticateOrVerify,

@@ -1,8 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Static } from 'typebox'
 import type { Job } from '../jobs/job.ts'
-import { whenThere } from '../jobs/soon.ts'
-import type { Soon } from '../jobs/soon.ts'
 import type { ApiContext, ApiSettings } from './context.ts'
 import type { JobSchema } from './schemas.ts'
 
@@ -38,7 +36,7 @@ const summaries = new WeakMap<Job, string>()
  * JSON of a job with its place in the queue, and with its result once there is one. As text, since polls ask for the same again and again,
  * and the result is stored as JSON.
  */
-export function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Soon<string> {
+export async function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Promise<string> {
   let summary = summaries.get(job)
   if (summary === undefined) {
     summary = JSON.stringify(jobSummary(job, context))
@@ -46,13 +44,11 @@ export function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' 
   }
   const before = summary.slice(0, -1)
   if (job.resultKey !== null) {
-    return whenThere(context.results.json(job.resultKey), (result) => `${before},"result":${result}}`)
+    return `${before},"result":${await context.results.json(job.resultKey)}}`
   }
-  return whenThere(context.queue.standing(job), (standing) =>
-    standing === undefined
-      ? `${before},"result":null}`
-      : `${before},"result":null,"queue":{"position":${standing.position},"etaSeconds":${standing.etaSeconds}}}`,
-  )
+  const standing = await context.queue.standing(job)
+  if (standing === undefined) return `${before},"result":null}`
+  return `${before},"result":null,"queue":{"position":${standing.position},"etaSeconds":${standing.etaSeconds}}}`
 }
 
 /** Sends what is JSON already. */

@@ -3,8 +3,6 @@ import Type from 'typebox'
 import { newJobId } from '../jobs/job-id.ts'
 import { JOB_STATUSES, isFinished } from '../jobs/job.ts'
 import type { Job } from '../jobs/job.ts'
-import { whenThere } from '../jobs/soon.ts'
-import type { Soon } from '../jobs/soon.ts'
 import type { ApiContext } from './context.ts'
 import { ApiError } from './errors.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
@@ -20,13 +18,12 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
   const { jobs, recordings } = context
 
   /** Another key's job is not told from one that does not exist. */
-  const findOwn = (id: string, keyId: string): Soon<Job> => {
+  const findOwn = async (id: string, keyId: string): Promise<Job> => {
     // Not every text may be asked of every database, and what others ask for may be in the same statement.
     if (!UUID.test(id)) throw notFound(id)
-    return whenThere(jobs.find(id), (job) => {
-      if (job === undefined || job.keyId !== keyId) throw notFound(id)
-      return job
-    })
+    const job = await jobs.find(id)
+    if (job === undefined || job.keyId !== keyId) throw notFound(id)
+    return job
   }
 
   return (api, _options, done) => {
@@ -42,10 +39,9 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
         },
       },
-      (request, reply) => {
-        const json = whenThere(findOwn(request.params.id, request.owner), (found) => jobJson(found, context))
-        if (json instanceof Promise) return json.then(async (text) => void (await sendJson(reply, text)))
-        return void sendJson(reply, json)
+      async (request, reply) => {
+        const job = await findOwn(request.params.id, request.owner)
+        return await sendJson(reply, await jobJson(job, context))
       },
     )
 

@@ -19,7 +19,7 @@ describe('Results', () => {
     const { results, reads } = storeOf(TRANSCRIPT)
     const asked = await Promise.all(Array.from({ length: 20 }, async () => await results.json('results/a/1.json')))
     expect(new Set(asked)).toEqual(new Set([TRANSCRIPT]))
-    expect(results.json('results/a/1.json')).toBe(TRANSCRIPT)
+    expect(await results.json('results/a/1.json')).toBe(TRANSCRIPT)
     expect(reads()).toBe(1)
   })
 
@@ -27,7 +27,7 @@ describe('Results', () => {
     '%j is no transcript: an error, and it is read again',
     async (text) => {
       const { results, reads } = storeOf(text, TRANSCRIPT)
-      await expect(Promise.resolve(results.json('results/a/1.json'))).rejects.toThrow(/transcript|JSON/)
+      await expect(results.json('results/a/1.json')).rejects.toThrow(/transcript|JSON/)
       expect(await results.json('results/a/1.json')).toBe(TRANSCRIPT)
       expect(reads()).toBe(2)
     },

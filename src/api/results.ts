@@ -1,7 +1,6 @@
 import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
 import { Compile } from 'typebox/compile'
-import type { Soon } from '../jobs/soon.ts'
 import type { PayloadKey } from '../payloads/payload-key.ts'
 import type { PayloadStore } from '../payloads/store.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
@@ -23,7 +22,7 @@ export class Results {
   }
 
   /** JSON of a transcript, as it is stored: an hour of speech has hundreds of kilobytes of it, which no poll is to take apart again. */
-  json(key: PayloadKey): Soon<string> {
+  async json(key: PayloadKey): Promise<string> {
     const known = this.#read.get(key)
     if (known !== undefined) return known
     let reading = this.#reading.get(key)
@@ -31,7 +30,7 @@ export class Results {
       reading = this.#fetch(key).finally(() => this.#reading.delete(key))
       this.#reading.set(key, reading)
     }
-    return reading
+    return await reading
   }
 
   async #fetch(key: PayloadKey): Promise<string> {

@@ -1,7 +1,5 @@
 import { createHmac } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import { whenThere } from '../jobs/soon.ts'
-import type { Soon } from '../jobs/soon.ts'
 import { signPath, verifyPath } from '../payloads/presigned-url.ts'
 import type { SignedRequest, Verdict } from '../payloads/presigned-url.ts'
 import type { ApiContext } from './context.ts'
@@ -12,31 +10,29 @@ export type SignatureVerdict = Verdict | { readonly outcome: 'revoked' }
 const MARK_LENGTH = 16
 
 /** The query of a presigned URL, which holds as long as its owner's key does. */
-export function signRequest(
+export async function signRequest(
   request: SignedRequest,
   { apiKeys, signingSecret }: Pick<ApiContext, 'apiKeys' | 'signingSecret'>,
-): Soon<string> {
-  return whenThere(apiKeys.generation(request.owner), (generation = '') => {
-    const owner = generation === '' ? request.owner : `${request.owner}.${markOf(generation, signingSecret)}`
-    return signPath(signingSecret, { ...request, owner })
-  })
+): Promise<string> {
+  const generation = (await apiKeys.generation(request.owner)) ?? ''
+  const owner = generation === '' ? request.owner : `${request.owner}.${markOf(generation, signingSecret)}`
+  return signPath(signingSecret, { ...request, owner })
 }
 
 /** Whether a request carries a signature for it, and the key that it was signed for is still valid. Its `owner` is that key's id. */
-export function verify(
+export async function verify(
   request: FastifyRequest,
   method: 'GET' | 'PUT',
   { apiKeys, signingSecret }: ApiContext,
-): Soon<SignatureVerdict> {
+): Promise<SignatureVerdict> {
   const [path = '', query = ''] = request.url.split('?', 2)
   const verdict = verifyPath(signingSecret, { method, path, query: new URLSearchParams(query) }, new Date())
   // Keys are asked after for signatures of this server alone: what anybody may write costs no look into the database.
   if (!('owner' in verdict)) return verdict
   const { owner, mark } = partsOf(verdict.owner)
-  return whenThere(apiKeys.generation(owner), (generation) => {
-    const isSame = generation !== undefined && mark === (generation === '' ? '' : markOf(generation, signingSecret))
-    return isSame ? { ...verdict, owner } : { outcome: 'revoked' }
-  })
+  const generation = await apiKeys.generation(owner)
+  const isSame = generation !== undefined && mark === (generation === '' ? '' : markOf(generation, signingSecret))
+  return isSame ? { ...verdict, owner } : { outcome: 'revoked' }
 }
 
 /** The id of the key that a presigned URL was signed for. */

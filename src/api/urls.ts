@@ -1,6 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import { whenThere } from '../jobs/soon.ts'
-import type { Soon } from '../jobs/soon.ts'
 import { verifyPath } from '../payloads/presigned-url.ts'
 import type { SignedRequest } from '../payloads/presigned-url.ts'
 import { Upload } from '../payloads/uploads/upload.ts'
@@ -18,20 +16,25 @@ export function baseUrl(request: FastifyRequest, { settings }: ApiContext): stri
 }
 
 /** A presigned URL to PUT a recording to, by way of this server. */
-export function uploadUrl(request: FastifyRequest, { path }: Upload, owner: string, context: ApiContext): Soon<string> {
+export function uploadUrl(
+  request: FastifyRequest,
+  { path }: Upload,
+  owner: string,
+  context: ApiContext,
+): Promise<string> {
   const expiresAt = inSeconds(context.settings.uploadUrlTtlSeconds)
   return presignedUrl(request, { method: 'PUT', path, owner, expiresAt }, context)
 }
 
 /** A URL to poll a job by, also without an API key. */
-export function pollUrl(request: FastifyRequest, jobId: string, owner: string, context: ApiContext): Soon<string> {
+export function pollUrl(request: FastifyRequest, jobId: string, owner: string, context: ApiContext): Promise<string> {
   const expiresAt = inSeconds(context.settings.pollUrlTtlSeconds)
   return presignedUrl(request, { method: 'GET', path: `/v1/async/requests/${jobId}`, owner, expiresAt }, context)
 }
 
-function presignedUrl(request: FastifyRequest, signed: SignedRequest, context: ApiContext): Soon<string> {
+async function presignedUrl(request: FastifyRequest, signed: SignedRequest, context: ApiContext): Promise<string> {
   const url = `${baseUrl(request, context)}${signed.path}`
-  return whenThere(signRequest(signed, context), (query) => `${url}?${query}`)
+  return `${url}?${await signRequest(signed, context)}`
 }
 
 /**

@@ -3,6 +3,8 @@ import { Option } from 'commander'
 import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config/config.ts'
 import { SERVER_SETTINGS } from '../config/server.ts'
+import { JOB_EVENT_KINDS } from '../contract/job-event.ts'
+import type { JobEvent } from '../contract/job-event.ts'
 import { JOB_STATUSES } from '../jobs/job.ts'
 import type { Job, JobStatus } from '../jobs/job.ts'
 import { SqlJobStore } from '../jobs/sql-store.ts'
@@ -10,10 +12,11 @@ import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 
 const LIMIT = 100
+const EVENTS_PAGE = 1000
 
 /** What an administrator sees of all keys' jobs, beside a server that runs. */
 export function addJobsCommand(program: Command, context: CommandContext): void {
-  const jobs = program.command('jobs').description('List jobs, and why they failed.')
+  const jobs = program.command('jobs').description('List jobs, why they failed, and what happened to one.')
   addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), [
     SERVER_SETTINGS.dataDir,
   ])
@@ -29,6 +32,26 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
       for (const job of found)
         console.log(options['json'] === true ? JSON.stringify({ ...job, input: undefined }) : lineOf(job))
     })
+  const history = jobs.command('history').description('Tell what happened to a job: when, what, and by whom or why.')
+  addSettings(history.argument('<id>', 'id of the job'), [SERVER_SETTINGS.dataDir])
+    .option('--json', 'as JSON lines')
+    .action(async (id: string, options: Record<string, unknown>) => {
+      const config = loadConfig(context.environment, givenFlags(options))
+      await using database = await openDatabase(config, context.signal)
+      const store = new SqlJobStore(database)
+      let after = 0
+      for (;;) {
+        const page = await store.events(id, after, EVENTS_PAGE)
+        for (const event of page) console.log(options['json'] === true ? JSON.stringify(event) : eventLineOf(event))
+        if (page.length < EVENTS_PAGE) break
+        after = page.at(-1)?.sequence ?? after
+      }
+    })
+}
+
+function eventLineOf({ at, kind, data }: JobEvent): string {
+  const members = Object.entries(data).map(([name, value]) => `${name} ${String(value)}`)
+  return [at, kind.padEnd(Math.max(...JOB_EVENT_KINDS.map(({ length }) => length))), members.join(', ')].join('  ')
 }
 
 function lineOf({ id, status, model, audioSeconds, acceptedAt, error }: Job): string {

@@ -10,4 +10,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGXFSZ'] as const) {
   if (signal in constants.signals) process.on(signal, () => undefined)
 }
 
+// Here, and not with the first model: a process that can't load what runs models is not to say that it is alive.
+await import('onnxruntime-node')
 runEngine()

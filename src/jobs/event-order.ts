@@ -13,7 +13,7 @@ import type { Database } from './dialect.ts'
  * the lock until its commit, so that numbers become visible in their order; what has not been committed has no number that could be passed
  * over. Events of one job keep their order: each takes its `id` when its transaction has the job's row locked.
  *
- * Numbering writes each event a second time (20,000 to 40,000 a second), apart from the transition and only where somebody reads. Rejected:
+ * Numbering writes each event a second time (some 20,000 a second on two busy cores), apart from the transition and only where somebody reads. Rejected:
  *
  * - a lock around number and commit: all commits wait for each other, as with NOTIFY in the transaction (5,672/s instead of 18,575)
  * - shared locks of the writers, and readers who wait for those who have one: a writer that froze in its transaction stops all others

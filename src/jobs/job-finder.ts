@@ -5,7 +5,6 @@ import type { Job } from './job.ts'
 import { jobOf } from './job-row.ts'
 import { KnownJobs } from './known-jobs.ts'
 import type { JobRow } from './schema.ts'
-import type { Soon } from './soon.ts'
 
 /** As many as fit well into one statement. */
 const MAX_BATCH_LENGTH = 100
@@ -29,11 +28,9 @@ export class JobFinder {
     this.known = new KnownJobs(database)
   }
 
-  find(id: string): Soon<Job | undefined> {
-    return this.known.get(id) ?? this.#find(id)
-  }
-
-  async #find(id: string): Promise<Job | undefined> {
+  async find(id: string): Promise<Job | undefined> {
+    const known = this.known.get(id)
+    if (known !== undefined) return known
     const { rows, generation } = await this.#readWith(id)
     const row = rows.get(id)
     if (row === undefined) return undefined

@@ -7,8 +7,6 @@ import { isFinished } from './job.ts'
 import type { Job, ServiceTier } from './job.ts'
 import { partsOfQueue } from './queue-order.ts'
 import { IS_READY, readyQueues } from './queues.ts'
-import { whenThere } from './soon.ts'
-import type { Soon } from './soon.ts'
 import type { WorkerEntry, WorkerRegistry } from './worker-registry.ts'
 
 /** Where an unfinished job stands. */
@@ -59,7 +57,7 @@ interface Done {
 
 interface Look {
   readonly takenAtMs: number
-  value: Soon<Snapshot>
+  readonly value: Promise<Snapshot>
 }
 
 /** What waits and what runs, as polls and metrics see it. */
@@ -75,13 +73,11 @@ export class QueueView {
   }
 
   /** Undefined for a job that has finished, was submitted this moment, or is behind all that is looked at. */
-  standing({ id, status }: Pick<Job, 'id' | 'status'>): Soon<Standing | undefined> {
+  async standing({ id, status }: Pick<Job, 'id' | 'status'>): Promise<Standing | undefined> {
     if (isFinished(status)) return undefined
-    return whenThere(this.#look(FRESH_MS), (known) => {
-      if (known.standings.has(id)) return standingIn(known, id)
-      // A job that came since then is worth another look.
-      return whenThere(this.#look(YOUNG_MS), (newer) => standingIn(newer, id))
-    })
+    const known = await this.#look(FRESH_MS)
+    // A job that came since then is worth another look.
+    return standingIn(known.standings.has(id) ? known : await this.#look(YOUNG_MS), id)
   }
 
   /** Reads every waiting job's entry in an index: not for each request. */
@@ -94,17 +90,13 @@ export class QueueView {
     return rows
   }
 
-  #look(maxAgeMs: number): Soon<Snapshot> {
+  #look(maxAgeMs: number): Promise<Snapshot> {
     const known = this.#snapshot
     if (known !== undefined && performance.now() - known.takenAtMs < maxAgeMs) return known.value
     const value = this.#take()
-    const taken: Look = { takenAtMs: performance.now(), value }
-    this.#snapshot = taken
-    value.then(
-      (snapshot) => (taken.value = snapshot),
-      // A database that is away is asked again by the next poll.
-      () => (this.#snapshot = undefined),
-    )
+    this.#snapshot = { takenAtMs: performance.now(), value }
+    // A database that is away is asked again by the next poll.
+    value.catch(() => (this.#snapshot = undefined))
     return value
   }
 

@@ -73,6 +73,7 @@ describe('a round of the reaper', () => {
           return await jobs.reap(limits)
         },
         expire: (limit) => jobs.expire(limit),
+        numberEvents: () => jobs.numberEvents(),
         check: () => jobs.check(),
       },
       1,

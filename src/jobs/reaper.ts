@@ -6,17 +6,17 @@ const JOBS_PER_TRANSACTION = 100
 
 /** What no request does, in rounds. Every server does this; what one of them does at a time, the others pass over. */
 export class Reaper {
-  readonly #jobs: Pick<JobStore, 'reap' | 'expire' | 'check'>
+  readonly #jobs: Pick<JobStore, 'reap' | 'expire' | 'numberEvents' | 'check'>
   readonly #crashes: number
   #wasAway = false
 
   /** @param crashes how often the process that runs a job may die before the job fails */
-  constructor(jobs: Pick<JobStore, 'reap' | 'expire' | 'check'>, crashes: number) {
+  constructor(jobs: Pick<JobStore, 'reap' | 'expire' | 'numberEvents' | 'check'>, crashes: number) {
     this.#jobs = jobs
     this.#crashes = crashes
   }
 
-  /** Takes expired leases back, ends what has waited too long, and removes what is due. */
+  /** Takes expired leases back, ends what has waited too long, removes what is due, and puts events in order. */
   async round(signal: AbortSignal): Promise<void> {
     if (this.#wasAway) {
       // While the database was away nobody could prolong a lease. The heartbeats get a round's time, or each outage would count as a crash.
@@ -27,6 +27,8 @@ export class Reaper {
     try {
       await this.#jobs.reap({ crashes: this.#crashes })
       while ((await this.#jobs.expire(JOBS_PER_TRANSACTION)) === JOBS_PER_TRANSACTION) signal.throwIfAborted()
+
+      await this.#jobs.numberEvents()
     } catch (error) {
       this.#wasAway = hasCode(error, 'store.unavailable')
       throw error

@@ -5,6 +5,7 @@ import { claim } from './claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { readEvents } from './event-log.ts'
+import { numberEvents } from './event-order.ts'
 import { noteWeights } from './event-note.ts'
 import { thinEvents } from './event-thinning.ts'
 import { expireWaiting } from './expiry.ts'
@@ -21,7 +22,6 @@ import { list } from './list.ts'
 import { LocalNews } from './local-news.ts'
 import { Retention, removeJobs } from './removal.ts'
 import type { JobsTable } from './schema.ts'
-import type { Soon } from './soon.ts'
 import type { ClaimOptions, ClaimedJob, JobNewsBus, JobStore, JobStoreOptions, Lease, LeaseState } from './store.ts'
 import type { Idempotency, JobTurn, ListOptions, NewJob, Submitted, WaitingModel } from './store.ts'
 import { findReplay, submitAll } from './submit.ts'
@@ -63,7 +63,7 @@ export class SqlJobStore implements JobStore {
     return findReplay(this.#database, keyId, idempotency)
   }
 
-  find(id: string): Soon<Job | undefined> {
+  find(id: string): Promise<Job | undefined> {
     return this.#finder.find(id)
   }
 
@@ -77,6 +77,10 @@ export class SqlJobStore implements JobStore {
 
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
     return readEvents(this.#database, { keyId }, after, limit)
+  }
+
+  numberEvents(): Promise<void> {
+    return numberEvents(this.#database)
   }
 
   async usesPayload(payloadKey: string): Promise<boolean> {

@@ -1,6 +1,5 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
-import type { Soon } from './soon.ts'
 
 export interface NewJob {
   readonly id: string
@@ -140,7 +139,7 @@ export interface JobStore {
    */
   findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
 
-  find(id: string): Soon<Job | undefined>
+  find(id: string): Promise<Job | undefined>
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
@@ -152,6 +151,9 @@ export interface JobStore {
   events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]>
   /** The same of all jobs of a key. */
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
+
+  /** Housekeeping: leaves little to be done for whoever reads events next. */
+  numberEvents(): Promise<void>
 
   /** Whether any job was submitted with this payload. */
   usesPayload(payloadKey: string): Promise<boolean>

@@ -10,7 +10,7 @@ const ID = 'openai/whisper-tiny'
 const DEMO = join(PROJECT, 'models/whisper-demo')
 const CLIP = fixture('en-short.wav')
 
-test('a job outlives a hub that is down for a moment', async () => {
+test('a job outlives a hub that is down for a moment, and its history tells of that', async () => {
   await using folder = await temporaryFolder()
   // As many as one run of a job asks for, and one more.
   let failures = 4
@@ -22,7 +22,33 @@ test('a job outlives a hub that is down for a moment', async () => {
   const job = await client.transcribe(CLIP, { model: ID })
   expect(job).toMatchObject({ status: 'success', model: ID })
   expect(failures).toBeLessThan(0)
+  const data = ['--data-dir', folder.path]
+  const history = await sotto(['jobs', 'history', job.id, '--json', ...data], { cwd: folder.path, environment })
+  const events = history.stdout
+    .trim()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line))
+  expect(events).toMatchObject([
+    { kind: 'accepted', data: { model: ID } },
+    { kind: 'claimed', data: { attempt: 1, worker: expect.any(String) } },
+    { kind: 'retried', data: { code: 'model.unreachable', notBefore: expect.any(String) } },
+    { kind: 'claimed', data: { attempt: 2 } },
+    ...events.slice(4, -3).map(() => ({ kind: 'weights' })),
+    { kind: 'weights', data: { receivedBytes: totalOf(events.at(-3)), totalBytes: totalOf(events.at(-3)) } },
+    { kind: 'window', data: { windows: 1, doneSeconds: expect.any(Number), audioSeconds: expect.any(Number) } },
+    { kind: 'finished', data: { status: 'success' } },
+  ])
+  const lines = (await sotto(['jobs', 'history', job.id, ...data], { cwd: folder.path, environment })).stdout.split(
+    '\n',
+  )
+  expect(lines[2]).toMatch(/^20\S+Z {2}retried +code model\.unreachable, notBefore 20/)
 })
+
+function totalOf(event: unknown): unknown {
+  return typeof event === 'object' && event !== null && 'data' in event
+    ? (event.data as { totalBytes?: number }).totalBytes
+    : undefined
+}
 
 test('a hub that stays away fails the job, and the message says what to do', async () => {
   await using folder = await temporaryFolder()

@@ -7,6 +7,7 @@ import type { Database } from '../dialect.ts'
 import { Garbage } from '../garbage.ts'
 import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
+import { Reaper } from '../reaper.ts'
 import { EVERY_TIER, claimed } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
 import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
@@ -140,6 +141,17 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
     await submit
     const after = await store.eventsOfKey('key-1', before[0]?.sequence ?? 0, 9)
     expect(after.map(({ jobId }) => jobId)).toEqual([slow.id])
+  })
+
+  test('what nobody reads is put in order by housekeeping', async () => {
+    await using fixture = await open()
+    const { store } = fixture
+    await Promise.all(Array.from({ length: 30 }, () => store.submit(newJob())))
+    const unnumbered = async (): Promise<number> =>
+      (await sql`select 1 from job_events where sequence is null`.execute(database.queries)).rows.length
+    expect(await unnumbered()).toBe(30)
+    await new Reaper(store, 2).round(new AbortController().signal)
+    expect(await unnumbered()).toBe(0)
   })
 
   test('readers of events who follow many servers miss none, and see each job’s in their order', async () => {
