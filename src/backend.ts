@@ -9,9 +9,9 @@ import { SqlJobStore } from './jobs/sql-store.ts'
 import { lockOwner } from './jobs/sqlite/owner-lock.ts'
 import { openSqlite } from './jobs/sqlite/database.ts'
 import type { JobNewsBus, JobStore } from './jobs/store.ts'
-import { FolderPayloadStore } from './payloads/folder-store.ts'
+import { FolderPayloadStore } from './payloads/folder/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
-import type { PayloadStore } from './payloads/store.ts'
+import type { PayloadStore } from './payloads/payload-store.ts'
 import { requireWritable } from './writable-folder.ts'
 
 const PAYLOAD_CHECK_MS = 5000
@@ -104,7 +104,7 @@ async function openPayloads(
 ): Promise<PayloadStore> {
   if (place.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
   // Loaded here alone: the SDK takes a moment that no other start shall wait for.
-  const { S3PayloadStore } = await import('./payloads/s3-store.ts')
+  const { S3PayloadStore } = await import('./payloads/s3/s3-store.ts')
   const store = stack.use(await S3PayloadStore.open(place, temporaryFolder))
   try {
     await store.check(AbortSignal.any([signal, AbortSignal.timeout(PAYLOAD_CHECK_MS)]))

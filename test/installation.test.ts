@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { MARKER_KEY, adoptPayloads, strangePayloads } from '../src/jobs/installation.ts'
 import { openSqlite } from '../src/jobs/sqlite/database.ts'
 import type { Database } from '../src/jobs/dialect.ts'
-import { FolderPayloadStore } from '../src/payloads/folder-store.ts'
+import { FolderPayloadStore } from '../src/payloads/folder/folder-store.ts'
 import { temporaryFolder } from './support/server.ts'
 
 async function open() {

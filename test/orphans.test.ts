@@ -9,7 +9,7 @@ import { findOrphans } from '../src/jobs/orphans.ts'
 import { resultKeyOf } from '../src/jobs/result-key.ts'
 import { SqlJobStore } from '../src/jobs/sql-store.ts'
 import { openSqlite } from '../src/jobs/sqlite/database.ts'
-import { FolderPayloadStore } from '../src/payloads/folder-store.ts'
+import { FolderPayloadStore } from '../src/payloads/folder/folder-store.ts'
 import { temporaryFolder } from './support/server.ts'
 
 const DAY_MS = 86_400_000

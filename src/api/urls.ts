@@ -3,8 +3,8 @@ import { verifyPath } from '../payloads/presigned-url.ts'
 import type { SignedRequest } from '../payloads/presigned-url.ts'
 import { Upload } from '../payloads/uploads/upload.ts'
 import type { ApiContext } from './context.ts'
-import { ApiError } from './errors.ts'
-import { keyIdOf, signRequest } from './signatures.ts'
+import { ApiError } from './errors/api-error.ts'
+import { keyIdOf, signRequest } from './authentication/signatures.ts'
 
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 

@@ -27,7 +27,6 @@ export class Reaper {
     try {
       await this.#jobs.reap({ crashes: this.#crashes })
       while ((await this.#jobs.expire(JOBS_PER_TRANSACTION)) === JOBS_PER_TRANSACTION) signal.throwIfAborted()
-
       await this.#jobs.numberEvents()
     } catch (error) {
       this.#wasAway = hasCode(error, 'store.unavailable')

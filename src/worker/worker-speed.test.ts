@@ -9,7 +9,7 @@ import { submitted } from '../jobs/new-job.fixture.ts'
 import { SqlJobStore } from '../jobs/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
 import { WorkerRegistry } from '../jobs/worker-registry.ts'
-import { FolderPayloadStore } from '../payloads/folder-store.ts'
+import { FolderPayloadStore } from '../payloads/folder/folder-store.ts'
 import type { Transcriber } from './transcriber.ts'
 import { Worker } from './worker.ts'
 

@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../errors/api-error.ts'
 
 /** What one API key may hold of all: who is slow with many bodies is not to have all others turned away. */
 const SHARE = 3 / 4
