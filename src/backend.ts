@@ -68,7 +68,7 @@ export async function openBackend(config: Config, place: BackendPlace): Promise<
 export async function openDatabase({ server, jobs }: Config, signal: AbortSignal): Promise<Database> {
   const { databaseUrl } = jobs
   if (databaseUrl !== null) {
-    // Loaded here alone: its driver takes a moment that no embedded start shall wait for.
+    // Imported lazily: an embedded start needs no PostgreSQL driver.
     const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
     return await openPostgresDatabase(databaseUrl, { signal })
   }
@@ -103,7 +103,7 @@ async function openPayloads(
   stack: AsyncDisposableStack,
 ): Promise<PayloadStore> {
   if (place.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
-  // Loaded here alone: the SDK takes a moment that no other start shall wait for.
+  // Imported lazily: the SDK is slow to load.
   const { S3PayloadStore } = await import('./payloads/s3/s3-store.ts')
   const store = stack.use(await S3PayloadStore.open(place, temporaryFolder))
   try {

@@ -19,7 +19,7 @@ const ORPHAN_GRACE_MS = 86_400_000
 /** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
 export const CRASH_LIMIT = 5
 
-/** What no request does; every process takes its part. Says what is to be rung when there may be garbage. */
+/** Periodic work of every process: leases, expiry, garbage, orphans. Gives the callback that triggers the garbage collector. */
 export function startHousekeeping(
   backend: Backend,
   { jobs: { leaseMs }, payloads: { uploadUrlTtlSeconds } }: Config,
@@ -73,7 +73,7 @@ class OrphanSearch {
     if (this.#rounds % ROUNDS_PER_SEARCH !== 0) return
     const { database, jobs, payloads } = this.#backend
     const before = new Date((await databaseTime(database)).getTime() - this.#olderThanMs)
-    // First: what fails behind it must not keep a key's quota used up.
+    // Before the rest, whose failure must not keep a key's quota used up.
     await new UnsubmittedUploads(database).forgetBefore(before)
     const unfinished = await payloads.uploads.removeOlderThan(before)
     const garbage = new Garbage(database)

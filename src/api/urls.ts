@@ -55,7 +55,7 @@ async function uploadAt(url: URL, { payloads: { uploads }, signingSecret }: ApiC
   if (key !== undefined) return Upload.of(key)
   return Upload.at(url, (path) => {
     const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
-    // Whoever has the key by now has what was uploaded under it, by whichever of its secrets.
+    // Bound to the key, not to one of its secrets.
     return 'owner' in verdict ? keyIdOf(verdict.owner) : undefined
   })
 }

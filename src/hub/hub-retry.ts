@@ -10,7 +10,7 @@ export function isTransient(error: unknown): error is ModelError {
   return error instanceof ModelError && error.retryable && (error.retryAfterMs ?? 0) <= MAX_PAUSE_MS
 }
 
-/** Waits before the hub is asked again: longer each time, with jitter, and as long as it asked for. */
+/** Exponential backoff with jitter, and at least as long as the hub asked for (`Retry-After`). */
 export async function pauseBefore(retry: number, error: ModelError, signal: AbortSignal): Promise<void> {
   const pauseMs = FIRST_PAUSE_MS * 2 ** (retry - 1) * (0.5 + Math.random())
   await delay(Math.min(MAX_PAUSE_MS, Math.max(pauseMs, error.retryAfterMs ?? 0)), undefined, { signal })

@@ -13,7 +13,7 @@ export interface Dialect {
   readonly skipLocked: RawBuilder<unknown>
   /** The same, but waits for them. */
   readonly lockRows: RawBuilder<unknown>
-  /** Locks claims until the transaction ends. SQLite's transactions come one after the other. */
+  /** An advisory lock (mutex) of claims, held until the transaction ends. SQLite serialises transactions anyway. */
   readonly lockClaims: RawBuilder<unknown> | null
   /** After a table: joins to each of its rows the jobs of a subselect that may name it. `which` is what follows its `where`. */
   readonly joinJobs: (which: RawBuilder<unknown>) => RawBuilder<unknown>

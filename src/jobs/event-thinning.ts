@@ -5,7 +5,7 @@ import { numberEvents } from './event-order.ts'
 
 /** Of one job. */
 const MAX_EVENTS_PER_JOB = 10_000
-/** Windows from one look to the next. */
+/** A job is looked at once in so many windows. */
 const WINDOWS_PER_THINNING = 500
 /** Windows that are left of too many, so that it takes a while until there are too many again. */
 const KEPT_WINDOWS = 5000

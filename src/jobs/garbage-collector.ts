@@ -19,7 +19,7 @@ const REMOVAL_MS = 30_000
 const BATCH_LENGTH = 100
 const CONCURRENT_REMOVALS = 8
 
-/** Removes payloads that nobody needs any more. Whoever makes garbage rings and goes on; there is one round at a time. */
+/** Removes payloads that nobody needs any more, in rounds, one at a time. Whoever makes garbage only triggers a round. */
 export class GarbageCollector implements AsyncDisposable {
   readonly #options: GarbageCollectorOptions
   readonly #stop = new AbortController()
@@ -36,7 +36,7 @@ export class GarbageCollector implements AsyncDisposable {
     this.#running ??= this.#run().finally(() => (this.#running = undefined))
   }
 
-  /** Resolves when what there was when it was called has been tried. */
+  /** Resolves when all garbage that was there at the call has been tried. */
   async clear(): Promise<void> {
     this.ring()
     await this.#running

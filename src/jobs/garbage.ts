@@ -5,20 +5,20 @@ import type { Database } from './dialect.ts'
 /** Removing one payload takes no longer, or whoever began it is dead. */
 const CLAIM_SECONDS = 600
 /**
- * How long it is remembered that a recording was removed: a submit that saw it before comes no later. Whoever uploads to the same URL
- * again is let through by `forgetRemoval`.
+ * How long a tombstone of a removed recording stays: a submit that saw it before comes no later. A new upload to the same URL
+ * clears it (`forgetRemoval`).
  */
 const TOMBSTONE_SECONDS = 600
 const FIRST_PAUSE_SECONDS = 15
 const MAX_PAUSE_SECONDS = 6 * 3600
-/** 2 to this power is more than enough pauses. */
+/** Caps the exponent of the backoff. */
 const MAX_DOUBLINGS = 11
 /** As many as fit well into one statement. */
 const KEYS_PER_STATEMENT = 500
 
 /**
- * Payloads that are to be removed. The decision that no job uses one is made here, together with a mark on its row: from then on the trigger
- * `jobs_keep_their_recording` refuses submits with it, and a submit that came first takes the row away. So no recording is removed
+ * Payloads that are to be removed. The decision that no job uses one is made here, together with a tombstone (`removed_at`): from then on the
+ * trigger `jobs_keep_their_recording` refuses submits with it, and a submit that came first takes the row away. So no recording is removed
  * beneath a job that was accepted, by whichever server.
  */
 export class Garbage {
@@ -82,7 +82,7 @@ export class Garbage {
     }
   }
 
-  /** They are tried again later. Their marks stay, since a removal that failed may have happened, or happen yet. */
+  /** Tried again with backoff. Tombstones stay, since a removal that failed may have happened, or happen yet. */
   async failed(keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return
     const { queries, dialect } = this.#database
@@ -126,7 +126,7 @@ function isPast(column: string, now: RawBuilder<number>, aheadSeconds: number): 
 
 /**
  * At the start of the only process on a database: what the one before it was removing when it ended is removed by this one, and what
- * failed is tried again. Marks stay, since removals may have happened.
+ * failed is tried again. Tombstones stay, since removals may have happened.
  */
 export async function recoverGarbage({ queries, dialect }: Database): Promise<void> {
   await queries

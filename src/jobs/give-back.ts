@@ -72,7 +72,7 @@ export async function giveBack(
   return rows
 }
 
-/** Right-hand sides of an UPDATE see the row as it was, so the end at hand is to be added. */
+/** Right-hand sides of an UPDATE see the old row, so this end is added to the counter. */
 function exhaustedBy(end: EndOfRun, { now }: Dialect): RawBuilder<SqlBool> {
   if (end.cause === 'stop') return sql<SqlBool>`false`
   if (end.cause === 'wait') return sql<SqlBool>`coalesce(deferred_since, ${now}) <= ${now} - ${end.limitMs / 1000}`

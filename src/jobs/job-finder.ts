@@ -15,7 +15,7 @@ interface Read {
   readonly generation: number
 }
 
-/** Looks jobs up by their ids. Those that are asked for in one turn of the event loop are read together. */
+/** Looks jobs up by their ids, batched: those that are asked for in one turn of the event loop are read by one statement. */
 export class JobFinder {
   /** To be told of each change. */
   readonly known: KnownJobs

@@ -6,8 +6,8 @@ import type { Job } from './job.ts'
 const REMEMBERED = 10_000
 
 /**
- * Jobs as they were last read, since clients poll again and again. What other processes change is seen as soon as `Database.version` tells
- * of it. Where it tells late, only finished jobs are remembered: nothing about them changes any more but that they are removed.
+ * A cache of jobs, since clients poll again and again. It is invalidated when `Database.version` changes. Where that comes late, only
+ * finished jobs are cached: nothing about them changes any more but that they are removed.
  */
 export class KnownJobs {
   readonly #database: Pick<Database, 'version' | 'isVersionExact'>

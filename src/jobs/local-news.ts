@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { JobNews, JobNewsBus, JobTurn } from './store.ts'
 
 /**
- * Tells the listeners in this process what a store has committed. They run after the verb and not from within it, so a
- * listener's error is not the verb's.
+ * Tells the listeners in this process what a store has committed. They run after the verb, not within it: a
+ * listener's error must not fail the verb.
  */
 export class LocalNews implements JobNewsBus {
   readonly #listeners = new EventEmitter()

@@ -10,8 +10,8 @@ import { JOB_PRIORITIES } from './job.ts'
 // however many jobs each of them has submitted, and a short job comes before a long one that was submitted with it.
 //
 // Two things are different here. A key has a line for each class of length (a lane), or its own three-hour files would hold up its voice
-// notes. And virtual time never falls behind the clock on the wall, so that what waits ages: whatever is submitted more than a job's
-// length after it comes behind it, and nothing waits for ever.
+// notes. And ranks are never lower than the submit's time in seconds (aging): a waiting job overtakes everything that is submitted more
+// than its length later.
 //
 // Lengths are what headers say, until a job is decoded: what it turns out to be longer is then put on the jobs of its line behind it
 // (true-length.ts), so that nobody gains by saying too little.
@@ -42,8 +42,7 @@ const URGENT_SCALE = 1000
 export const LEAST_FAIR_RANK = 1e9
 
 /**
- * When so many urgent jobs were taken one after the other, another one that waits comes first: somebody who keeps the synchronous API busy
- * stops nobody's other jobs.
+ * After so many urgent jobs in a row another one comes first, so that whoever keeps the synchronous API busy starves nobody.
  */
 export const MOST_URGENT = 3
 

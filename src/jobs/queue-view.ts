@@ -10,7 +10,7 @@ import { IS_READY, readyQueues } from './queues.ts'
 import type { WorkerEntry, WorkerRegistry } from './worker-registry.ts'
 
 /** Where an unfinished job stands. */
-export interface Standing {
+export interface QueuePosition {
   /** 1: it is next of those that the same workers take; 0: it runs. */
   readonly position: number
   /** Seconds until its transcript is there; null: nobody works on such jobs, or how fast is not known yet. */
@@ -27,11 +27,11 @@ export interface QueueTotal {
   readonly audioSeconds: number
 }
 
-/** What is looked at of all queues. Whoever is behind is told nothing: the forecast of a place that far back would be of no use. */
+/** Jobs that are read of all queues. Those behind get no position: a forecast for a place that far back would be of no use. */
 const DEPTH = 5000
 /** Of each queue, however many there are. */
 const MIN_DEPTH = 50
-/** Polls within this time share one look. */
+/** The snapshot is cached for so long. */
 const FRESH_MS = 1000
 const YOUNG_MS = 100
 /** A job says how far it is with each window of so many seconds; between, it is taken to go on as fast as it should. */
@@ -46,7 +46,7 @@ interface Entry {
 
 interface Snapshot {
   readonly takenAtMs: number
-  readonly standings: ReadonlyMap<string, Standing>
+  readonly positions: ReadonlyMap<string, QueuePosition>
 }
 
 /** How far a running job was, and since when it is. */
@@ -73,11 +73,11 @@ export class QueueView {
   }
 
   /** Undefined for a job that has finished, was submitted this moment, or is behind all that is looked at. */
-  async standing({ id, status }: Pick<Job, 'id' | 'status'>): Promise<Standing | undefined> {
+  async positionOf({ id, status }: Pick<Job, 'id' | 'status'>): Promise<QueuePosition | undefined> {
     if (isFinished(status)) return undefined
     const known = await this.#look(FRESH_MS)
     // A job that came since then is worth another look.
-    return standingIn(known.standings.has(id) ? known : await this.#look(YOUNG_MS), id)
+    return positionIn(known.positions.has(id) ? known : await this.#look(YOUNG_MS), id)
   }
 
   /** Reads every waiting job's entry in an index: not for each request. */
@@ -104,8 +104,8 @@ export class QueueView {
     const [workers, running, waiting] = await Promise.all([this.#workers.list(), this.#running(), this.#waiting()])
     const takenAtMs = performance.now()
     this.#done = doneBy(running, this.#done, takenAtMs)
-    const standings = new Map<string, Standing>()
-    for (const { id } of running) standings.set(id, { position: 0, etaSeconds: null })
+    const positions = new Map<string, QueuePosition>()
+    for (const { id } of running) positions.set(id, { position: 0, etaSeconds: null })
     for (const group of groups(
       workers,
       [...running, ...waiting].map(({ queue }) => queue),
@@ -119,12 +119,12 @@ export class QueueView {
         return forecastJob(entry, takers, passedMs / 1000 / sharing)
       })
       const behind = waiting.filter(({ queue }) => queues.has(queue))
-      for (const [index, { id }] of behind.entries()) standings.set(id, { position: index + 1, etaSeconds: null })
+      for (const [index, { id }] of behind.entries()) positions.set(id, { position: index + 1, etaSeconds: null })
       const others = behind.flatMap((entry) => forecastJob(entry, takers))
       const ends = forecast(begun, others, { workers: takers.length, slots })
-      for (const [id, etaSeconds] of ends) standings.set(id, { position: standings.get(id)?.position ?? 0, etaSeconds })
+      for (const [id, etaSeconds] of ends) positions.set(id, { position: positions.get(id)?.position ?? 0, etaSeconds })
     }
-    return { takenAtMs, standings }
+    return { takenAtMs, positions }
   }
 
   async #running(): Promise<readonly Entry[]> {
@@ -159,11 +159,11 @@ export class QueueView {
   }
 }
 
-function standingIn({ standings, takenAtMs }: Snapshot, id: string): Standing | undefined {
-  const standing = standings.get(id)
-  if (standing === undefined || standing.etaSeconds === null) return standing
+function positionIn({ positions, takenAtMs }: Snapshot, id: string): QueuePosition | undefined {
+  const found = positions.get(id)
+  if (found === undefined || found.etaSeconds === null) return found
   const passedSeconds = (performance.now() - takenAtMs) / 1000
-  return { ...standing, etaSeconds: Math.max(0, standing.etaSeconds - passedSeconds) }
+  return { ...found, etaSeconds: Math.max(0, found.etaSeconds - passedSeconds) }
 }
 
 interface Group {

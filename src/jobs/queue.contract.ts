@@ -162,7 +162,7 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
     })
   })
 
-  describe(`${name}: standing`, () => {
+  describe(`${name}: place in the queue`, () => {
     const worker = {
       id: randomUUID(),
       served: 'cpuflex',
@@ -181,13 +181,13 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       const [first = '', second = ''] = await queued(store, [{ audioSeconds: 100 }, { audioSeconds: 200 }])
       const view = new QueueView(database, workers)
       const seconds = async (id: string, status: 'pending' | 'processing') => {
-        const { position, etaSeconds } = (await view.standing({ id, status })) ?? {}
+        const { position, etaSeconds } = (await view.positionOf({ id, status })) ?? {}
         return [position, Math.round(etaSeconds ?? -1)]
       }
       expect(await seconds(job.id, 'processing')).toEqual([0, 100])
       expect(await seconds(first, 'pending')).toEqual([1, 110])
       expect(await seconds(second, 'pending')).toEqual([2, 130])
-      expect(await view.standing({ id: job.id, status: 'success' })).toBeUndefined()
+      expect(await view.positionOf({ id: job.id, status: 'success' })).toBeUndefined()
     })
 
     test('counts no jobs that other workers take', async () => {
@@ -198,8 +198,8 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       await workers.announce({ ...worker, ...others, models: ['sotto/whisper-demo'] })
       await workers.announce({ ...worker, ...others, id: randomUUID(), models: ['openai/whisper-tiny'] })
       const [, , id = ''] = await queued(store, [{}, {}, { model: 'openai/whisper-tiny' }])
-      const standing = await new QueueView(database, workers).standing({ id, status: 'pending' })
-      expect(standing).toEqual({ position: 1, etaSeconds: null })
+      const place = await new QueueView(database, workers).positionOf({ id, status: 'pending' })
+      expect(place).toEqual({ position: 1, etaSeconds: null })
     })
 
     test('counts what has been transcribed already', async () => {
@@ -209,8 +209,8 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       await workers.announce(worker)
       const { job, lease } = await running(store, { audioSeconds: 1000 })
       await store.keepWindow(lease, 0, '{}', 900)
-      const standing = await new QueueView(database, workers).standing({ id: job.id, status: 'processing' })
-      expect(Math.round(standing?.etaSeconds ?? -1)).toBe(10)
+      const place = await new QueueView(database, workers).positionOf({ id: job.id, status: 'processing' })
+      expect(Math.round(place?.etaSeconds ?? -1)).toBe(10)
     })
 
     test('a running job goes on between its windows, and not beyond the one that is under way', async () => {
@@ -223,7 +223,7 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       await store.keepWindow(lease, 0, '{}', 30)
       const view = new QueueView(database, workers)
       const leftMs = async (): Promise<number> =>
-        Math.round(1000 * ((await view.standing({ id: job.id, status: 'processing' }))?.etaSeconds ?? -1))
+        Math.round(1000 * ((await view.positionOf({ id: job.id, status: 'processing' }))?.etaSeconds ?? -1))
       expect(await leftMs()).toBeGreaterThan(100)
       // A look only ages until it is a second old, and then another one is taken.
       await expect.poll(leftMs, { interval: 20 }).toBe(0)
@@ -237,12 +237,12 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       const { store, database } = fixture
       const workers = new WorkerRegistry(database)
       const [id = ''] = await queued(store, [{}])
-      const standing = () => new QueueView(database, workers).standing({ id, status: 'pending' })
-      expect(await standing()).toEqual({ position: 1, etaSeconds: null })
+      const place = () => new QueueView(database, workers).positionOf({ id, status: 'pending' })
+      expect(await place()).toEqual({ position: 1, etaSeconds: null })
       await workers.announce({ ...worker, models: ['openai/whisper-tiny'] })
-      expect(await standing()).toEqual({ position: 1, etaSeconds: null })
+      expect(await place()).toEqual({ position: 1, etaSeconds: null })
       await workers.announce(worker)
-      expect(await standing()).toMatchObject({ position: 1, etaSeconds: expect.any(Number) })
+      expect(await place()).toMatchObject({ position: 1, etaSeconds: expect.any(Number) })
       await workers.withdraw(worker.id)
       expect(await workers.list()).toEqual([])
     })

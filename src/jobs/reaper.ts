@@ -4,7 +4,7 @@ import type { JobStore } from './store.ts'
 /** What is removed in one step, so that no step takes long. */
 const JOBS_PER_TRANSACTION = 100
 
-/** What no request does, in rounds. Every server does this; what one of them does at a time, the others pass over. */
+/** Periodic work on the jobs table, by every server at once: rows that one has locked the others skip. */
 export class Reaper {
   readonly #jobs: Pick<JobStore, 'reap' | 'expire' | 'numberEvents' | 'check'>
   readonly #crashes: number

@@ -36,7 +36,7 @@ function payloadsOf({ id, payload_key: payloadKey, result_key: resultKey }: Remo
 export type OnKept = (jobId: string, error: unknown) => void
 
 const PASSED_OVER_MS = 3_600_000
-/** Of those that could not be removed, so many are remembered; when there are more, something else is wrong. */
+/** When more could not be removed, the jobs are not to blame. */
 const MAX_PASSED_OVER = 1000
 
 /**

@@ -147,7 +147,7 @@ export class SqlJobStore implements JobStore {
     return windows(this.#database, jobId)
   }
 
-  /** A result belongs to one attempt, so a job that has it already was settled by an earlier try of the same lease. */
+  /** Idempotent: a result belongs to one attempt, so a job that has it already was settled by an earlier try of the same lease. */
   async succeed(lease: Lease, resultKey: string): Promise<boolean> {
     if (await this.#settle(heldBy(lease), lease, { status: 'success', result_key: resultKey })) return true
     return (await this.find(lease.jobId))?.resultKey === resultKey
@@ -227,7 +227,7 @@ export class SqlJobStore implements JobStore {
     return removed
   }
 
-  /** Its steps need no common transaction: whatever one of them left undone, the next start does. */
+  /** Idempotent, so it needs no transaction: what a crash leaves undone, the next start does. */
   async recover(): Promise<number> {
     const { now } = this.#dialect
     await this.#queries

@@ -5,7 +5,7 @@ import type { Outcome } from './submit.ts'
 
 /** As many as fit well into one statement. */
 const MAX_GROUP_LENGTH = 100
-/** When so many came together, more come: a short wait makes the next group larger, and the commits fewer. */
+/** After a group of this size more are likely to come: a short wait makes the next group larger, and the commits fewer. */
 const LARGE_GROUP_LENGTH = 32
 const GATHER_MS = 2
 
@@ -16,7 +16,7 @@ interface Waiting {
 }
 
 /**
- * Commits jobs that come at the same time together: while one group is being committed, the next one gathers. A job that comes alone
+ * Group commit: while one group of submits is being committed, the next one gathers. A job that comes alone
  * waits for one turn of the event loop, in which those that were read from the network with it come too.
  */
 export class SubmitGroups {

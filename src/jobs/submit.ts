@@ -5,8 +5,8 @@ import { JobStoreError } from './errors.ts'
 import type { LimitError } from './errors.ts'
 import type { Job } from './job.ts'
 import { jobOf } from './job-row.ts'
-import { dayOf, refusal, standingsOf } from './key-standing.ts'
-import type { Standing } from './key-standing.ts'
+import { dayOf, refusal, usageOfKeys } from './key-usage.ts'
+import type { KeyUsage } from './key-usage.ts'
 import { laneOf, placeOf, queueOf } from './queue-order.ts'
 import { heads } from './queues.ts'
 import type { JobRow, JobsTable } from './schema.ts'
@@ -52,15 +52,15 @@ export async function submitAll(
   limits: KeyLimits,
 ): Promise<readonly Outcome[]> {
   const { now, virtualTime } = await clocks(database)
-  const standings = await standingsOf(database, jobs, limits, now)
+  const usages = await usageOfKeys(database, jobs, limits, now)
   const replays = await replaysAmong(database, jobs, limits)
   const rows: NewRow[] = []
   const refused = new Map<NewJob, LimitError>()
   for (const job of jobs) {
-    const standing = standings.get(job.keyId)
-    if (standing === undefined || replays.has(job)) continue
-    const error = refusal(job, standing, limits, now)
-    if (error === undefined) rows.push(place(job, standing, virtualTime))
+    const usage = usages.get(job.keyId)
+    if (usage === undefined || replays.has(job)) continue
+    const error = refusal(job, usage, limits, now)
+    if (error === undefined) rows.push(place(job, usage, virtualTime))
     else refused.set(job, error)
   }
   const inserted = rows.length === 0 ? [] : await insertFree(database, rows, limits, now)
@@ -142,7 +142,7 @@ async function clocks({ queries, dialect }: Database): Promise<{ readonly now: n
   return { now, virtualTime: Math.max(now, start ?? 0) }
 }
 
-function place(job: NewJob, { lastRanks }: Standing, virtualTime: number): NewRow {
+function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRow {
   const lane = laneOf(job)
   const { virtualStart, rank } = placeOf(job, virtualTime, lastRanks.get(lane))
   lastRanks.set(lane, Math.max(rank, lastRanks.get(lane) ?? 0))

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import type { Database } from './dialect.ts'
-import { dayOf } from './key-standing.ts'
+import { dayOf } from './key-usage.ts'
 import { placeOf, queueOf } from './queue-order.ts'
 import type { JobRow } from './schema.ts'
 

@@ -25,7 +25,7 @@ export interface KeptWindowsOptions {
 
 /**
  * The windows of a running job, kept for whoever goes on with it. They are written one after the other, in their order, beside the
- * decoding, which does not wait. A database that is away for a moment costs nothing: what could not be written waits, and at worst is
+ * decoding, which does not wait. A short outage of the database costs nothing: what could not be written is queued, and at worst
  * decoded again. Disposing it forgets what still waits.
  */
 export class KeptWindows implements Disposable {

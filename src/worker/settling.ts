@@ -113,7 +113,7 @@ function noRoom(message: string): JobError {
   }
 }
 
-/** Twice as long each time, with jitter: what failed together shall not come back together. */
+/** Exponential backoff with jitter: what failed together shall not come back together. */
 function pauseAfter({ failures, crashes }: Job): number {
   return jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures + crashes)))
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { WeightsFetched } from '../contract/job-event.ts'
 import type { JobStore, Lease } from '../jobs/store.ts'
 
-/** So much more of the weights is worth an event: 20 of a download at most, of which somebody who watches sees a new one each second. */
+/** Throttles the events of a download: 20 at most, and one a second. */
 const MIN_SHARE_BETWEEN_NOTES = 0.05
 const MIN_MS_BETWEEN_NOTES = 1000
 
@@ -38,7 +38,7 @@ export class WeightsNotes implements AsyncDisposable {
     await this.#writing
   }
 
-  /** A lease that was lost is for the heartbeat to find. What can't be written is told again by the next one. */
+  /** Best effort: a lost lease is for the heartbeat to find, and the next event has the same totals. */
   async #note({ receivedBytes, totalBytes }: WeightsFetched, before: Promise<void>): Promise<void> {
     await before
     const { jobs, lease, logger } = this.#options

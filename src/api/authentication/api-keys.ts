@@ -32,9 +32,9 @@ export const ENVIRONMENT_ID = 'environment'
  */
 export class ApiKeys {
   readonly #database: Database
-  /** Ids of valid secrets, as far as they were asked for since `#version`: clients poll, and a hash takes as long as all else of a poll. */
+  /** Cache of `#version`: secret → id. Clients poll, and a hash takes as long as all else of a poll. */
   readonly #known = new Map<string, string>()
-  /** As `generation` says, as far as it was asked for since `#version`. */
+  /** Cache of `#version`: id → `generation`. */
   readonly #generations = new Map<string, string | undefined>()
   #version = Number.NaN
 
@@ -140,7 +140,7 @@ export class ApiKeys {
     return uuidOf(secret.subarray(0, 16))
   }
 
-  /** The database's version; what was remembered of an earlier one is forgotten. */
+  /** The database's version; a change empties the caches. */
   #look(): number {
     const version = this.#database.version()
     if (version !== this.#version) this.#forget()

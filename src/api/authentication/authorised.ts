@@ -65,7 +65,7 @@ function hookFor(
     rate?.take(`key ${owner}`)
     request.owner = owner
   }
-  /** Whoever fails counts by his address, and may be told that instead. */
+  /** Failed attempts are counted by address; past the limit the answer is 429. */
   const refused = (request: FastifyRequest, error: unknown): Error => {
     try {
       rate?.take(addressOf(request))
@@ -75,11 +75,11 @@ function hookFor(
     }
   }
   return async (request, reply) => {
-    // What is only for its owner is for no cache on the way to him.
+    // Private: no shared cache may keep it.
     reply.header('cache-control', 'no-store')
     let owner: string
     try {
-      // Whoever has failed so often gets no further guess.
+      // Brute force: past the limit, keys are not looked up any more.
       if (rate !== null && isGuess(request, context)) rate.requireRoom(addressOf(request))
       owner = await ownerOf(request, context)
     } catch (error) {

@@ -6,7 +6,7 @@ import type { ApiContext } from '../context.ts'
 
 export type SignatureVerdict = Verdict | { readonly outcome: 'revoked' }
 
-/** 96 bits: as a signature stands around it, it is only to differ. */
+/** 96 bits are enough: the MAC around it protects it, so it only has to differ. */
 const MARK_LENGTH = 16
 
 /** The query of a presigned URL, which holds as long as its owner's key does. */
@@ -27,7 +27,7 @@ export async function verify(
 ): Promise<SignatureVerdict> {
   const [path = '', query = ''] = request.url.split('?', 2)
   const verdict = verifyPath(signingSecret, { method, path, query: new URLSearchParams(query) }, new Date())
-  // Keys are asked after for signatures of this server alone: what anybody may write costs no look into the database.
+  // The key is looked up only when the MAC is right: a forged URL costs no query.
   if (!('owner' in verdict)) return verdict
   const { owner, mark } = partsOf(verdict.owner)
   const generation = await apiKeys.generation(owner)
@@ -45,7 +45,7 @@ function partsOf(text: string): { readonly owner: string; readonly mark: string 
   return { owner, mark }
 }
 
-/** Keyed, so that the URL does not help to guess a secret that a person chose. */
+/** A MAC, not a hash, so that the URL does not help to guess a weak secret offline. */
 function markOf(generation: string, signingSecret: Buffer): string {
   return createHmac('sha256', signingSecret).update(`key ${generation}`).digest('base64url').slice(0, MARK_LENGTH)
 }

@@ -6,7 +6,7 @@ const OWN = null
 
 /** The HTTP status that each error is answered with. */
 export const ERROR_STATUS: Readonly<Record<ErrorCode, number | null>> = {
-  // Has a status of its own.
+  // An ApiError carries its own status.
   'request.refused': OWN,
   'config.invalid': OWN,
   'input.invalid': 400,

@@ -30,8 +30,8 @@ export function addConnectionEnds(api: FastifyInstance, lingerMs: number): void 
 }
 
 /**
- * Node would close the connection with the answer; a client that is still sending would then see it reset, and perhaps not read the answer.
- * So the answer's end is sent first, and what comes within `lingerMs` thrown away.
+ * A lingering close: Node would close the connection with the answer, and a client that is still sending would see a reset, perhaps before
+ * it has read the answer. So FIN is sent first, and what comes within `lingerMs` is discarded.
  */
 function closeAfterAnswer(request: FastifyRequest, reply: FastifyReply, lingerMs: number): void {
   reply.header('connection', 'close')

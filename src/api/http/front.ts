@@ -27,7 +27,7 @@ export function addFront(api: FastifyInstance, limits: RequestLimits): void {
     const type = headers['content-type']
     if (type !== undefined) {
       request.contentType = type
-      // One that is no media type at all would be refused before any parser is asked.
+      // Fastify would refuse what is no media type before it asks any parser.
       headers['content-type'] = 'application/octet-stream'
     }
     if (hasBody(request)) {

@@ -46,9 +46,9 @@ export async function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'q
   if (job.resultKey !== null) {
     return `${before},"result":${await context.results.json(job.resultKey)}}`
   }
-  const standing = await context.queue.standing(job)
-  if (standing === undefined) return `${before},"result":null}`
-  return `${before},"result":null,"queue":{"position":${standing.position},"etaSeconds":${standing.etaSeconds}}}`
+  const place = await context.queue.positionOf(job)
+  if (place === undefined) return `${before},"result":null}`
+  return `${before},"result":null,"queue":{"position":${place.position},"etaSeconds":${place.etaSeconds}}}`
 }
 
 /** Sends what is JSON already. */

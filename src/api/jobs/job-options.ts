@@ -78,7 +78,7 @@ export function idempotencyOf(request: FastifyRequest, asked: unknown): Idempote
   return { key, requestHash: createHash('sha256').update(canonicalJson(asked)).digest('hex') }
 }
 
-/** The same text for the same value, in whatever order its fields came. */
+/** Canonical JSON: the same text for the same value, in whatever order its fields came. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

@@ -17,7 +17,7 @@ const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, recordings } = context
 
-  /** Another key's job is not told from one that does not exist. */
+  /** 404 also for another key's job, so that ids can't be probed. */
   const findOwn = async (id: string, keyId: string): Promise<Job> => {
     // Not every text may be asked of every database, and what others ask for may be in the same statement.
     if (!UUID.test(id)) throw notFound(id)

@@ -20,7 +20,7 @@ import { ASYNC_HINT, receiveSync } from '../bodies/sync-body.ts'
 /** Longer recordings belong to the Async API. */
 const MAX_SECONDS = 60
 
-/** Its client has it then, or is gone. */
+/** By then its client has the answer, or is gone. */
 const KEPT_MS = 600_000
 
 /** The synchronous API: a short recording in, its transcript out, through the same jobs as the Async API. */
@@ -99,7 +99,7 @@ async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiC
   try {
     const inTime = new Date(Date.now() + settings.syncTimeoutMs)
     const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true, idempotency: null } as const
-    // Should this server die, nobody waits for it any more.
+    // Should this server die, the job expires: nobody waits for it any more.
     const times = { startBy: inTime, timeoutSeconds: null, expiresAt: new Date(inTime.getTime() + KEPT_MS) }
     await submitRecording({ ...job, ...options, ...times }, context)
     const how = await ended

@@ -5,7 +5,7 @@ import { sharedAnswer } from '../shared-answer.ts'
 
 /** A part that takes longer is not ready. */
 const LIMIT_MS = 5000
-/** Each look writes to database and payload store, and anybody may ask. */
+/** Cached, since each check writes to database and payload store, and anybody may ask. */
 const FRESH_MS = 1000
 
 const Parts = Type.Object({
@@ -44,7 +44,7 @@ export function healthRoutes({
       ...(checkWorker === null ? {} : { worker: checkWorker }),
     }
     const look = sharedAnswer(FRESH_MS, () => checkParts(parts, logger))
-    // Whoever is to be told that the server stops is not to wait for a part of it first.
+    // Draining is answered at once, without checking the parts.
     const stopping = whenAborted(draining).then(() => notAsked(parts))
     api.get(
       '/readyz',

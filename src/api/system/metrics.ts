@@ -6,9 +6,9 @@ import type { ApiContext } from '../context.ts'
 import { Observations } from './observations.ts'
 import { sharedAnswer } from '../shared-answer.ts'
 
-/** Counts of the queue within this time are one. */
+/** The counts of the queue are cached for so long. */
 const COUNTED_MS = 5000
-/** Anybody may ask, as often as he likes. */
+/** The whole page is cached too: it is open to all. */
 const FRESH_MS = 1000
 
 /** What Prometheus scrapes: requests of this server, and the queue and workers of all servers on the database. */

@@ -1,7 +1,7 @@
 /** Taken by the metric in one go, which costs a fifth of taking them one by one between all else that a request needs. */
 const BUFFER_LENGTH = 500
 
-/** Values on their way to a metric. They arrive there when it is read, or when there are many. */
+/** Buffers values of a metric. They are flushed when it is read, or when the buffer is full. */
 export class Observations {
   readonly #values = new Float64Array(BUFFER_LENGTH)
   readonly #observe: (value: number) => void

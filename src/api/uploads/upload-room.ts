@@ -23,7 +23,7 @@ export interface UploadRoomOptions {
   readonly maxUnsubmittedBytes: number | null
 }
 
-/** What is about to come. */
+/** An upload that is about to begin. */
 export interface AnnouncedUpload {
   readonly key: PayloadKey
   readonly owner: string
@@ -32,7 +32,7 @@ export interface AnnouncedUpload {
 }
 
 interface RunningUpload extends AnnouncedUpload {
-  /** That it is counted with while it runs: as many as it may come to have. */
+  /** Bytes reserved while it runs: the most that it may come to have. */
   readonly reservedBytes: number
 }
 
@@ -55,7 +55,7 @@ export class UploadRoom {
   async begin(announced: AnnouncedUpload): Promise<UploadHold> {
     const { maxUploadBytes, maxUnsubmittedBytes } = this.#options
     const upload = { ...announced, reservedBytes: announced.bytes ?? maxUploadBytes }
-    // Taken before the database is asked: of those that come together, each sees those before it.
+    // Reserved before the database is asked, so that concurrent uploads see each other.
     this.#running.add(upload)
     const end = (): void => void this.#running.delete(upload)
     try {
@@ -73,12 +73,12 @@ export class UploadRoom {
   }
 
   /**
-   * As `begin`, for one that replaces what is there. It ends another one to the same URL: that is a client's earlier try whose
-   * connection broke, which this server may not see for long, and of which both at once would only waste the disk.
+   * As `begin`, for one that replaces what is there. It preempts another one to the same URL: a client's earlier try whose connection
+   * broke, which this server may not notice for long.
    */
   async beginWhole(announced: AnnouncedUpload): Promise<WholeUploadHold> {
     using stack = new DisposableStack()
-    // First: one that is refused takes nothing over.
+    // First: one that is refused preempts nothing.
     const hold = stack.use(await this.begin(announced))
     const { signal } = stack.use(await this.#whole.acquire(announced.key))
     const held = stack.move()
@@ -91,7 +91,7 @@ export class UploadRoom {
   }
 
   async #require(upload: RunningUpload, limit: number): Promise<void> {
-    // What runs first, then what is kept: what is kept meanwhile is counted twice rather than not at all.
+    // Running uploads first, then stored ones: one that completes in between is counted twice rather than not at all.
     let used = 0
     for (const other of this.#running) {
       if (other.owner === upload.owner && other.key !== upload.key) used += other.reservedBytes

@@ -77,7 +77,7 @@ function requireWhole({ headers }: FastifyRequest): void {
   )
 }
 
-/** The body; when it turns out to have no bytes, nothing is to be made of it. */
+/** The body; an empty one fails, so that no empty object is made. */
 async function* requireContent(body: Readable): AsyncGenerator<Uint8Array> {
   let isEmpty = true
   for await (const chunk of body) {

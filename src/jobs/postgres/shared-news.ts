@@ -36,7 +36,7 @@ const INTERVAL_MS = 20
  * The news of all stores on one database. That of this process is told at once. To the others a NOTIFY says "look", no more: who sent it,
  * since a sender hears itself too. They look at the jobs that somebody waits for, and whoever looks for work or follows a history does so.
  * It is sent after the commit of what it is about: within the transaction it would have all commits wait for each other (5,672
- * submits/s instead of 18,575). It may get lost; where notices do not arrive at all, each second is one.
+ * submits/s instead of 18,575). It may get lost; where notices do not arrive at all, listeners poll each second.
  */
 export class SharedNews extends LocalNews implements AsyncDisposable {
   readonly #id = randomUUID()

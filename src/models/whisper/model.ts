@@ -23,8 +23,8 @@ const UNQUANTISED = { encoder: null, decoder: null } as const
 export interface LoadOptions {
   readonly threads: number
   /**
-   * Recordings that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. As many
-   * windows more can be, where a device has room for them, of recordings whose windows do not depend on each other.
+   * Recordings that are decoded at the same time. Default: 1 on the CPU, on a device as many as it has room for. A device with room
+   * decodes up to twice as many windows, if a recording's windows are independent (see `areIndependent`).
    */
   readonly slots?: number
   /** f32 unless it is said. On a device anything else is float16, where it has that. */

@@ -52,7 +52,7 @@ export class DiskReserve {
     }
   }
 
-  /** What takes bytes as the sink does, as long as the reserve is left. */
+  /** The sink, guarded: its writes fail once the reserve is reached. */
   watched(sink: ByteSink): ByteSink {
     const meter = this.meter()
     return {

@@ -7,8 +7,8 @@ const BYTES_PER_SYNC = 16 * 2 ** 20
 const BUFFERED_BYTES = 4 * 2 ** 20
 
 /**
- * A file that is written to the disk while it is being received, so that making it durable at the end takes little. What is given to it
- * is written behind its caller's back; an error of that is thrown by the next call.
+ * A file that is written to the disk while it is being received, so that making it durable at the end takes little. Writes are
+ * asynchronous (write-behind); an error of one is thrown by the next call.
  */
 export class DurableFile implements ByteSink {
   static #open = 0
@@ -48,7 +48,7 @@ export class DurableFile implements ByteSink {
     await this.#file.sync()
   }
 
-  /** The end of it, to be called once. Nothing is written any more when it resolves, be it durable or not: then the file can be closed. */
+  /** Ends the writing, to be called once. When it resolves, durable or not, nothing is written any more, and the file can be closed. */
   async settle(): Promise<void> {
     DurableFile.#open -= 1
     await this.#writing.catch(() => undefined)

@@ -18,8 +18,8 @@ const MAX_READERS = 2
 /** A call of FFmpeg takes milliseconds, and the thread says each second how far it is. A slow disk may take its time. */
 const STALL_MS = 60_000
 /**
- * The silence is counted in so many parts, each of which has to pass while this thread listens: one that was held up itself, or stopped
- * together with the machine, has not heard what was said meanwhile.
+ * The watchdog counts silence in so many intervals of this thread's own timer: a thread that was blocked itself, or suspended with the
+ * machine, does not take that for the other's silence.
  */
 const PARTS = 6
 

@@ -4,7 +4,7 @@ import type { Precision } from '../../../contract/precision.ts'
 
 /** The process itself, the libraries, FFmpeg. */
 const BASE_BYTES = 200 * 2 ** 20
-/** Tokens that the caches of a slot hold: a whole context, and some for beams that part. */
+/** Tokens in the caches of a slot: a whole context, and some for beams that diverge. */
 const CELLS = 512
 const FLOAT_BYTES = 4
 /** Of a linear layer's weight, scales included. */

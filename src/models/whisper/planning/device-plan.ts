@@ -14,7 +14,7 @@ const LOGITS_TABLES = 6
 /** Attention scores and activations of the encoder that are alive at a time. */
 const SCORE_TABLES = 2
 const ACTIVATIONS = 12
-/** Part of the memory that is left alone: for fragments, and for what else shows something on the screen. */
+/** Part of the memory that is kept free: for fragmentation, and for the display. */
 const SPARE = 0.1
 
 /** How a model uses a device. */

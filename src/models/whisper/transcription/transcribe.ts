@@ -121,8 +121,8 @@ function areIndependent({
 
 /**
  * Transcribes what is left of all clips: in one strand, or in as many as there are slots for when clips are independent.
- * @param before the windows that are finished already, in their order. Of independent clips none leaves anything behind, so that it does
- *   not count which strand they were of.
+ * @param before the windows that are finished already, in their order. Independent clips pass nothing on, so it does not matter which
+ *   strand decoded a finished window.
  */
 async function followAll(context: Context, slot: Slot, before: readonly DecodedWindow[]): Promise<void> {
   const { model, options, control, progress } = context

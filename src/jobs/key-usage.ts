@@ -7,7 +7,7 @@ import type { KeyLimits, NewJob } from './store.ts'
 const SECONDS_PER_DAY = 86_400
 
 /** What is known of a key when its jobs come. */
-export interface Standing {
+export interface KeyUsage {
   queuedJobs: number
   audioSeconds: number
   /** Rank of the last job in each lane that waits or runs. */
@@ -15,25 +15,25 @@ export interface Standing {
 }
 
 /** Of each key that has a job among these. */
-export async function standingsOf(
+export async function usageOfKeys(
   database: Database,
   jobs: readonly NewJob[],
   limits: KeyLimits,
   now: number,
-): Promise<ReadonlyMap<string, Standing>> {
+): Promise<ReadonlyMap<string, KeyUsage>> {
   const { queries } = database
-  const standings = new Map<string, Standing>()
+  const usages = new Map<string, KeyUsage>()
   for (const keyId of new Set(jobs.map((job) => job.keyId))) {
-    standings.set(keyId, {
+    usages.set(keyId, {
       lastRanks: new Map(),
       queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
       audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
     })
   }
   for (const { key_id: keyId, lane, waiting, running } of await lastRanksOf(database, jobs)) {
-    standings.get(keyId)?.lastRanks.set(lane, Math.max(waiting ?? 0, running ?? 0))
+    usages.get(keyId)?.lastRanks.set(lane, Math.max(waiting ?? 0, running ?? 0))
   }
-  return standings
+  return usages
 }
 
 interface LastRank {
@@ -89,24 +89,24 @@ export function dayOf(now: number): number {
 }
 
 /** Why a key may not have one more job; undefined: it may, and has it now. */
-export function refusal(job: NewJob, standing: Standing, limits: KeyLimits, now: number): LimitError | undefined {
+export function refusal(job: NewJob, usage: KeyUsage, limits: KeyLimits, now: number): LimitError | undefined {
   const { queuedJobs: mostJobs, audioSecondsPerDay: mostSeconds } = limits
-  if (mostJobs !== null && standing.queuedJobs >= mostJobs) {
+  if (mostJobs !== null && usage.queuedJobs >= mostJobs) {
     return new LimitError(
       `This API key has ${mostJobs} jobs waiting, which is as many as it may have. Submit again when some of them have started.`,
       QUEUE_RETRY_SECONDS,
     )
   }
-  if (mostSeconds !== null && standing.audioSeconds + job.audioSeconds > mostSeconds) {
-    const used = Math.round(standing.audioSeconds)
+  if (mostSeconds !== null && usage.audioSeconds + job.audioSeconds > mostSeconds) {
+    const used = Math.round(usage.audioSeconds)
     return new LimitError(
       `This API key may submit ${mostSeconds} s of audio a day; it has submitted ${used} s today, and this recording has ` +
         `${Math.round(job.audioSeconds)} s. The day ends at midnight UTC.`,
       Math.ceil((dayOf(now) + 1) * SECONDS_PER_DAY - now),
     )
   }
-  standing.queuedJobs += 1
-  standing.audioSeconds += job.audioSeconds
+  usage.queuedJobs += 1
+  usage.audioSeconds += job.audioSeconds
   return undefined
 }
 
