@@ -17,8 +17,8 @@ const MAX_DOUBLINGS = 11
 const KEYS_PER_STATEMENT = 500
 
 /**
- * Payloads that are to be removed. The decision that no job uses one is made here, together with a tombstone (`removed_at`): from then on the
- * trigger `jobs_keep_their_recording` refuses submits with it, and a submit that came first takes the row away. So no recording is removed
+ * Payloads that are to be removed. The decision that no job uses one is made here, together with a tombstone (`removed_at`): from then on
+ * the trigger `jobs_keep_their_recording` refuses submits with it, and a submit that came first takes the row away. So no recording is removed
  * beneath a job that was accepted, by whichever server.
  */
 export class Garbage {

@@ -29,7 +29,7 @@ const WHAT_TO_DO =
 /**
  * Whether the payload store belongs to this database as it is: what the database does not know is an orphan only then. Both carry the
  * installation's id and a number that grows, in the database first; so a lost database is told from a new one, and one that was restored from
- * an older backup by its generation number, which is behind the payload store's. To be called every few minutes, which makes it grow.
+ * an older backup by its generation number, which is behind the payload store's. Call it every few minutes; that makes it grow.
  * @returns null: it does; else why not, and what to do
  */
 export async function strangePayloads(database: Database, payloads: MarkedPayloads): Promise<string | null> {

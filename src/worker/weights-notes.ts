@@ -12,7 +12,7 @@ export interface WeightsNotesOptions {
   readonly logger: Logger
 }
 
-/** Tells the job's history of weights that are fetched for it, one event after the other, beside the download. Disposing it waits for the last. */
+/** Tells the job's history of weights that are fetched for it, one event after the other. Disposing it waits for the last one. */
 export class WeightsNotes implements AsyncDisposable {
   readonly #options: WeightsNotesOptions
   #writing: Promise<void> = Promise.resolve()

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { ByteSink } from '../receive.ts'
 
-/** Written between two `fdatasync`: the system's page cache by itself would let gigabytes gather, and write them when the upload has ended. */
+/** Bytes from one `fdatasync` to the next: the page cache by itself would gather gigabytes, and write them when the upload has ended. */
 const BYTES_PER_SYNC = 16 * 2 ** 20
 /** Buffered of all files together, to be written by one `writev`: a network's chunks one by one take twice as long. */
 const BUFFERED_BYTES = 4 * 2 ** 20
