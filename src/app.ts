@@ -98,11 +98,11 @@ async function startWorkers(
   const catalogue = createCatalogue(config.hub.models)
   const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const engines = await openEngines({ config, catalogue, models, temporaryFolder, logger, signal })
-  return engines.map(({ transcriber, slots, expressSlots, served, asked }) => {
+  return engines.map(({ transcriber, places, expressPlaces, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
       new Worker({
-        ...{ jobs, payloads, transcriber, logger, slots, expressSlots, served, asked },
+        ...{ jobs, payloads, transcriber, logger, places, expressPlaces, served, asked },
         workers: new WorkerRegistry(database),
         models: role === 'worker' ? modelsOf(config.hub, catalogue) : null,
         leaseMs: config.jobs.leaseMs,

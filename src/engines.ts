@@ -25,9 +25,9 @@ import { requireWritable } from './writable-folder.ts'
 export interface Engine {
   readonly transcriber: Transcriber
   /** Jobs that it runs at the same time. */
-  readonly slots: number
+  readonly places: number
   /** How many more it runs of short ones. */
-  readonly expressSlots: number
+  readonly expressPlaces: number
   /** The tier that it is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
@@ -70,7 +70,7 @@ async function allEngines(place: Place): Promise<readonly Engine[]> {
     const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
     const ofModel = (id: string): Promise<Family> => familyOf(catalogue.require(id), (each) => models.folderOf(each))
     const transcriber = new OpenAiTranscriber({ ...remote, familyOf: ofModel })
-    return [{ transcriber, slots: workers, expressSlots: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
+    return [{ transcriber, places: workers, expressPlaces: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
   }
   await requireCache(place.config.engine)
   const [device, sandbox] = await Promise.all([findDevice(choice, place.signal), sandboxOf(place)])
@@ -91,7 +91,7 @@ async function sandboxOf({ config, temporaryFolder, logger, signal }: Place): Pr
   return await findSandbox(sandbox, { readable, writable: [temporaryFolder, cacheDir] }, { logger, signal })
 }
 
-/** The slot beyond the batch is for short recordings. */
+/** The place beyond the batch is for short recordings. */
 function cpuEngine(
   { config, models, temporaryFolder, logger }: Place,
   asked: readonly ServiceTier[],
@@ -116,8 +116,8 @@ function cpuEngine(
       cageOf,
       logger,
     }),
-    slots: workers * batch,
-    expressSlots: 1,
+    places: workers * batch,
+    expressPlaces: 1,
     served: 'cpuflex',
     asked,
   }
@@ -142,8 +142,8 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.jobs.maxAudioSeconds), sandbox: null }),
       logger,
     }),
-    slots: MOST_SLOTS - 1,
-    expressSlots: 1,
+    places: MOST_SLOTS - 1,
+    expressPlaces: 1,
     served: 'gpuflex',
     asked: ['gpuflex'],
   }

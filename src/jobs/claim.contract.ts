@@ -159,6 +159,29 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
       expect(new Set(await batch(store, { atMost: ordinary(9) }))).toEqual(new Set([a, another, b]))
     })
 
+    test('counts what runs already', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect(limitedTo(3))
+      await running(store, { keyId: 'a' })
+      await queued(
+        store,
+        Array.from({ length: 5 }, () => ({ keyId: 'a' })),
+      )
+      expect(await batch(store, { atMost: ordinary(9) })).toHaveLength(2)
+    })
+
+    test('keeps the order of the others, within one claim too', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect(limitedTo(1))
+      const many = Array.from({ length: 50 }, () => ({ keyId: 'a', audioSeconds: 61 }))
+      const [first] = await queued(store, many)
+      const [next] = await queued(store, [
+        { keyId: 'c', audioSeconds: 10_000 },
+        { keyId: 'd', audioSeconds: 20_000, model: 'another' },
+      ])
+      expect(await batch(store, { atMost: ordinary(2) })).toEqual([first, next])
+    })
+
     test('keeps nobody else, however many jobs of a key that has reached it are in front', async () => {
       await using fixture = await open()
       const store = await fixture.connect(limitedTo(1))
@@ -205,7 +228,7 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
         )
         const claims = await Promise.all(stores.map((store) => store.claim(EVERY_TIER)))
         expect(claims.map(({ length }) => length)).toEqual(stores.map(() => 1))
-        expect(claims.flatMap((claim) => claim.map(({ job }) => job.id)).toSorted()).toEqual(ids.toSorted())
+        expect(claims.map(([claim]) => claim?.job.id ?? '').toSorted()).toEqual(ids.toSorted())
       }
     })
 

@@ -18,8 +18,6 @@ export interface Dialect {
   /** After a table: joins to each of its rows the jobs of a subselect that may name it. `which` is what follows its `where`. */
   readonly joinJobs: (which: RawBuilder<unknown>) => RawBuilder<unknown>
   /** The same for garbage. */
-  /** Ends a subselect of rows that nobody is to change before the transaction ends. */
-  readonly lock: RawBuilder<unknown>
   /** As `skipLocked`, for garbage. */
   readonly skipLockedGarbage: RawBuilder<unknown>
   /** Whether no submit with the payload is under way; none can be until the transaction ends. */
@@ -51,7 +49,6 @@ export const SQLITE: Dialect = {
   lockClaims: null,
   // Has no lateral joins. The order of a cross join is kept, so the subselect is run for each row before it.
   joinJobs: (which) => sql`cross join jobs on jobs.sequence in (select jobs.sequence from jobs where ${which})`,
-  lock: sql``,
   commitsInOrder: true,
   skipLockedGarbage: sql``,
   locksPayload: () => sql<SqlBool>`true`,
@@ -75,7 +72,6 @@ export const POSTGRES: Dialect = {
   lockRows: sql`for update of jobs`,
   lockClaims: sql`select pg_advisory_xact_lock(${sql.lit(CLAIMS)})`,
   joinJobs: (which) => sql`cross join lateral (select jobs.* from jobs where ${which}) as jobs`,
-  lock: sql`for update`,
   commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,

@@ -15,7 +15,7 @@ export async function noteWeights(
   const { rows } = await sql`
     insert into job_events (job_id, key_id, kind, data, at)
     select held.id, held.key_id, 'weights', ${JSON.stringify(weights)}, ${dialect.now}
-    from (select id, key_id from jobs where ${held} ${dialect.lock}) as held
+    from (select id, key_id from jobs where ${held} ${dialect.lockRows}) as held
     returning 1
   `.execute(queries)
   return rows.length > 0

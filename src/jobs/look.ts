@@ -21,10 +21,17 @@ export interface LookOptions {
 
 export interface Look {
   readonly front: Front
+  /** All that was read and may run, in the order of ranks, also behind the front's end. */
+  readonly seen: readonly SeenJob[]
   /** Running jobs of the candidates' keys, where there is a limit. */
   readonly running: ReadonlyMap<string, number>
   /** Some jobs are not where they belong by now. */
   readonly isStale: boolean
+}
+
+export interface SeenJob extends Candidate {
+  /** Whether what ran it died. */
+  readonly isSuspect: boolean
 }
 
 /** The urgent jobs of a queue, or all others. */
@@ -41,6 +48,7 @@ interface Row extends Part {
   readonly urgent: number
   readonly rank: number
   readonly ready_for_ms: number
+  readonly crashes: number
   readonly running: number
   /** From 1, in its part. */
   readonly place: number
@@ -53,7 +61,7 @@ const SPARE = 16
 /** What was read of a part. */
 interface Seen extends Part {
   /** That may run. */
-  readonly candidates: Candidate[]
+  readonly candidates: SeenJob[]
   /** The last job that was read, where there may be more behind it. */
   end: Position | null
 }
@@ -83,6 +91,7 @@ export async function look(database: Database, options: LookOptions): Promise<Lo
       urgent: lineOf(seen.filter(({ low }) => low < LEAST_FAIR_RANK)),
       others: lineOf(seen.filter(({ low }) => low >= LEAST_FAIR_RANK)),
     },
+    seen: seen.flatMap(({ candidates }) => candidates).sort(inOrderOfClaiming),
     running: new Map(rows.map((row) => [row.key_id, row.running])),
     isStale: rows[0]?.is_stale === 1,
   }
@@ -158,7 +167,7 @@ async function read(
     running(key_id, amount) as materialized (${runningLimit === null ? sql`select '', 0 where false` : running}),
     ${parts},
     foremost as (
-      select parts.queue, parts.low, jobs.sequence, jobs.key_id, jobs.urgent, jobs.rank,
+      select parts.queue, parts.low, jobs.sequence, jobs.key_id, jobs.urgent, jobs.rank, jobs.crashes,
         1000 * (${dialect.now} - coalesce(jobs.ready_at, jobs.accepted_at)) as ready_for_ms,
         coalesce((select amount from running where running.key_id = jobs.key_id), 0) as running,
         row_number() over (partition by parts.queue, parts.low order by jobs.rank, jobs.sequence) as place
@@ -202,7 +211,8 @@ function partsIn(rows: readonly Row[], runningLimit: number | null, width: numbe
     if (row.place === width) part.end = { rank, sequence }
     if (runningLimit !== null && row.running >= runningLimit) continue
     const { model, isExpress } = partsOfQueue(queue)
-    part.candidates.push({ sequence, model, isExpress, keyId, isUrgent: row.urgent === 1, rank, readyForMs })
+    const [isUrgent, isSuspect] = [row.urgent === 1, row.crashes > 0]
+    part.candidates.push({ sequence, model, isExpress, keyId, isUrgent, isSuspect, rank, readyForMs })
   }
   return parts
 }

@@ -77,9 +77,14 @@ export function queuePrefix(tier: ServiceTier, isExpress: boolean): string {
   return `${tier}/${isExpress ? 'express' : 'ordinary'}/`
 }
 
+/** Whether a job may have the places that are kept for short ones. */
+export function countsAsExpress({ urgent, audioSeconds }: Pick<Placed, 'urgent' | 'audioSeconds'>): boolean {
+  return urgent || audioSeconds <= EXPRESS_SECONDS
+}
+
 /** Which queue a job stands in: workers take from those of their tiers and models. */
 export function queueOf(job: Placed & { readonly serviceTier: ServiceTier; readonly model: string }): string {
-  return queuePrefix(job.serviceTier, job.urgent || job.audioSeconds <= EXPRESS_SECONDS) + job.model
+  return queuePrefix(job.serviceTier, countsAsExpress(job)) + job.model
 }
 
 /** The parts of a queue's name. */

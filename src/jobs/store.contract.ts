@@ -12,6 +12,7 @@ import { describeQueue } from './queue.contract.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { JobStore } from './store.ts'
+import { describeWaiting } from './waiting.contract.ts'
 
 /** Claims all that can be claimed, and says in which order it came. */
 async function order(store: JobStore): Promise<readonly string[]> {
@@ -30,6 +31,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeQueue(name, open)
   describeClaim(name, open)
   describeNews(name, open)
+  describeWaiting(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
   describeGarbage(name, open)

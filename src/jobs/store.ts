@@ -96,6 +96,10 @@ export interface WaitingModel {
   readonly rank: number
   /** Whether that one is short. */
   readonly isExpress: boolean
+  /** Whether what ran that one died. */
+  readonly isSuspect: boolean
+  /** Whether it has any short ones. */
+  readonly hasExpress: boolean
   /** How long one of its jobs has been ready, by the database's clock: the longest of those that are next. */
   readonly readyForMs: number
 }

@@ -19,12 +19,10 @@ export async function waitingModels(
   let found = await look(database, options)
   if (found.isStale && (await refresh(database, onEnded))) found = await look(database, options)
   const models = new Map<string, WaitingModel>()
-  for (const { model, rank, isExpress, readyForMs } of [
-    ...found.front.urgent.candidates,
-    ...found.front.others.candidates,
-  ]) {
-    const first = models.get(model) ?? { model, rank, isExpress, readyForMs }
-    models.set(model, { ...first, readyForMs: Math.max(first.readyForMs, readyForMs) })
+  for (const { model, rank, isExpress, isSuspect, readyForMs } of found.seen) {
+    const first = models.get(model) ?? { model, rank, isExpress, isSuspect, hasExpress: false, readyForMs }
+    const hasExpress = first.hasExpress || isExpress
+    models.set(model, { ...first, hasExpress, readyForMs: Math.max(first.readyForMs, readyForMs) })
   }
   return [...models.values()]
 }

@@ -59,7 +59,7 @@ async function open(
       limits,
       speed: new SpeedMeter(),
     }
-    await new JobRun(options, given).run(stop)
+    await new JobRun(options, given, { engine: undefined }).run(stop)
   }
   const opened = stack.move()
   return {

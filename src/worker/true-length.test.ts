@@ -53,7 +53,8 @@ async function open(given: Partial<NewJob>, seconds: number, decodesHere = true)
   const opened = stack.move()
   return {
     ...{ jobs, database, tasks },
-    run: async () => await new JobRun(options, await claimed(jobs)).run(new AbortController().signal),
+    run: async () =>
+      await new JobRun(options, await claimed(jobs), { engine: undefined }).run(new AbortController().signal),
     find: async () => (await jobs.find(id)) as Job,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

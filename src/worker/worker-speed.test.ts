@@ -44,7 +44,7 @@ test('a worker tells of its speed when a model is loaded and with its first wind
   const limits = { failures: 3, crashes: 5 }
   await using _ = new Worker({
     ...{ jobs, payloads, transcriber, workers, logger: pino({ level: 'silent' }), models: null },
-    ...{ slots: 1, expressSlots: 0, served: 'cpuflex', asked: ['cpuflex'], leaseMs: 60_000, limits, maxRunMs: null },
+    ...{ places: 1, expressPlaces: 0, served: 'cpuflex', asked: ['cpuflex'], leaseMs: 60_000, limits, maxRunMs: null },
   })
   const job = await submitted(jobs, { payloadKey })
   const speed = async (): Promise<number | undefined> => (await workers.list())[0]?.speeds[job.model]
