@@ -25,4 +25,4 @@ export const CPU: Device = Object.freeze({ name: 'cpu', floats: 'F32', hasFusedA
 /** What is taken for the memory of a device, which nothing tells: most have as much. */
 export const DEFAULT_DEVICE_MEMORY = 4 * 2 ** 30
 /** The largest batch: a step reads its weights once for all windows, and more of them hardly speed it up. */
-export const MOST_SLOTS = 32
+export const MAX_SLOTS = 32

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { choose } from './choice.ts'
 import type { Candidate, Line } from './choice.ts'
-import { MOST_URGENT } from './queue-order.ts'
+import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import { Room } from './room.ts'
 
 const MODELS = ['a', 'b', 'c']
@@ -23,7 +23,7 @@ const situation = fc.record({
   atMost: place,
   runningLimit: fc.option(fc.nat(3)),
   running: fc.tuple(fc.nat(3), fc.nat(3)),
-  urgentInARow: fc.nat(MOST_URGENT + 1),
+  urgentInARow: fc.nat(MAX_URGENT_IN_A_ROW + 1),
 })
 
 type Situation = typeof situation extends fc.Arbitrary<infer Value> ? Value : never
@@ -67,7 +67,7 @@ test('takes one after the other what fits, the first first', () => {
       let inARow = given.urgentInARow
       for (;;) {
         const fitting = left.filter((one) => room.fits(one))
-        const next = (inARow >= MOST_URGENT ? fitting.find((one) => !one.isUrgent) : undefined) ?? fitting[0]
+        const next = (inARow >= MAX_URGENT_IN_A_ROW ? fitting.find((one) => !one.isUrgent) : undefined) ?? fitting[0]
         if (next === undefined) break
         room.take(next)
         left.splice(left.indexOf(next), 1)
@@ -116,7 +116,7 @@ test('takes nothing that may come behind what is not known', () => {
   const others = { candidates: [candidate(2)], isCut: true }
   const room = new Room(PLENTY, null)
   expect(choose({ urgent, others }, room, 0).map(({ sequence }) => sequence)).toEqual([1])
-  expect(choose({ urgent, others }, room, MOST_URGENT).map(({ sequence }) => sequence)).toEqual([2, 1])
+  expect(choose({ urgent, others }, room, MAX_URGENT_IN_A_ROW).map(({ sequence }) => sequence)).toEqual([2, 1])
   expect(choose({ urgent: { candidates: [], isCut: false }, others }, room, 0).map(({ sequence }) => sequence)).toEqual(
     [2],
   )

@@ -1,4 +1,4 @@
-import { MOST_URGENT } from './queue-order.ts'
+import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import type { Guest, Room } from './room.ts'
 
 /** A job that a claim may take. */
@@ -23,7 +23,7 @@ export interface Front {
 }
 
 /**
- * Which jobs a claim is to take: one after the other in the order of their ranks, each that fits; but when `MOST_URGENT` urgent ones were taken
+ * Which jobs a claim is to take: one after the other in the order of their ranks, each that fits; but when `MAX_URGENT_IN_A_ROW` urgent ones were taken
  * in a row, the next other one first. Ends where it is not known what comes next.
  */
 export function choose({ urgent, others }: Front, room: Room, urgentInARow: number): readonly Candidate[] {
@@ -33,7 +33,7 @@ export function choose({ urgent, others }: Front, room: Room, urgentInARow: numb
   const chosen: Candidate[] = []
   let inARow = urgentInARow
   for (;;) {
-    const isOthersTurn = inARow >= MOST_URGENT
+    const isOthersTurn = inARow >= MAX_URGENT_IN_A_ROW
     const first = isOthersTurn ? otherLine : urgentLine
     const second = isOthersTurn ? urgentLine : otherLine
     // A place that is taken is never given back here, so what was passed over once never fits again.

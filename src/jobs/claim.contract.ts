@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { EVERY_TIER, newJob, submitted } from './new-job.fixture.ts'
-import { MOST_URGENT } from './queue-order.ts'
+import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import { ERROR, LIMITS, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { ClaimOptions, JobStore, NewJob, Places } from './store.ts'
@@ -104,7 +104,7 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
       const others = await queued(store, [{}, {}])
       const first = await store.claim({ ...EVERY_TIER, atMost: ordinary(6), urgentInARow: 1 })
       expect(first.map(({ job }) => job.urgent)).toEqual([true, true, false, true, true, true])
-      const second = await store.claim({ ...EVERY_TIER, atMost: ordinary(44), urgentInARow: MOST_URGENT })
+      const second = await store.claim({ ...EVERY_TIER, atMost: ordinary(44), urgentInARow: MAX_URGENT_IN_A_ROW })
       expect(second.findIndex(({ job }) => job.id === others[1])).toBe(0)
       expect(second).toHaveLength(44)
     })

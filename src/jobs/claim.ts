@@ -17,7 +17,7 @@ import type { ClaimOptions, ClaimedJob } from './store.ts'
 /** Jobs of each queue that are looked at beyond those that there are places for, since another claimer may be taking some of them. */
 const SPARE = 8
 /** Jobs that are taken in one statement. */
-const MOST_AT_ONCE = 500
+const MAX_CLAIMED_JOBS = 500
 
 /**
  * Takes the next jobs that there is room for: looks at what is foremost in each queue, chooses, and takes what was chosen in one UPDATE that
@@ -91,7 +91,7 @@ class Claim {
     const found = await look(this.#database, {
       asked: this.#options.asked,
       models: (isExpress) => this.#room.models(isExpress),
-      depth: Math.min(this.#room.left, MOST_AT_ONCE) + (this.#runningLimit === null ? SPARE : 0),
+      depth: Math.min(this.#room.left, MAX_CLAIMED_JOBS) + (this.#runningLimit === null ? SPARE : 0),
       runningLimit: this.#runningLimit,
       without: this.#passed,
     })

@@ -3,7 +3,7 @@ import type { RawBuilder, SqlBool } from 'kysely'
 import type { Candidate, Front, Line } from './choice.ts'
 import type { Database } from './dialect.ts'
 import type { ServiceTier } from './job.ts'
-import { LEAST_FAIR_RANK, partsOfQueue, queuePrefix } from './queue-order.ts'
+import { MIN_FAIR_RANK, partsOfQueue, queuePrefix } from './queue-order.ts'
 import { IS_READY, readyQueues } from './queues.ts'
 import { isStale } from './ready.ts'
 
@@ -88,8 +88,8 @@ export async function look(database: Database, options: LookOptions): Promise<Lo
   const seen = [...parts.values()]
   return {
     front: {
-      urgent: lineOf(seen.filter(({ low }) => low < LEAST_FAIR_RANK)),
-      others: lineOf(seen.filter(({ low }) => low >= LEAST_FAIR_RANK)),
+      urgent: lineOf(seen.filter(({ low }) => low < MIN_FAIR_RANK)),
+      others: lineOf(seen.filter(({ low }) => low >= MIN_FAIR_RANK)),
     },
     seen: seen.flatMap(({ candidates }) => candidates).sort(inOrderOfClaiming),
     running: new Map(rows.map((row) => [row.key_id, row.running])),
@@ -161,8 +161,8 @@ async function read(
   const { rows } = await sql<Row>`
     with recursive
     ranges(low, high) as (
-      select cast(0 as double precision), cast(${LEAST_FAIR_RANK} as double precision)
-      union all select ${LEAST_FAIR_RANK}, ${Number.MAX_VALUE}
+      select cast(0 as double precision), cast(${MIN_FAIR_RANK} as double precision)
+      union all select ${MIN_FAIR_RANK}, ${Number.MAX_VALUE}
     ),
     running(key_id, amount) as materialized (${runningLimit === null ? sql`select '', 0 where false` : running}),
     ${parts},

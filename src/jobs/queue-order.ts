@@ -39,12 +39,12 @@ export interface Placed {
  */
 const URGENT_SCALE = 1000
 /** Between the ranks of urgent jobs and all others'. */
-export const LEAST_FAIR_RANK = 1e9
+export const MIN_FAIR_RANK = 1e9
 
 /**
  * After so many urgent jobs in a row another one comes first, so that whoever keeps the synchronous API busy starves nobody.
  */
-export const MOST_URGENT = 3
+export const MAX_URGENT_IN_A_ROW = 3
 
 /** Which of a key's lines a job stands in. */
 export function laneOf({ priority, audioSeconds, urgent }: Placed): number {

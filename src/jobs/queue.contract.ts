@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { newJob, submitted } from './new-job.fixture.ts'
-import { MOST_URGENT } from './queue-order.ts'
+import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import { QueueView } from './queue-view.ts'
 import { ERROR, EVERY_TIER, EXPRESS, LIMITS, claimed, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
@@ -108,7 +108,7 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
         { audioSeconds: LONG },
         { audioSeconds: 10 },
       ])
-      const urgentInARow = MOST_URGENT
+      const urgentInARow = MAX_URGENT_IN_A_ROW
       expect(await next(store, { ...EXPRESS, urgentInARow })).toBe(short)
       expect(await next(store, { urgentInARow })).toBe(long)
       expect(await next(store, { urgentInARow })).toBe(urgent)

@@ -83,7 +83,7 @@ export interface ClaimOptions {
   /** Only jobs of these models, and so many of each; null: of any, as many as `atMost` says. */
   readonly places: ReadonlyMap<string, Places> | null
   readonly atMost: Places
-  /** How many urgent jobs the claims before this one took, one after the other; `MOST_URGENT` says what for. Default: none. */
+  /** How many urgent jobs the claims before this one took, one after the other; `MAX_URGENT_IN_A_ROW` says what for. Default: none. */
   readonly urgentInARow?: number
   /** Id of the worker, for the job's history. */
   readonly worker?: string

@@ -422,7 +422,7 @@ describe('a model whose weights are not here', () => {
     const { missing, needsOf } = weights()
     await using place = await open({ needsOf })
     const { id } = await place.submit('new')
-    missing.error = new Error('the checkpoint is damaged')
+    missing.error = new Error('the weights are damaged')
     expect(await place.next()).toEqual(['new'])
     await expect(engineOf(place.admitted(id))).rejects.toThrow('damaged')
   })

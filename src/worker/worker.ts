@@ -11,7 +11,7 @@ import { Wakeup } from './wakeup.ts'
 /** For what no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
 const LOOK_INTERVAL_MS = 1000
 const ANNOUNCE_INTERVAL_MS = 5000
-const LEAST_REST_MS = 20
+const MIN_REST_MS = 20
 /** One after the other: a few events are looked at at once. */
 const SHORT_RESTS_IN_A_ROW = 8
 
@@ -88,7 +88,7 @@ export class Worker implements AsyncDisposable {
     const { signal } = this.#stop
     const restedMs = performance.now()
     await this.#wakeup.since(moment, signal)
-    const leftMs = restedMs + LEAST_REST_MS - performance.now()
+    const leftMs = restedMs + MIN_REST_MS - performance.now()
     this.#shortRests = leftMs > 0 ? this.#shortRests + 1 : 0
     if (this.#shortRests > SHORT_RESTS_IN_A_ROW) await delay(leftMs, undefined, { signal }).catch(() => undefined)
   }

@@ -6,7 +6,7 @@ import { LAYOUTS, writeRandomModel } from '../../../../test/support/random-model
 import { CPU } from '../../../contract/device.ts'
 import type { Device } from '../../../contract/device.ts'
 import { planDevice } from './device-plan.ts'
-import { MOST_SLOTS } from '../../../contract/device.ts'
+import { MAX_SLOTS } from '../../../contract/device.ts'
 
 const HALF: Device = { name: 'webgpu', floats: 'F16', hasFusedAttention: true }
 const GIB = 2 ** 30
@@ -26,7 +26,7 @@ test('the more memory, the more windows, within it and up to a limit', async () 
   const slots = plans.map((one) => one.slots)
   expect(slots).toEqual(slots.toSorted((one, other) => one - other))
   expect(new Set(slots).size).toBeGreaterThan(2)
-  expect(slots.at(-1)).toBe(MOST_SLOTS)
+  expect(slots.at(-1)).toBe(MAX_SLOTS)
   for (const [index, size] of [0.25, 0.5, 1, 64].entries()) expect(plans[index]?.bytes).toBeLessThan(size * GIB)
 })
 

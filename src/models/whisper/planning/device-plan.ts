@@ -1,7 +1,7 @@
 import { readDimensions } from '../weights/whisper-weights.ts'
 import type { Dimensions } from '../weights/whisper-weights.ts'
 import { countWeights } from './weight-count.ts'
-import { MOST_SLOTS } from '../../../contract/device.ts'
+import { MAX_SLOTS } from '../../../contract/device.ts'
 import type { Device, FloatType } from '../../../contract/device.ts'
 import { CELLS_PER_BLOCK } from '../inference/device-cells.ts'
 import type { Precision } from '../../../contract/precision.ts'
@@ -54,6 +54,6 @@ export function planFor(dimensions: Dimensions, { device, precision, memoryBytes
   const caches = perFloat * 2 * nTextLayer * nState * (nAudioCtx + cells)
   const perSlot = caches + FLOAT_BYTES.F32 * LOGITS_TABLES * BEAMS * nVocab
   const room = Math.floor(((1 - SPARE) * memoryBytes - fixed) / perSlot)
-  const slots = Math.min(MOST_SLOTS, Math.max(1, room))
+  const slots = Math.min(MAX_SLOTS, Math.max(1, room))
   return { slots, bytes: fixed + slots * perSlot }
 }
