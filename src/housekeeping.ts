@@ -1,13 +1,13 @@
 import type { Logger } from 'pino'
 import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
-import { Garbage } from './jobs/garbage.ts'
-import { GarbageCollector } from './jobs/garbage-collector.ts'
-import { databaseTime, strangePayloads } from './jobs/installation.ts'
-import { findOrphans } from './jobs/orphans.ts'
-import { Reaper } from './jobs/reaper.ts'
+import { Garbage } from './jobs/keeping/garbage.ts'
+import { GarbageCollector } from './jobs/keeping/garbage-collector.ts'
+import { databaseTime, strangePayloads } from './jobs/keeping/installation.ts'
+import { findOrphans } from './jobs/keeping/orphans.ts'
+import { Reaper } from './jobs/life/reaper.ts'
 import { Rounds } from './jobs/rounds.ts'
-import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
+import { UnsubmittedUploads } from './jobs/keeping/unsubmitted-uploads.ts'
 
 /** Expired leases are looked for so often while one lasts. */
 const REAPS_PER_LEASE = 3

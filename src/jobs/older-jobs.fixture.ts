@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { EVERY_TIER } from './running-job.fixture.ts'
-import type { JobStore } from './store.ts'
+import type { JobStore } from './job-store.ts'
 
 /** A time that is past, and one that is to come. */
 const [PAST, FUTURE] = [1000, 9e9]

@@ -5,7 +5,7 @@ import { Check } from 'typebox/value'
 import type { FinishedWindow } from '../contract/recognition-task.ts'
 import { ResumePointSchema } from '../contract/resume-point.ts'
 import type { ResumePoint } from '../contract/resume-point.ts'
-import type { JobStore, Lease } from '../jobs/store.ts'
+import type { JobStore, Lease } from '../jobs/job-store.ts'
 import { FIRST_FAMILY } from '../models/index.ts'
 
 /** How windows were kept when there was one family: as what are now the data of its first version, with the version among them. */

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { CodedError } from '../contract/coded-error.ts'
 import type { Job, JobError } from '../jobs/job.ts'
-import type { ClaimedJob, JobStore } from '../jobs/store.ts'
+import type { ClaimedJob, JobStore } from '../jobs/job-store.ts'
 import { patiently } from './patience.ts'
 import type { Patience } from './patience.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { forecast } from '../jobs/forecast.ts'
+import { forecast } from '../jobs/queue/forecast.ts'
 import { SpeedMeter } from './speed-meter.ts'
 
 function meter() {

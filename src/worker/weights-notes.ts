@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { WeightsFetched } from '../contract/job-event.ts'
-import type { JobStore, Lease } from '../jobs/store.ts'
+import type { JobStore, Lease } from '../jobs/job-store.ts'
 
 /** Throttles the events of a download: 20 at most, and one a second. */
 const MIN_SHARE_BETWEEN_NOTES = 0.05

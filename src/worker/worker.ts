@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { WorkerRegistry } from '../jobs/worker-registry.ts'
+import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import { JobRun } from './job-run.ts'
 import type { JobRunOptions } from './job-run.ts'
 import { Scheduler } from './scheduler.ts'

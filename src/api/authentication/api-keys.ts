@@ -1,9 +1,9 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
-import type { Database } from '../../jobs/dialect.ts'
-import { dateOf } from '../../jobs/job-row.ts'
-import type { ApiKeysTable } from '../../jobs/schema.ts'
-import { openSharedSecret } from '../../jobs/shared-secret.ts'
+import type { Database } from '../../jobs/sql/dialect.ts'
+import { dateOf } from '../../jobs/sql/job-row.ts'
+import type { ApiKeysTable } from '../../jobs/sql/schema.ts'
+import { openSharedSecret } from '../../jobs/sql/shared-secret.ts'
 
 export interface ApiKey {
   readonly id: string

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { JOB_PRIORITIES } from '../../jobs/job.ts'
-import type { Idempotency, NewJob } from '../../jobs/store.ts'
+import type { Idempotency, NewJob } from '../../jobs/job-store.ts'
 import { ApiError } from '../errors/api-error.ts'
 
 /** What a submit may say of a job beyond what the model gets. */

@@ -1,5 +1,5 @@
 import { JobStoreError } from '../../jobs/errors.ts'
-import type { NewJob, Submitted } from '../../jobs/store.ts'
+import type { NewJob, Submitted } from '../../jobs/job-store.ts'
 import type { ApiContext } from '../context.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { FastifyInstance, onResponseHookHandler } from 'fastify'
 import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import { SERVICE_TIERS } from '../../jobs/job.ts'
-import type { QueueTotal } from '../../jobs/queue-view.ts'
+import type { QueueTotal } from '../../jobs/queue/queue-view.ts'
 import type { ApiContext } from '../context.ts'
 import { Observations } from './observations.ts'
 import { sharedAnswer } from '../shared-answer.ts'

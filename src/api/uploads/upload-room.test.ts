@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { submitted } from '../../jobs/new-job.fixture.ts'
-import { SqlJobStore } from '../../jobs/sql-store.ts'
+import { SqlJobStore } from '../../jobs/sql/sql-store.ts'
 import { openSqlite } from '../../jobs/sqlite/database.ts'
-import { UnsubmittedUploads } from '../../jobs/unsubmitted-uploads.ts'
+import { UnsubmittedUploads } from '../../jobs/keeping/unsubmitted-uploads.ts'
 import { UploadRoom } from './upload-room.ts'
 
 const of = (key: string, owner: string, bytes: number | undefined) => ({ key, owner, bytes })

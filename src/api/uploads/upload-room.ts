@@ -1,5 +1,5 @@
 import { LimitError } from '../../jobs/errors.ts'
-import type { UnsubmittedUploads } from '../../jobs/unsubmitted-uploads.ts'
+import type { UnsubmittedUploads } from '../../jobs/keeping/unsubmitted-uploads.ts'
 import { KeyedMutex } from '../../payloads/keyed-mutex.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
 
