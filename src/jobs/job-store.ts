@@ -110,16 +110,16 @@ export type LeaseState = 'held' | 'cancel' | 'lost'
 /** What is worth a look: there may be a job to claim, or events that were not there before. */
 export type JobNews = 'claimable' | 'history'
 /** A running job is to be stopped, or a job has reached `success`, `failed` or `cancelled`. */
-export type JobTurn = 'cancelRequested' | 'finished'
+export type JobNewsKind = 'cancelRequested' | 'finished'
 
 /** Tells listeners that something was committed, in this process or in all that work on one database. They look for themselves what it was. */
 export interface JobNewsBus {
   /** @param listener called perhaps too often; and a second late, or never, where news gets lost */
   on(news: JobNews, listener: () => void): Disposable
   /** @param listener called once or several times */
-  onJob(turn: JobTurn, jobId: string, listener: () => void): Disposable
+  onJob(kind: JobNewsKind, jobId: string, listener: () => void): Disposable
   emit(news: JobNews): void
-  emitJob(turn: JobTurn, jobId: string): void
+  emitJob(kind: JobNewsKind, jobId: string): void
 }
 
 export interface ListOptions {

@@ -44,5 +44,5 @@ export async function numberEvents({ queries, dialect }: Database): Promise<void
 /** "sottoe" in ASCII: any number that other users of the same database are unlikely to have taken. */
 const LOCK = 0x73_6f_74_74_6f_65
 
-/** So that no statement takes long. */
+/** Batch size: no transaction may hold the lock for long. */
 const EVENTS_PER_TRANSACTION = 1000

@@ -11,7 +11,7 @@ const WINDOWS_PER_THINNING = 500
 const KEPT_WINDOWS = 5000
 /** The last ones are left as they are. */
 const NEWEST_WINDOWS = 1000
-/** So that no statement takes long. */
+/** Batch size: no statement may take long. */
 const EVENTS_PER_STATEMENT = 500
 
 export interface WindowEvent {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { JobNews, JobNewsBus, JobTurn } from '../job-store.ts'
+import type { JobNews, JobNewsBus, JobNewsKind } from '../job-store.ts'
 
 /**
  * Tells the listeners in this process what a store has committed. They run after the verb, not within it: a
@@ -20,8 +20,8 @@ export class LocalNews implements JobNewsBus {
     return { [Symbol.dispose]: () => void this.#listeners.off(news, listener) }
   }
 
-  onJob(turn: JobTurn, jobId: string, listener: () => void): Disposable {
-    const name = `${turn} ${jobId}`
+  onJob(kind: JobNewsKind, jobId: string, listener: () => void): Disposable {
+    const name = `${kind} ${jobId}`
     this.#listeners.on(name, listener)
     this.#count(jobId, 1)
     return {
@@ -36,8 +36,8 @@ export class LocalNews implements JobNewsBus {
     queueMicrotask(() => this.#listeners.emit(news))
   }
 
-  emitJob(turn: JobTurn, jobId: string): void {
-    queueMicrotask(() => this.#listeners.emit(`${turn} ${jobId}`))
+  emitJob(kind: JobNewsKind, jobId: string): void {
+    queueMicrotask(() => this.#listeners.emit(`${kind} ${jobId}`))
   }
 
   /** Jobs that somebody here waits for. */

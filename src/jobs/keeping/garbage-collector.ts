@@ -15,7 +15,7 @@ export interface GarbageCollectorOptions {
 
 const REMOVAL_MS = 30_000
 
-/** Taken from the list by one statement, so that none takes long. */
+/** Batch size: no statement may take long. */
 const BATCH_LENGTH = 100
 const CONCURRENT_REMOVALS = 8
 

@@ -30,7 +30,7 @@ export async function endLate({ queries, dialect }: Database, limit: number): Pr
   return rows
 }
 
-/** Jobs that one statement ends, so that none keeps SQLite's thread for long. */
+/** Batch size: no statement may block SQLite's thread for long. */
 const MAX_LATE_JOBS = 1000
 
 /**

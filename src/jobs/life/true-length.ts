@@ -10,7 +10,7 @@ import type { JobRow } from '../sql/schema.ts'
  * are off by that much, and would move all that waits again and again.
  */
 const TOLERATED_RATIO = 2
-/** Waiting jobs that are moved back at once, so that no correction takes the database for long. */
+/** Batch size: no correction may take the database for long. */
 const MAX_MOVED_JOBS = 500
 
 type Queries = Database['queries']

@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { isFinished } from '../job.ts'
 import { LocalNews } from '../events/local-news.ts'
 import type { Schema } from '../sql/schema.ts'
-import type { JobNews, JobTurn } from '../job-store.ts'
+import type { JobNews, JobNewsKind } from '../job-store.ts'
 import { Coalesced } from './coalesced.ts'
 import { CHANNEL, Listener } from './listener.ts'
 import type { Delivery, ListenerTiming } from './listener.ts'
@@ -88,8 +88,8 @@ export class SharedNews extends LocalNews implements AsyncDisposable {
     if (news === 'claimable') this.#notices.ask()
   }
 
-  override emitJob(turn: JobTurn, jobId: string): void {
-    super.emitJob(turn, jobId)
+  override emitJob(kind: JobNewsKind, jobId: string): void {
+    super.emitJob(kind, jobId)
     this.#notices.ask()
   }
 

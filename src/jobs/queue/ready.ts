@@ -5,7 +5,7 @@ import type { Database, Dialect } from '../sql/dialect.ts'
 import { endLate } from '../life/expiry.ts'
 import type { Expired } from '../life/expiry.ts'
 
-/** Jobs that one statement moves, so that none keeps SQLite's thread for long. */
+/** Batch size: no statement may block SQLite's thread for long. */
 const AT_ONCE = 200
 
 /** Whether there are jobs that `refresh` would move. Both are a look at the end of an index. */

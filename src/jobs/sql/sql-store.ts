@@ -31,7 +31,7 @@ import type {
   Lease,
   LeaseState,
 } from '../job-store.ts'
-import type { Idempotency, JobTurn, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
+import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
@@ -265,7 +265,7 @@ export class SqlJobStore implements JobStore {
   }
 
   on: JobNewsBus['on'] = (news, listener) => this.#news.on(news, listener)
-  onJob: JobNewsBus['onJob'] = (turn, id, listener) => this.#news.onJob(turn, id, listener)
+  onJob: JobNewsBus['onJob'] = (kind, id, listener) => this.#news.onJob(kind, id, listener)
 
   get #known(): KnownJobs {
     return this.#finder.known
@@ -280,7 +280,7 @@ export class SqlJobStore implements JobStore {
   }
 
   /** Whatever happens to a job is in its history. */
-  #tell(what: 'claimable' | 'progress' | JobTurn, jobId?: string): void {
+  #tell(what: 'claimable' | 'progress' | JobNewsKind, jobId?: string): void {
     this.#news.emit('history')
     if (what === 'claimable') this.#news.emit(what)
     else if (what !== 'progress' && jobId !== undefined) this.#news.emitJob(what, jobId)

@@ -8,7 +8,7 @@ import { SILENCE } from './log-mel.ts'
 export const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT
 /** Frames that are written at once: 10 s. */
 const BLOCK_FRAMES = 1000
-/** Blocks between two looks at the room on the disk: about 30 MB. */
+/** Blocks between two checks of the free space: about 30 MB. */
 const BLOCKS_PER_DISK_CHECK = 64
 /** Room on the disk that is left to everybody else, and the share of a small disk. */
 const RESERVE_BYTES = 256 * 2 ** 20

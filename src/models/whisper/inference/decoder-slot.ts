@@ -15,7 +15,7 @@ export interface RowsOfStep {
   readonly firstRow: number
 }
 
-/** What a slot asks of the decoder that it is one of. */
+/** The decoder as its slots see it. */
 export interface SlotDecoder {
   readonly dimensions: Pick<Dimensions, 'nTextCtx'>
   readonly caches: Caches

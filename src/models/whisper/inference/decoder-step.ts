@@ -70,7 +70,7 @@ export class DecoderStep {
     const create = (): StepTensors => new StepTensors(shape, this.#caches)
     if (slots * sequences * t > KEPT_ROWS) return create()
     if (this.#cells !== this.#caches.cells) {
-      // Tensors of what the caches were before would keep them in memory.
+      // Views of the old caches would keep them in memory.
       this.#tensors.clear()
       this.#cells = this.#caches.cells
     }

@@ -67,7 +67,7 @@ export class Decoder implements SlotDecoder, AsyncDisposable {
     }
   }
 
-  /** Reads with whoever else reads in this turn of the event loop. */
+  /** Batched with all readings of this turn of the event loop. */
   async read(reading: Reading<DecoderSlot>): Promise<StepOutputs> {
     const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
     this.#readings.push({ ...reading, resolve, reject })
@@ -84,7 +84,7 @@ export class Decoder implements SlotDecoder, AsyncDisposable {
     await this.#session.release()
   }
 
-  /** Moves the last slots into gaps: steps take slots that follow each other. */
+  /** Compaction: moves the last slots into gaps, since a step takes contiguous ones. */
   #closeGaps(): void {
     if (this.#encoding > 0) return
     for (;;) {

@@ -59,7 +59,7 @@ export class DeviceDecoder implements DeviceSlotDecoder, AsyncDisposable {
     return await this.#encoder.encode(mel, this.#caches, slot)
   }
 
-  /** Reads with whoever else reads in this turn of the event loop. */
+  /** Batched with all readings of this turn of the event loop. */
   async read(reading: Reading<DeviceSlot>): Promise<StepOutputs> {
     const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
     this.#waiting.push({ reading, resolve, reject })

@@ -50,7 +50,7 @@ export async function loadOnHost(
   }
 }
 
-/** Calls wait for those before them. */
+/** A mutex: calls wait for those before them. */
 function oneAtATime<Args extends readonly unknown[], Result>(
   call: (...args: Args) => Promise<Result>,
 ): (...args: Args) => Promise<Result> {
