@@ -137,7 +137,7 @@ test('running jobs go back when it ends, and it is no longer among the workers',
   }
   const worker = place.work({ transcribe })
   await begun
-  await expect.poll(() => place.workers.list()).toMatchObject([{ slots: 1, asked: ['cpuflex'] }])
+  await expect.poll(() => place.workers.list()).toMatchObject([{ places: 1, asked: ['cpuflex'] }])
   await worker[Symbol.asyncDispose]()
   expect(await place.jobs.find(id)).toMatchObject({ status: 'pending', failures: 0, crashes: 0 })
   expect(await place.workers.list()).toEqual([])

@@ -3,15 +3,15 @@ export interface ForecastJob {
   readonly id: string
   /** Seconds that all workers together would need for what is left of it. */
   readonly work: number
-  /** Whether it may take the slot that each worker keeps for short recordings. */
+  /** Whether it may take the place that each worker keeps for short recordings. */
   readonly isExpress: boolean
 }
 
 export interface Capacity {
   /** Workers that take such jobs. */
   readonly workers: number
-  /** Jobs that they run at the same time, all together; each has one slot more for short recordings. */
-  readonly slots: number
+  /** Jobs that they run at the same time, all together; each has one place more for short recordings. */
+  readonly places: number
 }
 
 interface Running {
@@ -28,10 +28,10 @@ interface Running {
 export function forecast(
   running: readonly ForecastJob[],
   waiting: readonly ForecastJob[],
-  { workers, slots }: Capacity,
+  { workers, places }: Capacity,
 ): ReadonlyMap<string, number> {
   const ends = new Map<string, number>()
-  if (slots < 1 || workers < 1) return ends
+  if (places < 1 || workers < 1) return ends
   const active: Running[] = []
   const lines = { express: [] as ForecastJob[], ordinary: [] as ForecastJob[] }
   for (const job of waiting.toReversed()) lines[job.isExpress ? 'express' : 'ordinary'].push(job)
@@ -51,12 +51,12 @@ export function forecast(
     return (order.get(express.id) ?? 0) < (order.get(ordinary.id) ?? 0) ? 'express' : 'ordinary'
   }
   const fill = (): void => {
-    while (active.length < slots) {
+    while (active.length < places) {
       const next = lines[first()].pop()
       if (next === undefined) return
       start(next)
     }
-    while (active.length < slots + workers) {
+    while (active.length < places + workers) {
       const next = lines.express.pop()
       if (next === undefined) return
       start(next)

@@ -16,7 +16,7 @@ import { JOB_PRIORITIES } from '../job.ts'
 // Lengths are what headers say, until a job is decoded: what it turns out to be longer is then put on the jobs of its line behind it
 // (true-length.ts), so that nobody gains by saying too little.
 
-/** Recordings up to this length are express: workers keep a slot for them. Two windows of audio. */
+/** Recordings up to this length are express: workers keep a place for them. Two windows of audio. */
 export const EXPRESS_SECONDS = 60
 
 /** Upper ends of the classes of length, in seconds of audio; the last class has none. */

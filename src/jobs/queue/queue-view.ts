@@ -111,7 +111,7 @@ export class QueueView {
       [...running, ...waiting].map(({ queue }) => queue),
     )) {
       const { workers: takers, queues } = group
-      const slots = takers.reduce((sum, worker) => sum + worker.slots, 0)
+      const places = takers.reduce((sum, worker) => sum + worker.places, 0)
       const active = running.filter(({ queue }) => queues.has(queue))
       const sharing = Math.max(active.length, takers.length)
       const begun = active.flatMap((entry) => {
@@ -121,7 +121,7 @@ export class QueueView {
       const behind = waiting.filter(({ queue }) => queues.has(queue))
       for (const [index, { id }] of behind.entries()) positions.set(id, { position: index + 1, etaSeconds: null })
       const others = behind.flatMap((entry) => forecastJob(entry, takers))
-      const ends = forecast(begun, others, { workers: takers.length, slots })
+      const ends = forecast(begun, others, { workers: takers.length, places })
       for (const [id, etaSeconds] of ends) positions.set(id, { position: positions.get(id)?.position ?? 0, etaSeconds })
     }
     return { takenAtMs, positions }

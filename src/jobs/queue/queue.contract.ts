@@ -168,7 +168,7 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       served: 'cpuflex',
       asked: ['cpuflex', 'gpuflex'],
       models: null,
-      slots: 1,
+      places: 1,
       speeds: { 'sotto/whisper-demo': 10 },
     } as const
 

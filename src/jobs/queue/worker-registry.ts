@@ -14,7 +14,7 @@ export interface WorkerEntry {
   /** Null: any model. */
   readonly models: readonly string[] | null
   /** Jobs that it runs at the same time. */
-  readonly slots: number
+  readonly places: number
   /** Seconds of audio per second, for each model that it has measured. */
   readonly speeds: Readonly<Record<string, number>>
 }
@@ -37,7 +37,7 @@ export class WorkerRegistry {
       served_tier: worker.served,
       asked_tiers: JSON.stringify(worker.asked),
       models: worker.models === null ? null : JSON.stringify(worker.models),
-      slots: worker.slots,
+      slots: worker.places,
       speeds: JSON.stringify(worker.speeds),
       seen_at: dialect.now,
     }
@@ -71,7 +71,7 @@ function entryOf(row: Selectable<WorkersTable>): WorkerEntry {
     served: row.served_tier,
     asked: strings(row.asked_tiers).filter((tier) => isServiceTier(tier)),
     models: row.models === null ? null : strings(row.models),
-    slots: row.slots,
+    places: row.slots,
     speeds: Object.fromEntries(
       Object.entries(parsed(row.speeds) ?? {}).filter(
         (entry): entry is [string, number] => typeof entry[1] === 'number',
