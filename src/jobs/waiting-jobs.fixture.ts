@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { Database } from './dialect.ts'
-import type { JobsTable } from './schema.ts'
+import type { Database } from './sql/dialect.ts'
+import type { JobsTable } from './sql/schema.ts'
 
 /** No statement is to take too long. */
-const AT_ONCE = 10_000
+const JOBS_PER_INSERT = 10_000
 
 export interface Filling {
   /** Of a key each, in turns. Default: all of one. */
@@ -29,12 +29,12 @@ export async function fillQueue(
   )} end)`
   const kind = sql`(case when ${seconds} <= 60 then '/express/' else '/ordinary/' end)`
   const { not_before: notBefore = null, start_by: startBy = null } = columns
-  for (let left = jobs; left > 0; left -= AT_ONCE) {
+  for (let left = jobs; left > 0; left -= JOBS_PER_INSERT) {
     await sql`
       insert into jobs (id, key_id, model, status, service_tier, input, payload_key, audio_seconds, urgent, queue, lane, rank, not_before, start_by)
       select ${text}, 'key-' || cast(n % ${sql.lit(keys)} as text), ${model}, 'pending', ${tier}, '{}', 'uploads/1.mp3', ${seconds}, 0,
         ${tier} || ${kind} || ${model}, n % 4, 1700000000 + n * 10.0 + ${seconds}, cast(${notBefore} as double precision), cast(${startBy} as double precision)
-      from ${numbersTo(dialect.name, Math.min(left, AT_ONCE))}
+      from ${numbersTo(dialect.name, Math.min(left, JOBS_PER_INSERT))}
     `.execute(queries)
   }
 }

@@ -1,4 +1,4 @@
-import type { Places } from '../jobs/store.ts'
+import type { Places } from '../jobs/job-store.ts'
 import { ordinaryPlaces, sharedEngine } from './engine-places.ts'
 import type { Engine, EngineNeeds } from './engine-places.ts'
 

@@ -6,7 +6,7 @@ import process from 'node:process'
 /** What shells and bubblewrap add to the number of the signal that ended their program. */
 const SIGNALLED = 128
 
-/** A sandbox has its engine within milliseconds. */
+/** A sandbox has started its engine within milliseconds. */
 const KILL_PAUSE_MS = 20
 const KILL_TRIES = 250
 

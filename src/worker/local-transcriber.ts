@@ -13,9 +13,9 @@ const NEEDS_FRESH_MS = 5000
 
 export interface LocalTranscriberOptions extends EnginePoolOptions {
   readonly models: ModelCache
-  /** Bytes that a checkpoint takes when it is loaded. */
+  /** Bytes that a model takes when it is loaded. */
   readonly estimate: (modelFolder: string) => Promise<number>
-  /** Tasks of a checkpoint that run at the same time, where that depends on it. */
+  /** Tasks of a model that run at the same time, where that depends on it. */
   readonly batchOf?: (modelFolder: string) => Promise<number>
 }
 

@@ -5,9 +5,9 @@ import pino from 'pino'
 import { describe, expect, test } from 'vitest'
 import type { Job } from '../jobs/job.ts'
 import { submitted } from '../jobs/new-job.fixture.ts'
-import { SqlJobStore } from '../jobs/sql-store.ts'
+import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
-import type { NewJob } from '../jobs/store.ts'
+import type { NewJob } from '../jobs/job-store.ts'
 import { EnginePool } from './engine-pool.ts'
 import type { EngineNeeds } from './engine-places.ts'
 import type { Held } from './engine-pool.ts'
@@ -423,7 +423,7 @@ describe('a model whose weights are not here', () => {
     const { missing, needsOf } = weights()
     await using place = await open({ needsOf })
     const { id } = await place.submit('new')
-    missing.error = new Error('the checkpoint is damaged')
+    missing.error = new Error('the weights are damaged')
     expect(await place.next()).toEqual(['new'])
     await expect(engineOf(place.admitted(id))).rejects.toThrow('damaged')
   })

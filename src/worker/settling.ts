@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { CodedError } from '../contract/coded-error.ts'
 import type { Job, JobError } from '../jobs/job.ts'
-import type { ClaimedJob, JobStore } from '../jobs/store.ts'
+import type { ClaimedJob, JobStore } from '../jobs/job-store.ts'
 import { patiently } from './patience.ts'
 import type { Patience } from './patience.ts'
 
@@ -119,7 +119,7 @@ function noRoom(message: string): JobError {
   }
 }
 
-/** Twice as long each time, with jitter: what failed together shall not come back together. */
+/** Exponential backoff with jitter: what failed together shall not come back together. */
 function pauseAfter({ failures, crashes }: Job): number {
   return jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures + crashes)))
 }

@@ -21,7 +21,7 @@ interface Measured {
   told: number
 }
 
-/** Older work counts half, again and again, so that a change of load or of the machine shows within minutes. */
+/** Half-life of the exponential decay of older work, so that a change of load or of the machine shows within minutes. */
 const MEMORY_MS = 120_000
 /** Less is the rest of a window, which takes as long as a whole one, or nothing. */
 const MIN_PIECE_SECONDS = 1

@@ -1,4 +1,4 @@
-import type { Places } from '../jobs/store.ts'
+import type { Places } from '../jobs/job-store.ts'
 
 export interface WorkerPlacesOptions {
   /** Jobs that run at the same time. */

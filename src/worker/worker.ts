@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { WorkerRegistry } from '../jobs/worker-registry.ts'
+import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import { JobRun } from './job-run.ts'
 import type { JobRunOptions } from './job-run.ts'
 import { Scheduler } from './scheduler.ts'
@@ -126,7 +126,7 @@ export class Worker implements AsyncDisposable {
     this.#isToTell = false
     const { workers, served, asked, models, places, logger } = this.#options
     try {
-      await workers.announce({ id: this.#id, served, asked, models, slots: places, speeds: this.#speed.speeds() })
+      await workers.announce({ id: this.#id, served, asked, models, places, speeds: this.#speed.speeds() })
     } catch (error) {
       logger.warn({ err: error }, 'the worker could not say that it is there')
     }
