@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { WHISPER_PARAMETERS } from './parameter-descriptions.ts'
+import type { WHISPER_PARAMETERS } from './parameter-descriptions.ts'
 import { readWhisperInput } from './whisper-parameters.ts'
 import { transcribeOptions } from './transcribe-options.ts'
 
