@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { planAdmission } from './admission-plan.ts'
 import type { Candidate, Resources } from './admission-plan.ts'
-import type { Engine } from './engine-pool.ts'
+import type { Engine } from './engine-places.ts'
 
 const BOUND_MS = 5000
 const NOW_MS = 100_000

@@ -1,6 +1,6 @@
 import type { Places } from '../jobs/job-store.ts'
-import { ordinaryPlaces, sharedEngine } from './engine-pool.ts'
-import type { Engine, EngineNeeds } from './engine-pool.ts'
+import { ordinaryPlaces, sharedEngine } from './engine-places.ts'
+import type { Engine, EngineNeeds } from './engine-places.ts'
 
 /** A model that has jobs which wait, and what it would take to run them. */
 export interface Candidate {
@@ -38,7 +38,7 @@ export interface AdmissionPlan {
  * unloaded. Two exceptions:
  *
  * - A model that was loaded serves for as long as the bound, and as long as its loading took, before it has to make way while it has jobs:
- *   its quantum. So models that take turns spend at least half of the time serving.
+ *   its quantum. So models that alternate spend at least half of the time serving.
  * - An engine that has to finish a long task anyway lets short ones in beside it (EASY backfilling): they keep nobody waiting who does
  *   not wait already, and a voice note shall not wait behind a three-hour file.
  *

@@ -8,7 +8,8 @@ import { fixture } from '../../test/support/clips.ts'
 import { DEFAULT_PARAMETERS } from '../../test/support/golden.ts'
 import type { CageOptions } from './cage.ts'
 import { EnginePool } from './engine-pool.ts'
-import type { EngineNeeds, EnginePoolOptions, Held } from './engine-pool.ts'
+import type { EngineNeeds } from './engine-places.ts'
+import type { EnginePoolOptions, Held } from './engine-pool.ts'
 import { PROJECT } from '../../test/support/server.ts'
 
 const DEMO = join(PROJECT, 'models/whisper-demo')

@@ -79,7 +79,7 @@ test('a transcript is stored before the job says that there is one', async () =>
   await place.run()
   expect(await place.found()).toMatchObject({ status: 'success', resultKey: expect.any(String) })
   expect(JSON.parse((await place.result()) ?? '')).toEqual(TRANSCRIPT)
-  expect(tasks).toMatchObject([{ model: 'sotto/whisper-demo', input: { language: 'en' }, resumeFrom: [] }])
+  expect(tasks).toMatchObject([{ model: 'sotto/whisper-demo', parameters: { language: 'en' }, resumeFrom: [] }])
 })
 
 test('the transcriber gets the place that the job was admitted to', async () => {

@@ -3,7 +3,8 @@ import type { DownloadProgress } from '../hub/commit-download.ts'
 import type { ModelCache } from '../hub/model-cache.ts'
 import type { Transcript } from '../contract/transcript.ts'
 import { EnginePool } from './engine-pool.ts'
-import type { EngineNeeds, EnginePoolOptions } from './engine-pool.ts'
+import type { EngineNeeds } from './engine-places.ts'
+import type { EnginePoolOptions } from './engine-pool.ts'
 import type { LocalEngines, Transcriber, TranscriptionControl, TranscriptionTask } from './transcriber.ts'
 
 const DOWNLOAD_LOG_MS = 2000

@@ -4,14 +4,17 @@ import { countsAsExpress } from '../jobs/queue/queue-order.ts'
 import type { ClaimedJob, JobStore, Places, WaitingModel } from '../jobs/job-store.ts'
 import { planAdmission } from './admission-plan.ts'
 import type { AdmissionPlan, Candidate } from './admission-plan.ts'
-import { sharedEngine } from './engine-pool.ts'
-import type { EngineNeeds, Held } from './engine-pool.ts'
+import { sharedEngine } from './engine-places.ts'
+import type { EngineNeeds } from './engine-places.ts'
+import type { Held } from './engine-pool.ts'
 import { Stopped } from './settling.ts'
 import type { LocalEngines } from './transcriber.ts'
+import { WorkerPlaces, isAny } from './worker-places.ts'
+import type { WorkerPlacesOptions } from './worker-places.ts'
 
 // Admission comes before the claim: the scheduler asks the store which models have jobs that wait, divides memory and places among them
-// (admission-plan.ts), and claims what fits. Each claimed job gets its places at once, in the turn in which the claim was answered, so that
-// no other claim is offered them; they are its own until it ends. Nothing waits for memory or a place inside a claimed job.
+// (admission-plan.ts), and claims what fits. Each claimed job gets its places before anything else happens, so that no other claim
+// is offered them; they are its own until it ends. Nothing waits for memory or a place inside a claimed job.
 //
 // A worker's places are for jobs, an engine's for the tasks of one model. Of both, the last ones are kept for short jobs.
 //
@@ -20,8 +23,8 @@ import type { LocalEngines } from './transcriber.ts'
 // - A model whose weights are not here, or can't be read, has no known needs. One of its jobs is claimed all the same, and fetches them,
 //   beside all places and holding none, so that it keeps nobody out; its lease, its timeout and its cancellation are the download's. (Were
 //   they fetched for a job that nobody has claimed, each worker of many would do so.) When they are here it goes on if its model fits
-//   now, in its turn among those that wait; else it goes back uncounted, and is claimed again like any other. It is also this job
-//   that fails when they can't be had.
+//   now, before those that wait but for the starving ones; else it goes back uncounted, and is claimed again like any other. It is also
+//   this job that fails when they can't be had.
 // - A suspect, whose process died, runs in a process of its own. `waiting` says whether a model's next job is one, so that there
 //   is memory for it when it is claimed. One that comes unforeseen, behind others of the same claim or since another worker was faster,
 //   goes back uncounted when there is none, and is foreseen as soon as it is next.
@@ -31,16 +34,12 @@ const STARVATION_BOUND_MS = 5000
 /** Models whose weights are fetched at the same time: more of them would share one line. */
 const FETCHES_AT_ONCE = 2
 
-export interface SchedulerOptions {
+export interface SchedulerOptions extends WorkerPlacesOptions {
   /** Id of the worker, for the history of its jobs. */
   readonly worker: string
   readonly jobs: Pick<JobStore, 'claim' | 'waiting'>
   /** Undefined: jobs share nothing here but the worker's places. */
   readonly engines: LocalEngines | undefined
-  /** Jobs that run at the same time. */
-  readonly places: number
-  /** How many more run if they are short. */
-  readonly expressPlaces: number
   /** The tier that this worker is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
@@ -72,8 +71,7 @@ export class Scheduler implements Disposable {
   readonly #boundMs: number
   readonly #nowMs: () => number
   readonly #room: Disposable | undefined
-  /** Jobs that have one of the worker's places. */
-  #running = 0
+  readonly #places: WorkerPlaces
   #urgentInARow = 0
   /** Models whose weights a job fetches. */
   readonly #fetching = new Set<string>()
@@ -83,6 +81,7 @@ export class Scheduler implements Disposable {
 
   constructor(options: SchedulerOptions) {
     this.#options = options
+    this.#places = new WorkerPlaces(options)
     this.#boundMs = options.starvationBoundMs ?? STARVATION_BOUND_MS
     this.#nowMs = options.nowMs ?? (() => performance.now())
     this.#room = options.engines?.pool.onRoom(options.onRoom)
@@ -95,7 +94,7 @@ export class Scheduler implements Disposable {
   /** Claims jobs that fit now. Not to be called again before it has answered. */
   async next(): Promise<readonly AdmittedJob[]> {
     const { jobs, engines, asked, models } = this.#options
-    const atMost = this.#freePlaces()
+    const atMost = this.#places.free
     if (engines === undefined) {
       if (!isAny(atMost, true)) return []
       const claimed = await this.#claim(models && new Map(models.map((model) => [model, atMost])), atMost)
@@ -111,13 +110,6 @@ export class Scheduler implements Disposable {
     )
     const claimed = fits ? await this.#claim(places, atMost) : []
     return claimed.length > 0 ? this.#admitAll(claimed, engines) : await this.#claimToFetch(unknown, engines)
-  }
-
-  /** Places of the worker that nobody has. */
-  #freePlaces(): Places {
-    const { places, expressPlaces } = this.#options
-    const ordinary = Math.max(0, places - this.#running)
-    return { ordinary, express: Math.max(0, places + expressPlaces - this.#running - ordinary) }
   }
 
   async #claim(places: ReadonlyMap<string, Places> | null, atMost: Places): Promise<readonly ClaimedJob[]> {
@@ -186,15 +178,12 @@ export class Scheduler implements Disposable {
   }
 
   #admit(held: Held | undefined): Admission {
-    this.#running += 1
-    let isAdmitted = true
+    const place = this.#places.take()
     return {
       engine: held && (() => Promise.resolve(held)),
       [Symbol.dispose]: () => {
-        if (!isAdmitted) return
-        isAdmitted = false
         held?.[Symbol.dispose]()
-        this.#running -= 1
+        place[Symbol.dispose]()
         this.#options.onRoom()
       },
     }
@@ -238,11 +227,6 @@ export class Scheduler implements Disposable {
     const candidate = { model, needs, isSuspect, isExpress: isShort, hasExpress: isShort, keptOutMs: 0 }
     const others = this.#candidates.filter((known) => known.model !== model)
     const { places } = this.#plan([candidate, ...others], engines)
-    return isAny(places.get(model), isShort) && isAny(this.#freePlaces(), isShort)
+    return isAny(places.get(model), isShort) && isAny(this.#places.free, isShort)
   }
-}
-
-/** Whether there is a place, for a short job or for any. */
-function isAny(places: Places | undefined, isShort: boolean): boolean {
-  return places !== undefined && places.ordinary + (isShort ? places.express : 0) > 0
 }

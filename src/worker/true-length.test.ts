@@ -106,9 +106,3 @@ test('a job whose stored input is damaged fails by its own run, at once', async 
   expect(await place.find()).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'job.unreadable' } })
   expect(place.tasks).toEqual([])
 })
-
-test('a job whose stored input does not fit this version fails at once', async () => {
-  await using place = await open({ input: { beam_size: 'five' } }, 10)
-  await place.run()
-  expect(await place.find()).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'input.invalid' } })
-})

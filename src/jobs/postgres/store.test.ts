@@ -5,7 +5,7 @@ import type { Postgres } from '../../../test/support/postgres.ts'
 import type { JobEvent } from '../../contract/job-event.ts'
 import type { Database } from '../sql/dialect.ts'
 import { Garbage } from '../keeping/garbage.ts'
-import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
+import { GONE_ON, JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { Reaper } from '../life/reaper.ts'
 import { EVERY_TIER, claimed } from '../running-job.fixture.ts'
@@ -119,7 +119,7 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
       for (const statement of JOBS_IN_EVERY_STATE) await sql.raw(statement).execute(queries)
     }
     await using newer = await openPostgresDatabase(older)
-    await goOn(new SqlJobStore(newer))
+    expect(await goOn(new SqlJobStore(newer))).toEqual(GONE_ON)
   })
 
   test('a reader of events misses none of a transaction that took longer than one after it', async () => {

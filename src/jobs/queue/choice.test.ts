@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { choose } from './choice.ts'
+import { alternatives, choose } from './choice.ts'
 import type { Candidate, Line } from './choice.ts'
 import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import { Room } from './room.ts'
@@ -99,8 +99,8 @@ test('never takes more than there are places for, over all, of a model or of a k
       }
       for (const [index, key] of KEYS.entries()) {
         const ofKey = chosen.filter(({ keyId }) => keyId === key).length
-        const mostOfKey = (given.runningLimit ?? Number.MAX_VALUE) - (given.running[index] ?? 0)
-        expect(ofKey).toBeLessThanOrEqual(Math.max(0, mostOfKey))
+        const most = Math.max(0, (given.runningLimit ?? Number.MAX_VALUE) - (given.running[index] ?? 0))
+        expect(ofKey).toBeLessThanOrEqual(most)
       }
     }),
   )
@@ -119,6 +119,18 @@ test('takes nothing that may come behind what is not known', () => {
   expect(choose({ urgent, others }, room, MAX_URGENT_IN_A_ROW).map(({ sequence }) => sequence)).toEqual([2, 1])
   expect(choose({ urgent: { candidates: [], isCut: false }, others }, room, 0).map(({ sequence }) => sequence)).toEqual(
     [2],
+  )
+})
+
+test('of what may be taken one for the other, each fits by itself, and the first is what is chosen first', () => {
+  fc.assert(
+    fc.property(situation, (given) => {
+      const room = roomOf(given)
+      const front = frontOf(candidatesOf(given))
+      const found = alternatives(front, room, given.urgentInARow)
+      expect(found.every((one) => room.fits(one))).toBe(true)
+      expect(found[0]).toEqual(choose(front, room, given.urgentInARow)[0])
+    }),
   )
 })
 

@@ -45,6 +45,16 @@ export function choose({ urgent, others }: Front, room: Room, urgentInARow: numb
   }
 }
 
+/** What might be taken next, one for the other, in order: the first is what `choose` takes first. */
+export function alternatives({ urgent, others }: Front, room: Room, urgentInARow: number): readonly Candidate[] {
+  const [first, second] = [urgent, others].map(({ candidates }) =>
+    candidates.filter((candidate) => room.fits(candidate)),
+  )
+  if (first === undefined || second === undefined) return []
+  if (urgentInARow >= MAX_URGENT_IN_A_ROW && second.length > 0) return second
+  return urgent.isCut ? first : [...first, ...second]
+}
+
 class Walk {
   readonly isCut: boolean
   readonly #candidates: readonly Candidate[]

@@ -228,7 +228,7 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
         )
         const claims = await Promise.all(stores.map((store) => store.claim(EVERY_TIER)))
         expect(claims.map(({ length }) => length)).toEqual(stores.map(() => 1))
-        expect(claims.map(([claim]) => claim?.job.id ?? '').toSorted()).toEqual(ids.toSorted())
+        expect(new Set(claims.map(([claim]) => claim?.job.id))).toEqual(new Set(ids))
       }
     })
 

@@ -56,7 +56,7 @@ interface Row extends Part {
 }
 
 /** Entries of a part that are read beyond those that are wanted, since they may be of keys that have as many running as they may. */
-const SPARE = 16
+const SPARE = 8
 
 /** What was read of a part. */
 interface Seen extends Part {

@@ -73,7 +73,7 @@ export async function readWhisperWeights(folder: string): Promise<WhisperWeights
     // Old fine-tunes lack the generation config; the vocabulary of English-only models is one token shorter.
     isMultilingual:
       generation?.is_multilingual ?? (generation?.lang_to_id !== undefined || dimensions.nVocab >= 51_865),
-    alignmentHeads: alignmentHeads(generation?.alignment_heads, dimensions),
+    alignmentHeads: alignmentHeadsOf(generation?.alignment_heads, dimensions),
     tensors: await readWeights(folder, (name) => name.replace(/^model\./, '')),
   })
 }
@@ -106,7 +106,7 @@ export async function readDimensions(folder: string): Promise<Dimensions> {
 }
 
 /** Those that the generation config names, else all of the upper half of the layers, as in the reference. */
-function alignmentHeads(
+function alignmentHeadsOf(
   named: readonly (readonly [layer: number, head: number])[] = [],
   { nTextLayer: layers, nTextHead: heads }: Dimensions,
 ): readonly (readonly number[])[] {
