@@ -9,7 +9,7 @@ import { SpeedMeter } from './speed-meter.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** For what no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
-const LOOK_INTERVAL_MS = 1000
+const POLL_INTERVAL_MS = 1000
 const ANNOUNCE_INTERVAL_MS = 5000
 const MIN_REST_MS = 20
 /** One after the other: a few events are looked at at once. */
@@ -45,7 +45,7 @@ export class Worker implements AsyncDisposable {
       new Scheduler({ ...options, worker: this.#id, engines: transcriber.engines, onRoom }),
     )
     this.#parts.use(jobs.on('claimable', () => this.#wakeup.ring()))
-    const looking = setInterval(() => this.#wakeup.ring(), LOOK_INTERVAL_MS)
+    const looking = setInterval(() => this.#wakeup.ring(), POLL_INTERVAL_MS)
     this.#parts.defer(() => clearInterval(looking))
     this.#parts.defer(() => this.#withdraw())
     const telling = setInterval(() => this.#tell(), ANNOUNCE_INTERVAL_MS)

@@ -13,10 +13,10 @@ import { openPostgresDatabase } from '../postgres/database.ts'
 import { SqlJobStore, UNLIMITED } from '../sql/sql-store.ts'
 import { openSqlite } from '../sqlite/database.ts'
 import type { JobStore } from '../job-store.ts'
-import { fillQueue } from '../waiting-jobs.fixture.ts'
+import { fillQueue } from './waiting-jobs.fixture.ts'
 
-const FEW = 1000
-const MANY = 20_000
+const SMALL_QUEUE = 1000
+const LARGE_QUEUE = 20_000
 
 /** Reads pages, and says how many. */
 type Meter = (work: () => Promise<unknown>) => Promise<number>
@@ -44,11 +44,11 @@ async function costs(
     await emptyClaim(store)
     return await meter(() => emptyClaim(store))
   }
-  await fillQueue(database, FEW, columns)
+  await fillQueue(database, SMALL_QUEUE, columns)
   // A key reaches its limit.
   await store.claim(EVERY_TIER)
   const few = await cost()
-  await fillQueue(database, MANY, columns)
+  await fillQueue(database, LARGE_QUEUE, columns)
   return { few, many: await cost() }
 }
 
@@ -58,7 +58,7 @@ async function emptyClaim(store: JobStore): Promise<void> {
 }
 
 describe.skipIf(!hasPostgres)(
-  `PostgreSQL reads as much for an empty claim with ${MANY} jobs as with ${FEW}${NEEDS_POSTGRES}`,
+  `PostgreSQL reads as much for an empty claim with ${LARGE_QUEUE} jobs as with ${SMALL_QUEUE}${NEEDS_POSTGRES}`,
   () => {
     let server: Postgres
     beforeAll(async () => {
@@ -94,7 +94,7 @@ describe.skipIf(!hasPostgres)(
 )
 
 describe.skipIf(process.platform !== 'linux')(
-  `SQLite reads as much for an empty claim with ${MANY} jobs as with ${FEW}`,
+  `SQLite reads as much for an empty claim with ${LARGE_QUEUE} jobs as with ${SMALL_QUEUE}`,
   () => {
     test.each(Object.entries(SITUATIONS))('when %s', async (_, situation) => {
       await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-claims-'))

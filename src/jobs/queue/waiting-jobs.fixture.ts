@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { Database } from './sql/dialect.ts'
-import type { JobsTable } from './sql/schema.ts'
+import type { Database } from '../sql/dialect.ts'
+import type { JobsTable } from '../sql/schema.ts'
 
 /** No statement is to take too long. */
 const JOBS_PER_INSERT = 10_000
