@@ -7,7 +7,7 @@ import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-wei
 import { loadConfig } from '../../src/config/config.ts'
 import type { Slot } from '../../src/models/whisper/inference/slot.ts'
 import { WhisperModel } from '../../src/models/whisper/model.ts'
-import { engineEnvironment } from '../../src/worker/engine-environment.ts'
+import { engineEnvironment } from '../../src/worker/engines/engine-environment.ts'
 import { ceiling } from './ceiling.ts'
 import type { Ceiling } from './ceiling.ts'
 import { modelFolder } from './inputs.ts'

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
-import { JobRun } from './job-run.ts'
-import type { JobRunOptions } from './job-run.ts'
-import { Scheduler } from './scheduler.ts'
-import type { AdmittedJob, SchedulerOptions } from './scheduler.ts'
-import { SpeedMeter } from './speed-meter.ts'
+import { JobRun } from './run/job-run.ts'
+import type { JobRunOptions } from './run/job-run.ts'
+import { Scheduler } from './admission/scheduler.ts'
+import type { AdmittedJob, SchedulerOptions } from './admission/scheduler.ts'
+import { SpeedMeter } from './run/speed-meter.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** For what no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
