@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { apiSettings } from './api-settings.ts'
-import { ApiKeys } from './api/api-keys.ts'
-import { Recordings } from './api/recordings.ts'
-import { Results } from './api/results.ts'
+import { ApiKeys } from './api/authentication/api-keys.ts'
+import { Recordings } from './api/uploads/recordings.ts'
+import { Results } from './api/jobs/results.ts'
 import { buildApi } from './api/server.ts'
-import { UploadRoom } from './api/upload-room.ts'
+import { UploadRoom } from './api/uploads/upload-room.ts'
 import { openBackend } from './backend.ts'
 import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
@@ -15,10 +15,10 @@ import type { HubConfig } from './config/hub.ts'
 import { SERVER_SETTINGS } from './config/server.ts'
 import { openEngines, presenceOf } from './engines.ts'
 import { CRASH_LIMIT, startHousekeeping } from './housekeeping.ts'
-import type { GarbageCollector } from './jobs/garbage-collector.ts'
-import { QueueView } from './jobs/queue-view.ts'
-import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
-import { WorkerRegistry } from './jobs/worker-registry.ts'
+import type { GarbageCollector } from './jobs/keeping/garbage-collector.ts'
+import { QueueView } from './jobs/queue/queue-view.ts'
+import { UnsubmittedUploads } from './jobs/keeping/unsubmitted-uploads.ts'
+import { WorkerRegistry } from './jobs/queue/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
 import type { Catalogue } from './models/catalogue.ts'
 import { familyOf, loadFamilies, modelFiles } from './models/index.ts'
@@ -98,11 +98,11 @@ async function startWorkers(
   const catalogue = createCatalogue(config.hub.models)
   const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const engines = await openEngines({ config, catalogue, models, temporaryFolder, logger, signal })
-  return engines.map(({ transcriber, slots, expressSlots, served, asked }) => {
+  return engines.map(({ transcriber, places, expressPlaces, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
       new Worker({
-        ...{ jobs, payloads, transcriber, logger, slots, expressSlots, served, asked },
+        ...{ jobs, payloads, transcriber, logger, places, expressPlaces, served, asked },
         workers: new WorkerRegistry(database),
         models: role === 'worker' ? modelsOf(config.hub, catalogue) : null,
         leaseMs: config.jobs.leaseMs,

@@ -7,7 +7,7 @@ import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
 import { BUNDLED_FOLDER } from './hub/model-cache.ts'
 import type { ModelCache } from './hub/model-cache.ts'
-import { CPU, MOST_SLOTS } from './contract/device.ts'
+import { CPU, MAX_SLOTS } from './contract/device.ts'
 import type { Device } from './contract/device.ts'
 import type { Family, MemoryPlan } from './models/family.ts'
 import { familyOf, planModel } from './models/index.ts'
@@ -25,9 +25,9 @@ import { requireWritable } from './writable-folder.ts'
 export interface Engine {
   readonly transcriber: Transcriber
   /** Jobs that it runs at the same time. */
-  readonly slots: number
+  readonly places: number
   /** How many more it runs of short ones. */
-  readonly expressSlots: number
+  readonly expressPlaces: number
   /** The tier that it is, and the tiers whose jobs it takes. */
   readonly served: ServiceTier
   readonly asked: readonly ServiceTier[]
@@ -70,7 +70,7 @@ async function allEngines(place: Place): Promise<readonly Engine[]> {
     const { OpenAiTranscriber } = await import('./worker/openai/openai-transcriber.ts')
     const ofModel = (id: string): Promise<Family> => familyOf(catalogue.require(id), (each) => models.folderOf(each))
     const transcriber = new OpenAiTranscriber({ ...remote, familyOf: ofModel })
-    return [{ transcriber, slots: workers, expressSlots: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
+    return [{ transcriber, places: workers, expressPlaces: 0, served: 'gpuflex', asked: SERVICE_TIERS }]
   }
   await requireCache(place.config.engine)
   const [device, sandbox] = await Promise.all([findDevice(choice, place.signal), sandboxOf(place)])
@@ -91,7 +91,7 @@ async function sandboxOf({ config, temporaryFolder, logger, signal }: Place): Pr
   return await findSandbox(sandbox, { readable, writable: [temporaryFolder, cacheDir] }, { logger, signal })
 }
 
-/** The slot beyond the batch is for short recordings. */
+/** The place beyond the batch is for short recordings. */
 function cpuEngine(
   { config, models, temporaryFolder, logger }: Place,
   asked: readonly ServiceTier[],
@@ -116,8 +116,8 @@ function cpuEngine(
       cageOf,
       logger,
     }),
-    slots: workers * batch,
-    expressSlots: 1,
+    places: workers * batch,
+    expressPlaces: 1,
     served: 'cpuflex',
     asked,
   }
@@ -126,12 +126,12 @@ function cpuEngine(
 function deviceEngine({ config, models, temporaryFolder, logger }: Place, device: Device): Engine {
   const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config.engine
   const planOf = (folder: string): Promise<MemoryPlan> =>
-    planModel(folder, { device, precision, batch: MOST_SLOTS, memoryBytes })
+    planModel(folder, { device, precision, batch: MAX_SLOTS, memoryBytes })
   return {
     transcriber: new LocalTranscriber({
       models,
       settings: {
-        ...{ threads, device, deviceMemoryBytes: memoryBytes, batch: MOST_SLOTS },
+        ...{ threads, device, deviceMemoryBytes: memoryBytes, batch: MAX_SLOTS },
         ...{ precision, temporaryFolder, cacheFolder },
       },
       computing: 1,
@@ -142,8 +142,8 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.jobs.maxAudioSeconds), sandbox: null }),
       logger,
     }),
-    slots: MOST_SLOTS - 1,
-    expressSlots: 1,
+    places: MAX_SLOTS - 1,
+    expressPlaces: 1,
     served: 'gpuflex',
     asked: ['gpuflex'],
   }

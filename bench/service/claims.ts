@@ -1,70 +1,92 @@
 import { sql } from 'kysely'
-import type { Database } from '../../src/jobs/dialect.ts'
+import type { Database } from '../../src/jobs/sql/dialect.ts'
 import { EVERY_TIER } from '../../src/jobs/new-job.fixture.ts'
 import { openPostgresDatabase } from '../../src/jobs/postgres/database.ts'
-import { SqlJobStore } from '../../src/jobs/sql-store.ts'
+import { SqlJobStore, UNLIMITED } from '../../src/jobs/sql/sql-store.ts'
 import { openSqlite } from '../../src/jobs/sqlite/database.ts'
+import { fillQueue } from '../../src/jobs/queue/waiting-jobs.fixture.ts'
+import { hasPostgres, startPostgres } from '../../test/support/postgres.ts'
 import { temporaryFolder } from '../../test/support/server.ts'
 import { quantile, row } from './measurement.ts'
 import type { ServiceRow } from './measurement.ts'
-import { withPostgres } from './shared.ts'
 
-const FEW = 1000
-const MANY = 1_000_000
-/** No statement is to take too long. */
-const STEP = 50_000
-const CLAIMS = 500
+const LARGE_QUEUE = 1_000_000
+const CLAIMS = 300
+const KEYS = 100
+const MODELS = ['openai/whisper-tiny', 'openai/whisper-small', 'sotto/whisper-demo']
 
-/** How long a claim takes with a million jobs waiting, beside one with a thousand. */
-export async function* claims(): AsyncGenerator<ServiceRow> {
+interface Situation {
+  readonly what: string
+  readonly few: number
+  readonly keys: number
+  readonly columns?: Parameters<typeof fillQueue>[2]
+  readonly runningJobs?: number
+  readonly atMost?: number
+  readonly goal: string
+}
+
+const SITUATIONS: readonly Situation[] = [
+  { what: 'claim', few: 1000, keys: KEYS, goal: '≤ 2' },
+  { what: 'claim of 8', few: 5000, keys: KEYS, atMost: 8, goal: '' },
+  { what: 'claim, keys having a limit', few: 1000, keys: KEYS, runningJobs: 1000, goal: '' },
+  { what: 'empty claim, all of a key at its limit', few: 10, keys: 1, runningJobs: 1, goal: 'as few' },
   {
+    what: 'empty claim, all wait for a pause to end',
+    few: 10,
+    keys: KEYS,
+    columns: { not_before: 9e9 },
+    goal: 'as few',
+  },
+]
+
+/** How long a claim takes with a million jobs waiting, beside one with few. */
+export async function* claims(): AsyncGenerator<ServiceRow> {
+  for (const situation of SITUATIONS) {
     await using folder = await temporaryFolder()
     await using database = await openSqlite(folder.path)
-    yield await claimsOf(database, 'SQLite')
+    yield await measure(database, 'SQLite', situation)
   }
-  yield* withPostgres(async function* ({ DATABASE_URL = '' }) {
-    await using database = await openPostgresDatabase(DATABASE_URL)
-    yield await claimsOf(database, 'PostgreSQL')
+  if (!hasPostgres) return
+  await using server = await startPostgres({ fsync: true })
+  for (const situation of SITUATIONS) {
+    await using database = await openPostgresDatabase(await server.createDatabase())
+    yield await measure(database, 'PostgreSQL', situation)
+  }
+}
+
+async function measure(database: Database, on: string, situation: Situation): Promise<ServiceRow> {
+  const { what, few, keys, columns, goal } = situation
+  await fillQueue(database, few, columns, { keys, models: MODELS })
+  const ceiling = await medianClaimMs(database, situation)
+  await fillQueue(database, LARGE_QUEUE, columns, { keys, models: MODELS })
+  const ours = await medianClaimMs(database, situation)
+  return row({
+    what: `${what}, with ${LARGE_QUEUE.toLocaleString('en')} jobs waiting`,
+    on,
+    ours,
+    ceiling,
+    unit: `ms; with ${few}`,
+    goal,
   })
 }
 
-async function claimsOf(database: Database, on: string): Promise<ServiceRow> {
-  await fill(database, FEW)
-  const ceiling = await medianClaimMs(database)
-  for (let filled = 0; filled < MANY; filled += STEP) await fill(database, STEP)
-  const ours = await medianClaimMs(database)
-  return row({ what: 'claim with 1,000,000 jobs waiting', on, ours, ceiling, unit: 'ms; with 1,000', goal: '≤ 2' })
-}
-
-async function medianClaimMs(database: Database): Promise<number> {
-  await sql`analyze jobs`.execute(database.queries)
-  const store = new SqlJobStore(database)
+async function medianClaimMs(database: Database, { runningJobs, atMost = 1, few }: Situation): Promise<number> {
+  await sql.raw(database.dialect.name === 'postgres' ? 'vacuum analyze jobs' : 'analyze jobs').execute(database.queries)
+  const store = new SqlJobStore(database, {
+    ...UNLIMITED,
+    limits: { ...UNLIMITED.limits, runningJobs: runningJobs ?? null },
+  })
+  const options = { ...EVERY_TIER, atMost: { ordinary: atMost, express: 0 } }
+  // The key reaches its limit.
+  if (runningJobs === 1) await store.claim(options)
+  const isEmpty = few === 10
   const times: number[] = []
   for (let n = 0; n < CLAIMS; n++) {
     const startMs = performance.now()
-    const [claimed] = await store.claim(EVERY_TIER)
-    if (claimed === undefined) throw new Error('there was nothing to claim')
+    const claimed = await store.claim(options)
     times.push(performance.now() - startMs)
-    await store.succeed(claimed.lease, 'results/bench.json')
+    if (claimed.length !== (isEmpty ? 0 : atMost)) throw new Error(`${claimed.length} jobs were claimed`)
+    for (const { lease } of claimed) await store.succeed(lease, 'results/bench.json')
   }
   return quantile(times, 0.5)
-}
-
-/** Of a hundred keys, three models, two tiers, short and long. */
-async function fill({ queries, dialect }: Database, jobs: number): Promise<void> {
-  const numbers =
-    dialect.name === 'postgres'
-      ? sql`generate_series(1, ${jobs}::int) as numbers(n)`
-      : sql`(with recursive counting(n) as (select 1 union all select n + 1 from counting where n < ${jobs}) select n from counting)`
-  const text = dialect.name === 'postgres' ? sql`gen_random_uuid()::text` : sql`hex(randomblob(16))`
-  const seconds = sql`(10 + (n * 37) % 5000)`
-  const tier = sql`(case n % 2 when 0 then 'cpuflex' else 'gpuflex' end)`
-  const model = sql`(case n % 3 when 0 then 'openai/whisper-tiny' when 1 then 'openai/whisper-small' else 'sotto/whisper-demo' end)`
-  const kind = sql`(case when ${seconds} <= 60 then '/express/' else '/ordinary/' end)`
-  await sql`
-    insert into jobs (id, key_id, model, status, service_tier, input, payload_key, audio_seconds, urgent, queue, lane, rank)
-    select ${text}, 'key-' || cast(n % 100 as text), ${model}, 'pending', ${tier}, '{}', 'uploads/' || ${text} || '.mp3', ${seconds}, 0,
-      ${tier} || ${kind} || ${model}, n % 4, 1700000000 + n * 10.0 + ${seconds}
-    from ${numbers}
-  `.execute(queries)
 }

@@ -1,6 +1,5 @@
-import { expect } from 'vitest'
-import { EVERY_TIER } from './running-job.fixture.ts'
-import type { JobStore } from './store.ts'
+import { EVERY_TIER } from './new-job.fixture.ts'
+import type { ClaimedJob, JobStore } from './job-store.ts'
 
 /** A time that is past, and one that is to come. */
 const [PAST, FUTURE] = [1000, 9e9]
@@ -28,13 +27,21 @@ export const JOBS_IN_EVERY_STATE: readonly string[] = Object.entries(JOBS).map((
   return `insert into jobs (${Object.keys(row).join()}) values (${values.join()})`
 })
 
-/** All that may run is claimed in its order, and what ran is its worker's still. */
-export async function goOn(store: JobStore): Promise<void> {
-  const claims = await store.claim({ ...EVERY_TIER, atMost: { ordinary: 9, express: 0 } })
-  expect(claims.map(({ job }) => job.id)).toEqual(['urgent', 'express', 'due', 'ready'])
-  expect(await store.release({ jobId: 'running', token: 'token', attempt: 1 })).toBe(true)
-  expect(await store.claim(EVERY_TIER)).toMatchObject([{ job: { id: 'running', attempt: 2 } }])
-  const states = ['paused', 'late', 'success', 'failed', 'cancelled']
-  const jobs = await Promise.all(states.map((id) => store.find(id)))
-  expect(jobs.map((job) => job?.status)).toEqual(['pending', 'failed', 'success', 'failed', 'cancelled'])
+export const GONE_ON = {
+  claimed: ['urgent', 'express', 'due', 'ready'],
+  wasReleased: true,
+  claimedAgain: ['running'],
+  statuses: { paused: 'pending', late: 'failed', success: 'success', failed: 'failed', cancelled: 'cancelled' },
+}
+
+/** Claims all that may run, gives back what ran, and claims it again. */
+export async function goOn(store: JobStore): Promise<typeof GONE_ON> {
+  const claimed = await store.claim({ ...EVERY_TIER, atMost: { ordinary: 9, express: 0 } })
+  const wasReleased = await store.release({ jobId: 'running', token: 'token', attempt: 1 })
+  const claimedAgain = await store.claim(EVERY_TIER)
+  const statuses = { ...GONE_ON.statuses }
+  for (const id of ['paused', 'late', 'success', 'failed', 'cancelled'] as const)
+    statuses[id] = (await store.find(id))?.status ?? 'gone'
+  const ids = (claims: readonly ClaimedJob[]): string[] => claims.map(({ job }) => job.id)
+  return { claimed: ids(claimed), wasReleased, claimedAgain: ids(claimedAgain), statuses }
 }

@@ -6,15 +6,15 @@ import process from 'node:process'
 /** What shells and bubblewrap add to the number of the signal that ended their program. */
 const SIGNALLED = 128
 
-/** A sandbox has its engine within milliseconds. */
+/** A sandbox has started its engine within milliseconds. */
 const KILL_PAUSE_MS = 20
-const MOST_KILLS = 250
+const KILL_TRIES = 250
 
 /**
  * Kills an engine's process. In a sandbox that is the engine itself, whose end is also the end of what holds it. The other way round it
  * would have no parent that takes note of its end; one that has just been begun would wait for that parent for ever.
  */
-export function endEngine(child: ChildProcess, isInSandbox: boolean, tries = MOST_KILLS): void {
+export function endEngine(child: ChildProcess, isInSandbox: boolean, tries = KILL_TRIES): void {
   if (child.exitCode !== null || child.signalCode !== null) return
   const inside = isInSandbox ? childrenOf(child) : []
   for (const pid of inside) killIfThere(pid)

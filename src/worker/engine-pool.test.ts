@@ -8,6 +8,7 @@ import { fixture } from '../../test/support/clips.ts'
 import { DEFAULT_PARAMETERS } from '../../test/support/golden.ts'
 import type { CageOptions } from './cage.ts'
 import { EnginePool } from './engine-pool.ts'
+import type { EngineNeeds } from './engine-places.ts'
 import type { EnginePoolOptions, Held } from './engine-pool.ts'
 import { PROJECT } from '../../test/support/server.ts'
 
@@ -28,35 +29,34 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** Each model takes 100 bytes. */
-function poolOf(options: Partial<EnginePoolOptions> & { readonly batch?: number } = {}): EnginePool {
-  const { batch = 2, ...rest } = options
+function poolOf(options: Partial<EnginePoolOptions> = {}): EnginePool {
   return new EnginePool({
-    settings: { precision: 'f32', threads: 1, batch, temporaryFolder: folder, cacheFolder: folder },
-    ...{ computing: 2, ttlMs: 60_000, memoryBytes: 1000, estimate: () => Promise.resolve(100) },
+    settings: { precision: 'f32', threads: 1, batch: 2, temporaryFolder: folder, cacheFolder: folder },
+    ...{ computing: 2, ttlMs: 60_000, memoryBytes: 1000 },
     logger: pino({ level: 'silent' }),
-    ...rest,
+    ...options,
   })
 }
 
-/** Holds a model, uses it, and says by which process; lets go of it unless it is to be kept. */
-async function use(pool: EnginePool, model: string): Promise<number> {
-  using held = await pool.hold(model, never)
-  expect((await held.process.transcribe(task, { signal: never })).text).not.toBe('')
-  return held.process.pid ?? 0
+/** Each model takes 100 bytes, and has two places. */
+function needsOf(model: number, given: Partial<EngineNeeds> = {}): EngineNeeds {
+  return { modelFolder: models[model] ?? '', bytes: 100, places: 2, ...given }
 }
 
-/** Whether a hold is still waiting when another task has computed: it is there before its abort comes where it was let in. */
-async function waits(held: Held, controller: AbortController, waiting: Promise<Held>): Promise<boolean> {
-  await held.process.transcribe(task, { signal: never })
-  controller.abort(new Error('turned away'))
-  return await waiting.then(
-    (late) => {
-      late[Symbol.dispose]()
-      return false
-    },
-    () => true,
-  )
+type HoldOptions = Parameters<EnginePool['hold']>[1]
+
+/** Takes a place that has to be there. */
+function hold(pool: EnginePool, model: number, options: HoldOptions = {}, needs: Partial<EngineNeeds> = {}): Held {
+  const held = pool.hold(needsOf(model, needs), options)
+  if (held === undefined) throw new Error(`there is no room for model ${model}`)
+  return held
+}
+
+/** Holds a model, uses it, and says by which process; lets go of it. */
+async function use(pool: EnginePool, model: number): Promise<number> {
+  using held = hold(pool, model, { isExpress: true })
+  expect((await held.transcribe(task, { signal: never })).text).not.toBe('')
+  return held.process.pid ?? 0
 }
 
 function isRunning(pid: number): boolean {
@@ -69,87 +69,118 @@ function isRunning(pid: number): boolean {
 
 test('tasks of a model share its process, which stays for the next one', async () => {
   await using pool = poolOf()
-  const [one, other] = await Promise.all([use(pool, models[0]!), use(pool, models[0]!)])
+  const [one, other] = await Promise.all([use(pool, 0), use(pool, 0)])
   expect(other).toBe(one)
-  expect(await use(pool, models[0]!)).toBe(one)
-  expect(await use(pool, models[1]!)).not.toBe(one)
+  expect(await use(pool, 0)).toBe(one)
+  expect(await use(pool, 1)).not.toBe(one)
 })
 
-test('further tasks wait until one of the batch is done', async () => {
-  await using pool = poolOf({ batch: 1 })
-  using first = await pool.hold(models[0]!, never)
-  const second = new AbortController()
-  const waiting = pool.hold(models[0]!, second.signal)
-  expect(await waits(first, second, waiting)).toBe(true)
+test('a model has so many places, and each that is given back is free again, once', async () => {
+  await using pool = poolOf()
+  const single = { places: 1 }
+  const first = hold(pool, 0, {}, single)
+  expect(pool.hold(needsOf(0, single))).toBeUndefined()
   first[Symbol.dispose]()
-  using _ = await pool.hold(models[0]!, never)
+  first[Symbol.dispose]()
+  hold(pool, 0, {}, single)
+  expect(pool.hold(needsOf(0, single))).toBeUndefined()
 })
 
-test('the last place of a batch is kept for short tasks', async () => {
-  await using pool = poolOf({ batch: 2 })
-  using _ = await pool.hold(models[0]!, never)
-  const controller = new AbortController()
-  const long = pool.hold(models[0]!, controller.signal)
-  const short = await pool.hold(models[0]!, never, { isExpress: true })
-  controller.abort(new Error('enough'))
-  await expect(long).rejects.toThrow('enough')
-  short[Symbol.dispose]()
+test('the last place of several is kept for short tasks', async () => {
+  await using pool = poolOf()
+  hold(pool, 0)
+  expect(pool.hold(needsOf(0))).toBeUndefined()
+  hold(pool, 0, { isExpress: true })
+  expect(pool.hold(needsOf(0), { isExpress: true })).toBeUndefined()
 })
 
-test('a wait can be aborted', async () => {
-  await using pool = poolOf({ batch: 1 })
-  using _ = await pool.hold(models[0]!, never)
+test('an aborted task keeps its place until its native call has returned, and then the pool tells', async () => {
+  await using pool = poolOf()
+  const held = hold(pool, 0)
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   const controller = new AbortController()
-  const waiting = pool.hold(models[0]!, controller.signal)
+  const running = held.transcribe(task, { signal: controller.signal, onProgress: () => begin() })
+  await begun
   controller.abort(new Error('enough'))
-  await expect(waiting).rejects.toThrow('enough')
+  await expect(running).rejects.toThrow('enough')
+  held[Symbol.dispose]()
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>()
+  using _ = pool.onRoom(tell)
+  expect(pool.engines).toMatchObject([{ holders: 0, takenPlaces: 1 }])
+  await told
+  expect(pool.engines).toMatchObject([{ holders: 0, takenPlaces: 0 }])
+})
+
+test('a model begins to serve when its first task is at it, and not when that got its place', async () => {
+  await using pool = poolOf()
+  using held = hold(pool, 0)
+  expect(pool.engines).toMatchObject([{ servesSinceMs: undefined }])
+  await held.transcribe(task, { signal: never })
+  expect(pool.engines).toMatchObject([{ servesSinceMs: expect.any(Number) }])
 })
 
 test('a model that nobody uses ends after a while, and gives its memory back', async () => {
   await using pool = poolOf({ ttlMs: 50 })
-  const pid = await use(pool, models[0]!)
+  const pid = await use(pool, 0)
   await expect.poll(() => isRunning(pid)).toBe(false)
-  expect(await use(pool, models[0]!)).not.toBe(pid)
+  expect(await use(pool, 0)).not.toBe(pid)
 })
 
 describe('where memory is for two models', () => {
   test('the one that was used longest ago leaves for the third', async () => {
     await using pool = poolOf({ memoryBytes: 250 })
-    const pids = [await use(pool, models[0]!), await use(pool, models[1]!)]
-    await use(pool, models[0]!)
-    await use(pool, models[2]!)
+    const pids = [await use(pool, 0), await use(pool, 1)]
+    await use(pool, 0)
+    await use(pool, 2)
     await expect.poll(() => pids.map(isRunning)).toEqual([true, false])
   })
 
-  test('a third one waits while both are in use', async () => {
+  test('a third one finds no room while both are in use, and none is unloaded for it', async () => {
     await using pool = poolOf({ memoryBytes: 250 })
-    const first = await pool.hold(models[0]!, never)
-    using second = await pool.hold(models[1]!, never)
-    const third = new AbortController()
-    const waiting = pool.hold(models[2]!, third.signal)
-    expect(await waits(second, third, waiting)).toBe(true)
+    const first = hold(pool, 0)
+    hold(pool, 1)
+    expect(pool.hold(needsOf(2))).toBeUndefined()
+    expect(pool.engines.map(({ modelFolder }) => modelFolder)).toEqual([models[0], models[1]])
     first[Symbol.dispose]()
-    using _ = await pool.hold(models[2]!, never)
+    hold(pool, 2)
+    expect(pool.engines.map(({ modelFolder }) => modelFolder)).toEqual([models[1], models[2]])
+  })
+
+  test('no idle one leaves for a third one that finds no room all the same', async () => {
+    await using pool = poolOf({ memoryBytes: 250 })
+    hold(pool, 0)[Symbol.dispose]()
+    hold(pool, 1)
+    expect(pool.hold(needsOf(2, { bytes: 200 }))).toBeUndefined()
+    expect(pool.engines).toHaveLength(2)
   })
 })
 
 test('a model that is larger than all memory is tried, alone', async () => {
   await using pool = poolOf({ memoryBytes: 50 })
-  expect(await use(pool, models[0]!)).toBeGreaterThan(0)
+  expect(await use(pool, 0)).toBeGreaterThan(0)
 })
 
-test('models take turns where cores are for one', async () => {
+test('models share the cores where they are for one', async () => {
   await using pool = poolOf({ computing: 1 })
-  const done = await Promise.all([use(pool, models[0]!), use(pool, models[1]!), use(pool, models[2]!)])
+  const done = await Promise.all([use(pool, 0), use(pool, 1), use(pool, 2)])
   expect(new Set(done).size).toBe(3)
+})
+
+test('a task that is to be alone finds no room where memory is for its model once', async () => {
+  await using pool = poolOf({ memoryBytes: 150 })
+  const shared = hold(pool, 0)
+  expect(pool.hold(needsOf(0), { isAlone: true })).toBeUndefined()
+  shared[Symbol.dispose]()
+  hold(pool, 0, { isAlone: true })
+  expect(pool.engines).toMatchObject([{ isAlone: true, places: 1 }])
 })
 
 test('a task that is to be alone gets a process of its own, which ends with it', async () => {
   await using pool = poolOf()
-  using shared = await pool.hold(models[0]!, never)
-  await shared.process.transcribe(task, { signal: never })
-  const alone = await pool.hold(models[0]!, never, { isAlone: true })
-  await alone.process.transcribe(task, { signal: never })
+  using shared = hold(pool, 0)
+  await shared.transcribe(task, { signal: never })
+  const alone = hold(pool, 0, { isAlone: true })
+  await alone.transcribe(task, { signal: never })
   const { pid = 0 } = alone.process
   expect(pid).not.toBe(shared.process.pid)
   alone[Symbol.dispose]()
@@ -202,7 +233,7 @@ describe('whether an engine answers', () => {
   test('needs no try while one runs', async () => {
     const { starts, cageOf } = counted()
     await using pool = poolOf({ cageOf })
-    await use(pool, models[0]!)
+    await use(pool, 0)
     await pool.check(never)
     expect(starts.count).toBe(1)
   })
@@ -210,7 +241,7 @@ describe('whether an engine answers', () => {
 
 test('disposing of it ends all processes', async () => {
   const pool = poolOf()
-  const pids = [await use(pool, models[0]!), await use(pool, models[1]!)]
+  const pids = [await use(pool, 0), await use(pool, 1)]
   await pool[Symbol.asyncDispose]()
   expect(pids.map(isRunning)).toEqual([false, false])
 })

@@ -1,9 +1,14 @@
 import type { Logger } from 'pino'
 import type { CageOptions } from './cage.ts'
+import { Computing } from './computing.ts'
+import { hasPlace, sharedEngine } from './engine-places.ts'
+import type { Engine, EngineNeeds } from './engine-places.ts'
+import { EngineProbe } from './engine-probe.ts'
 import { EngineProcess } from './engine-process.ts'
+import type { TaskControl } from './engine-process.ts'
 import type { EngineSettings } from '../contract/engine-protocol.ts'
-import { Turns } from './turns.ts'
-import { Wakeup } from './wakeup.ts'
+import type { RecognitionTask } from '../contract/recognition-task.ts'
+import type { Transcript } from '../contract/transcript.ts'
 
 export interface EnginePoolOptions {
   readonly settings: Omit<EngineSettings, 'modelFolder'>
@@ -13,175 +18,196 @@ export interface EnginePoolOptions {
   readonly ttlMs: number
   /** What loaded models may take together. */
   readonly memoryBytes: number
-  /** Bytes that a checkpoint takes when it is loaded. */
-  readonly estimate: (modelFolder: string) => Promise<number>
-  /** Tasks of a checkpoint that run at the same time, where that depends on it. */
-  readonly batchOf?: (modelFolder: string) => Promise<number>
   /** What the process of a model that takes so much is started in. */
   readonly cageOf?: (modelBytes: number) => CageOptions
   /** How long an engine that has answered counts as one that does. */
   readonly answeredMs?: number
+  readonly nowMs?: () => number
   readonly logger: Logger
 }
 
-/** Half a second of computing is not spent for each who asks whether an engine would start, and an engine that no longer does is soon seen. */
-const ANSWERED_MS = 5000
-/** On a machine that is very busy. It goes on when who asked has gone, for who asks next. */
-const PROBE_MS = 60_000
-
-interface Loaded {
-  readonly key: string
-  /** Whether it ends with its task. */
-  readonly isAlone: boolean
+interface PooledEngine extends Engine {
   readonly process: EngineProcess
-  readonly bytes: number
-  readonly batch: number
-  /** Tasks that hold it. */
   holders: number
+  expressHolders: number
+  servesSinceMs: number | undefined
+  /** Tasks that it computes. */
+  tasks: number
   ttlTimer: NodeJS.Timeout | undefined
 }
 
+/** A place in an engine, from the moment when its task was admitted until it is disposed. */
 export interface Held extends Disposable {
   readonly process: EngineProcess
+  /** As the process does; it takes part in the computing meanwhile. */
+  transcribe(task: RecognitionTask, control: TaskControl): Promise<Transcript>
 }
 
 /**
- * An engine process for each model in use. It is shared by the tasks of its model, up to as many as it decodes together; one that
- * nobody uses ends after a while, or as soon as another model needs its memory, the one that was used longest ago first.
+ * An engine process for each model in use. It is shared by the tasks of its model, as many as it has places. One that nobody uses ends
+ * after a while, or as soon as another model needs its memory, the one that was used longest ago first. Nothing waits here: who finds
+ * no room is told so.
  */
 export class EnginePool implements AsyncDisposable {
   readonly #options: EnginePoolOptions
-  readonly #turns: Turns
-  readonly #changes = new Wakeup()
+  readonly #computing: Computing
   /** The one that was used longest ago comes first. */
-  readonly #loaded = new Map<string, Loaded>()
+  readonly #engines = new Set<PooledEngine>()
+  readonly #leftAtMs = new Map<string, number>()
   readonly #ending = new Set<Promise<void>>()
-  readonly #stop = new AbortController()
-  #probe: Promise<void> | undefined
-  #answeredMs = Number.NEGATIVE_INFINITY
-  #lastAlone = 0
+  readonly #listeners = new Set<() => void>()
+  readonly #probe: EngineProbe
+  readonly #nowMs: () => number
 
   constructor(options: EnginePoolOptions) {
     this.#options = options
-    this.#turns = new Turns({ limit: options.computing, logger: options.logger })
+    this.#nowMs = options.nowMs ?? (() => performance.now())
+    this.#computing = new Computing({ limit: options.computing, logger: options.logger })
+    const { settings, answeredMs } = options
+    this.#probe = new EngineProbe({ process: () => this.#process('', 0, settings), answeredMs })
+  }
+
+  get memoryBytes(): number {
+    return this.#options.memoryBytes
+  }
+
+  /** Those that are loaded, or being loaded. */
+  get engines(): readonly Engine[] {
+    return [...this.#engines]
+  }
+
+  /** When the last task that had a place of a model ended; undefined: none has yet. */
+  leftAtMs(modelFolder: string): number | undefined {
+    return this.#leftAtMs.get(modelFolder)
+  }
+
+  /** Tells of each place that becomes free. */
+  onRoom(listener: () => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
   /**
-   * Waits until there is room for one more task of this model.
+   * Takes a place in the model's engine, which is loaded with its first task; idle ones are unloaded for it as memory requires.
    * @param options.isAlone whether it gets a process that no other task shares: one that may have brought a process down is not to do so to others
    * @param options.isExpress whether it may take the last place, which is kept for short ones
+   * @returns undefined when there is no place, or others that are in use leave no memory for it; what is larger than all memory is tried alone
    */
-  async hold(
-    modelFolder: string,
-    signal: AbortSignal,
+  hold(
+    needs: EngineNeeds,
     { isAlone = false, isExpress = false }: { readonly isAlone?: boolean; readonly isExpress?: boolean } = {},
-  ): Promise<Held> {
-    const key = isAlone ? `${modelFolder} alone ${++this.#lastAlone}` : modelFolder
-    let needs: Pick<Loaded, 'bytes' | 'batch'> | undefined
-    for (;;) {
-      signal.throwIfAborted()
-      if (!this.#loaded.has(key)) needs ??= await this.#needsOf(modelFolder, isAlone)
-      const moment = this.#changes.now()
-      const loaded = this.#loaded.get(key) ?? (needs && this.#load(modelFolder, { key, isAlone, ...needs }))
-      if (loaded !== undefined && this.#isFree(loaded, isExpress)) return this.#take(loaded)
-      await this.#changes.since(moment, signal)
-    }
-  }
-
-  /** Read from the checkpoint, where it is not loaded already. */
-  async #needsOf(modelFolder: string, isAlone: boolean): Promise<Pick<Loaded, 'bytes' | 'batch'>> {
-    const { settings, estimate, batchOf } = this.#options
-    const bytes = await estimate(modelFolder)
-    return { bytes, batch: isAlone ? 1 : ((await batchOf?.(modelFolder)) ?? settings.batch) }
+  ): Held | undefined {
+    const shared = isAlone ? undefined : sharedEngine(this.#engines, needs)
+    if (shared !== undefined) return hasPlace(shared, isExpress) ? this.#take(shared, isExpress) : undefined
+    const engine = this.#load(isAlone ? { ...needs, places: 1 } : needs, isAlone)
+    return engine && this.#take(engine, isExpress)
   }
 
   /** Fails unless an engine process answers: one that runs, or one that is started to see. Who asks meanwhile shares it. */
   async check(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const isRunning = [...this.#loaded.values()].some((loaded) => loaded.process.pid !== undefined)
-    const { answeredMs = ANSWERED_MS } = this.#options
-    if (isRunning || performance.now() - this.#answeredMs < answeredMs) return
-    this.#probe ??= this.#tryOut().finally(() => (this.#probe = undefined))
-    const { promise: aborted, reject } = Promise.withResolvers<never>()
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      await Promise.race([this.#probe, aborted])
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-    }
-  }
-
-  async #tryOut(): Promise<void> {
-    await using probe = this.#process('', 0, this.#options.settings)
-    await probe.ready(AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_MS)]))
-    this.#answeredMs = performance.now()
+    const isRunning = [...this.#engines].some(({ process }) => process.pid !== undefined)
+    if (!isRunning) await this.#probe.check(signal)
   }
 
   #process(modelFolder: string, bytes: number, settings: Omit<EngineSettings, 'modelFolder'>): EngineProcess {
     const cage = this.#options.cageOf?.(bytes)
-    const onLetGo = (): void => this.#changes.ring()
+    const onLetGo = (): void => this.#tell()
     return new EngineProcess({ ...settings, modelFolder }, { onLetGo, ...(cage === undefined ? {} : { cage }) })
   }
 
   /** Ends the engine processes. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#turns[Symbol.dispose]()
-    this.#stop.abort()
-    await this.#probe?.catch(() => undefined)
-    for (const loaded of [...this.#loaded.values()]) this.#unload(loaded)
+    this.#computing[Symbol.dispose]()
+    await this.#probe[Symbol.asyncDispose]()
+    for (const engine of [...this.#engines]) this.#unload(engine)
     await Promise.all(this.#ending)
   }
 
-  /** A process also counts what it has not let go of yet. */
-  #isFree({ holders, process, batch }: Loaded, isExpress: boolean): boolean {
-    return Math.max(holders, process.tasks) < (isExpress || batch === 1 ? batch : batch - 1)
-  }
-
-  #take(loaded: Loaded): Held {
-    clearTimeout(loaded.ttlTimer)
-    this.#loaded.delete(loaded.key)
-    this.#loaded.set(loaded.key, loaded)
-    loaded.holders += 1
-    if (loaded.holders === 1) this.#turns.join(loaded.process)
-    return { process: loaded.process, [Symbol.dispose]: () => this.#release(loaded) }
-  }
-
-  #release(loaded: Loaded): void {
-    loaded.holders -= 1
-    if (loaded.holders === 0) {
-      this.#turns.leave(loaded.process)
-      if (loaded.isAlone) this.#unload(loaded)
-      else loaded.ttlTimer = setTimeout(() => this.#unload(loaded), this.#options.ttlMs)
+  #take(engine: PooledEngine, isExpress: boolean): Held {
+    clearTimeout(engine.ttlTimer)
+    this.#engines.delete(engine)
+    this.#engines.add(engine)
+    engine.holders += 1
+    if (isExpress) engine.expressHolders += 1
+    let isHeld = true
+    return {
+      process: engine.process,
+      transcribe: (task, control) => this.#transcribe(engine, task, control),
+      [Symbol.dispose]: () => {
+        if (isHeld) this.#release(engine, isExpress)
+        isHeld = false
+      },
     }
-    this.#changes.ring()
   }
 
-  /** Undefined while others that are in use leave no memory for it; what is larger than all memory is tried alone. */
-  #load(modelFolder: string, entry: Pick<Loaded, 'key' | 'isAlone' | 'bytes' | 'batch'>): Loaded | undefined {
-    const { bytes, batch } = entry
+  async #transcribe(engine: PooledEngine, task: RecognitionTask, control: TaskControl): Promise<Transcript> {
+    if (++engine.tasks === 1) this.#computing.join(engine.process)
+    const onProgress: TaskControl['onProgress'] = (progress) => {
+      engine.servesSinceMs ??= this.#nowMs()
+      control.onProgress?.(progress)
+    }
+    try {
+      return await engine.process.transcribe(task, { ...control, onProgress })
+    } finally {
+      if (--engine.tasks === 0) this.#computing.leave(engine.process)
+    }
+  }
+
+  #release(engine: PooledEngine, isExpress: boolean): void {
+    engine.servesSinceMs ??= this.#nowMs()
+    engine.holders -= 1
+    if (isExpress) engine.expressHolders -= 1
+    if (engine.holders === 0) {
+      this.#leftAtMs.set(engine.modelFolder, this.#nowMs())
+      if (engine.isAlone) this.#unload(engine)
+      else engine.ttlTimer = setTimeout(() => this.#unload(engine), this.#options.ttlMs)
+    }
+    this.#tell()
+  }
+
+  #load(needs: EngineNeeds, isAlone: boolean): PooledEngine | undefined {
+    const { modelFolder, bytes, places } = needs
     const { settings, memoryBytes, logger } = this.#options
-    const used = (): number => [...this.#loaded.values()].reduce((sum, loaded) => sum + loaded.bytes, 0)
-    for (const idle of [...this.#loaded.values()].filter(({ holders }) => holders === 0)) {
-      if (used() + bytes <= memoryBytes) break
-      this.#unload(idle)
-    }
-    if (used() + bytes > memoryBytes && this.#loaded.size > 0) return undefined
+    if (!this.#makeRoom(bytes)) return undefined
     if (bytes > memoryBytes) {
       logger.warn({ neededBytes: bytes, memoryBytes }, 'the model may need more memory than models may take together')
     }
-    const process = this.#process(modelFolder, bytes, { ...settings, batch })
-    const loaded: Loaded = { ...entry, process, holders: 0, ttlTimer: undefined }
-    this.#loaded.set(entry.key, loaded)
-    return loaded
+    const process = this.#process(modelFolder, bytes, { ...settings, batch: places })
+    const engine: PooledEngine = {
+      ...{ ...needs, isAlone, process, holders: 0, expressHolders: 0, tasks: 0 },
+      ...{ loadedAtMs: this.#nowMs(), servesSinceMs: undefined, ttlTimer: undefined },
+      get takenPlaces() {
+        return Math.max(this.holders, process.tasks)
+      },
+    }
+    this.#engines.add(engine)
+    return engine
   }
 
-  #unload(loaded: Loaded): void {
-    clearTimeout(loaded.ttlTimer)
-    if (!this.#loaded.delete(loaded.key)) return
-    const ended = loaded.process[Symbol.asyncDispose]()
+  /** Unloads idle engines as far as it has to; none when those in use leave too little all the same. */
+  #makeRoom(bytes: number): boolean {
+    const { memoryBytes } = this.#options
+    const used = (engines: readonly PooledEngine[]): number => engines.reduce((sum, engine) => sum + engine.bytes, 0)
+    const all = [...this.#engines]
+    const inUse = all.filter(({ holders }) => holders > 0)
+    if (used(inUse) + bytes > memoryBytes && inUse.length > 0) return false
+    for (const idle of all.filter(({ holders }) => holders === 0)) {
+      if (used([...this.#engines]) + bytes <= memoryBytes) break
+      this.#unload(idle)
+    }
+    return true
+  }
+
+  #unload(engine: PooledEngine): void {
+    clearTimeout(engine.ttlTimer)
+    if (!this.#engines.delete(engine)) return
+    const ended = engine.process[Symbol.asyncDispose]()
     this.#ending.add(ended)
     void ended.finally(() => this.#ending.delete(ended))
-    this.#changes.ring()
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
   }
 }

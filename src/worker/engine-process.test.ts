@@ -219,7 +219,7 @@ test('a process that is paused begins no window until it is resumed', async () =
   expect(progress.length).toBeGreaterThan(paused.length)
 })
 
-test('is ready when it answers, without a checkpoint', async () => {
+test('is ready when it answers, without a model', async () => {
   await using engine = new EngineProcess({
     ...{ modelFolder: '', precision: 'f32', threads: 1, batch: 1 },
     ...{ temporaryFolder: folder, cacheFolder: folder },

@@ -24,8 +24,8 @@ const ABORT_GRACE_MS = 1000
  */
 const STALL_MS = 1_800_000
 /**
- * The silence is counted in so many parts, each of which has to pass while this process listens: one that was stopped, alone or together
- * with the machine, has not heard what was said meanwhile.
+ * The watchdog counts silence in so many intervals of this process's own timer: a process that was suspended, alone or with the machine,
+ * does not take that for the engine's silence.
  */
 const STALL_PARTS = 6
 
@@ -260,7 +260,7 @@ export class EngineProcess implements AsyncDisposable {
     for (const listener of listeners) listener()
   }
 
-  /** From each sign of life on, the process has so long to give another one. */
+  /** The watchdog: each sign of life starts it anew. */
   #watch(): void {
     clearInterval(this.#stallTimer)
     if (this.#running.size === 0) return

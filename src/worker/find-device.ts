@@ -42,7 +42,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 async function probe(choice: DeviceChoice, signal?: AbortSignal): Promise<DeviceReport> {
   const { promise, resolve, reject } = Promise.withResolvers<DeviceReport>()
   const limits = { timeout: LIMIT_MS, killSignal: 'SIGKILL', ...(signal === undefined ? {} : { signal }) } as const
-  // A driver needs to know no secrets.
+  // Drivers get no secrets.
   const options = { ...limits, env: harmlessEnvironment() }
   execFile(process.execPath, [MAIN, 'device', '--device', choice, '--json'], options, (error, stdout) => {
     if (signal?.aborted === true) {

@@ -2,10 +2,11 @@ import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import { CodedError } from '../contract/coded-error.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
-import type { ClaimedJob, JobStore } from '../jobs/store.ts'
-import type { PayloadStore } from '../payloads/store.ts'
+import type { ClaimedJob, JobStore } from '../jobs/job-store.ts'
+import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { RecognitionProgress } from '../contract/recognition-task.ts'
 import type { Transcript } from '../contract/transcript.ts'
+import type { Admission } from './scheduler.ts'
 import { KeptWindows } from './kept-windows.ts'
 import { after } from './long-timer.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
@@ -46,6 +47,7 @@ export interface JobRunOptions {
 export class JobRun {
   readonly #options: JobRunOptions
   readonly #claimed: ClaimedJob
+  readonly #admission: Pick<Admission, 'engine'> | null
   readonly #abort = new AbortController()
   readonly #logger: Logger
   readonly #windows: KeptWindows
@@ -56,9 +58,11 @@ export class JobRun {
   /** Since its first window began: fetching and loading weights, and decoding the audio, say nothing of the speed. */
   #running: MeteredRun | undefined
 
-  constructor(options: JobRunOptions, claimed: ClaimedJob) {
+  /** @param admission null: there is no room for it now, and it goes back */
+  constructor(options: JobRunOptions, claimed: ClaimedJob, admission: Pick<Admission, 'engine'> | null) {
     this.#options = options
     this.#claimed = claimed
+    this.#admission = admission
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
     const onLost = (): void => this.#abort.abort(new Stopped('lost'))
@@ -78,6 +82,7 @@ export class JobRun {
     // Until it is settled: its lease is prolonged also while that waits for the database.
     parts.use(this.#watch(stop))
     try {
+      if (this.#admission === null) throw new Stopped('no-room')
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
       const transcript = await this.#transcribe()
@@ -155,7 +160,7 @@ export class JobRun {
           parameters: job.input,
           maxAudioSeconds: this.#length.limitSeconds,
         },
-        ...{ isSuspect: job.crashes > 0, isExpress: this.#length.isExpress, resumeFrom },
+        ...{ isExpress: this.#length.isExpress, resumeFrom, engine: this.#admission?.engine },
       },
       {
         signal,

@@ -5,7 +5,7 @@ import { Check } from 'typebox/value'
 import type { FinishedWindow } from '../contract/recognition-task.ts'
 import { ResumePointSchema } from '../contract/resume-point.ts'
 import type { ResumePoint } from '../contract/resume-point.ts'
-import type { JobStore, Lease } from '../jobs/store.ts'
+import type { JobStore, Lease } from '../jobs/job-store.ts'
 import { FIRST_FAMILY } from '../models/index.ts'
 
 /** How windows were kept when there was one family: as what are now the data of its first version, with the version among them. */
@@ -25,7 +25,7 @@ export interface KeptWindowsOptions {
 
 /**
  * The windows of a running job, kept for whoever goes on with it. They are written one after the other, in their order, beside the
- * decoding, which does not wait. A database that is away for a moment costs nothing: what could not be written waits, and at worst is
+ * decoding, which does not wait. A short outage of the database costs nothing: what could not be written is queued, and at worst
  * decoded again. Disposing it forgets what still waits.
  */
 export class KeptWindows implements Disposable {

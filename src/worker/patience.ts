@@ -12,7 +12,7 @@ export interface Patience {
 const PATIENCE: Patience = { totalMs: 600_000, firstPauseMs: 1000, longestPauseMs: 15_000 }
 
 /**
- * Does what needs the payload store or the jobs table, again and again while that is unavailable and patience lasts.
+ * Retries with exponential backoff while the payload store or the jobs table is unavailable, up to a time limit.
  * @param onPause is told of the first failure
  * @throws the signal's reason when it is aborted meanwhile, and what the action threw last or for other reasons
  */

@@ -45,7 +45,7 @@ export interface SandboxTrial {
 }
 
 /**
- * Finds out whether bubblewrap is there and works: in containers it often may not, and then the container is the cage.
+ * Finds out whether bubblewrap is there and works. In containers it is often forbidden; then the container is the sandbox.
  * @returns null where engine processes go without
  * @throws EngineProcessError `sandbox.unavailable` where it has to be and is not
  */
@@ -84,7 +84,7 @@ export async function findSandbox(
   return null
 }
 
-/** The same with a checkpoint's files in it, which may lie behind links that lead out of the folders that it shows. */
+/** The same with a model's files in it, which may lie behind links that lead out of the folders that it shows. */
 export function showing(sandbox: Sandbox, folder: string): Sandbox {
   if (!existsSync(folder)) return sandbox
   const files = readdirSync(folder).map((name) => join(folder, name))
@@ -125,7 +125,7 @@ function reason(cause: unknown): string {
   return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0] ?? 'the trial said nothing'
 }
 
-/** The process is the first one of its namespace, so that with it all ends that it started. */
+/** The process is PID 1 of its namespace, so that all that it started ends with it. */
 function bubblewrap({ readable, writable }: SandboxFolders): readonly string[] {
   const { LD_LIBRARY_PATH: libraries = '', LD_PRELOAD: preloaded = '' } = harmlessEnvironment()
   const code = [process.execPath, ...PARTS.map((part) => join(PACKAGE, part)), ...moduleFolders(PACKAGE)]

@@ -9,10 +9,10 @@ import { JobStoreError } from '../jobs/errors.ts'
 import { newJob } from '../jobs/new-job.fixture.ts'
 import { resultKeyOf } from '../jobs/result-key.ts'
 import { EVERY_TIER, claimed } from '../jobs/running-job.fixture.ts'
-import { SqlJobStore } from '../jobs/sql-store.ts'
+import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
-import type { ClaimedJob, JobStore } from '../jobs/store.ts'
-import { FolderPayloadStore } from '../payloads/folder-store.ts'
+import type { ClaimedJob, JobStore } from '../jobs/job-store.ts'
+import { FolderPayloadStore } from '../payloads/folder/folder-store.ts'
 import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcessError } from './errors.ts'
 import { JobRun } from './job-run.ts'
@@ -59,7 +59,7 @@ async function open(
       limits,
       speed: new SpeedMeter(),
     }
-    await new JobRun(options, given).run(stop)
+    await new JobRun(options, given, { engine: undefined }).run(stop)
   }
   const opened = stack.move()
   return {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { CodedError } from '../contract/coded-error.ts'
 import type { Job, JobError } from '../jobs/job.ts'
-import type { ClaimedJob, JobStore } from '../jobs/store.ts'
+import type { ClaimedJob, JobStore } from '../jobs/job-store.ts'
 import { patiently } from './patience.ts'
 import type { Patience } from './patience.ts'
 
@@ -15,7 +15,11 @@ const ROOM_LIMIT_MS = 3_600_000
 /** A worker that stops waits no longer for a database that is away: the lease runs out, and the job is another's. */
 const STOPPING: Patience = { totalMs: 5000, firstPauseMs: 250, longestPauseMs: 1000 }
 
-export type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout' | 'too-slow'
+/** By then another job may have ended; and a queue whose first job finds no room is not asked for it at each look. */
+const NO_PLACE_PAUSE_MS = 1000
+
+/** `no-room`: there is no place for it here now, after all. */
+export type StopReason = 'cancelled' | 'stopping' | 'lost' | 'timeout' | 'too-slow' | 'no-room'
 
 export class Stopped extends Error {
   readonly reason: StopReason
@@ -89,6 +93,8 @@ async function settleStopped({ jobs, claimed, maxRunMs }: SettlingOptions, reaso
       return await jobs.settleCancelled(lease)
     case 'stopping':
       return await jobs.release(lease)
+    case 'no-room':
+      return await jobs.release(lease, NO_PLACE_PAUSE_MS)
     case 'timeout':
       return await jobs.fail(lease, {
         code: 'job.timeout',
@@ -113,7 +119,7 @@ function noRoom(message: string): JobError {
   }
 }
 
-/** Twice as long each time, with jitter: what failed together shall not come back together. */
+/** Exponential backoff with jitter: what failed together shall not come back together. */
 function pauseAfter({ failures, crashes }: Job): number {
   return jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures + crashes)))
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { forecast } from '../jobs/forecast.ts'
+import { forecast } from '../jobs/queue/forecast.ts'
 import { SpeedMeter } from './speed-meter.ts'
 
 function meter() {
@@ -157,7 +157,7 @@ describe('the forecast of a model’s first job', () => {
       done += audioSeconds
       leftSeconds -= tookSeconds
       const job = { id: 'job', work: (total - done) / (speedOf() ?? 0), isExpress: false }
-      return (forecast([job], [], { workers: 1, slots: 8 }).get('job') ?? Infinity) / leftSeconds
+      return (forecast([job], [], { workers: 1, places: 8 }).get('job') ?? Infinity) / leftSeconds
     })
   }
 

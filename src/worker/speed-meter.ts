@@ -21,10 +21,10 @@ interface Measured {
   told: number
 }
 
-/** Older work counts half, again and again, so that a change of load or of the machine shows within minutes. */
+/** Half-life of the exponential decay of older work, so that a change of load or of the machine shows within minutes. */
 const MEMORY_MS = 120_000
 /** Less is the rest of a window, which takes as long as a whole one, or nothing. */
-const LEAST_SECONDS = 1
+const MIN_PIECE_SECONDS = 1
 /** Half a window: one that is by itself a measure. */
 const MEASURE_SECONDS = 15
 /** A model that has transcribed so much is warm, in however short pieces. */
@@ -66,7 +66,7 @@ export class SpeedMeter {
     let adds = 0
     return {
       add: (audioSeconds) => {
-        if (audioSeconds < LEAST_SECONDS) return
+        if (audioSeconds < MIN_PIECE_SECONDS) return
         const nowMs = this.#nowMs()
         this.#add(model, { audioSeconds, tookMs: nowMs - sinceMs, isFirst: adds === 0 })
         sinceMs = nowMs

@@ -2,13 +2,19 @@ import type { Logger } from 'pino'
 import type { WeightsFetched } from '../contract/job-event.ts'
 import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
 import type { Transcript } from '../contract/transcript.ts'
+import type { EngineNeeds } from './engine-places.ts'
+import type { EnginePool, Held } from './engine-pool.ts'
 
 /** A recording to transcribe, by a model. A transcriber without windows takes no notice of where to resume. */
 export interface TranscriptionTask extends RecognitionTask {
   /** `publisher/model`. */
   readonly model: string
-  /** Whether what ran it died before: it may have been the reason. */
-  readonly isSuspect: boolean
+  /**
+   * Its place in an engine, from its admission; to be asked for when the weights are here. Nothing is waited for but the estimate of what
+   * weights take that had to be fetched.
+   * @throws Stopped `no-room` when they were fetched and nothing is free for them now
+   */
+  readonly engine?: (() => Promise<Held>) | undefined
 }
 
 export interface TranscriptionControl {
@@ -25,10 +31,22 @@ export interface TranscriptionControl {
   readonly onWindow?: (window: FinishedWindow) => void
 }
 
+/** The engines of a transcriber that runs them on this machine, among which its scheduler divides memory and places. */
+export interface LocalEngines {
+  readonly pool: EnginePool
+  /**
+   * What a model takes; undefined: its weights are not here.
+   * @throws what a job of it is to fail with
+   */
+  needsOf(model: string): Promise<EngineNeeds | undefined>
+}
+
 /** What turns a recording into a transcript: this machine's engine, or another server. */
 export interface Transcriber extends AsyncDisposable {
   /** Whether it decodes here: it refuses what is too long, and says how long a recording is, before it begins the first window. */
   readonly decodesHere: boolean
+  /** Absent: its tasks share nothing here, and it takes whatever comes. */
+  readonly engines?: LocalEngines
 
   /**
    * May be called again while it runs; how many run at the same time is the caller's choice. An error carries `code`, a message

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { hasCode } from '../contract/coded-error.ts'
-import { EXPRESS_SECONDS } from '../jobs/queue-order.ts'
-import type { ClaimedJob, JobStore } from '../jobs/store.ts'
+import { EXPRESS_SECONDS } from '../jobs/queue/queue-order.ts'
+import type { ClaimedJob, JobStore } from '../jobs/job-store.ts'
 
 export interface TrueLengthOptions {
   readonly jobs: Pick<JobStore, 'correctLength' | 'release'>

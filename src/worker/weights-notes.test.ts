@@ -5,7 +5,7 @@ import pino from 'pino'
 import { expect, test } from 'vitest'
 import { running } from '../jobs/running-job.fixture.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
-import { SqlJobStore } from '../jobs/sql-store.ts'
+import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import { WeightsNotes } from './weights-notes.ts'
 
 async function open() {

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino'
 import type { WeightsFetched } from '../contract/job-event.ts'
-import type { JobStore, Lease } from '../jobs/store.ts'
+import type { JobStore, Lease } from '../jobs/job-store.ts'
 
-/** So much more of the weights is worth an event: 20 of a download at most, of which somebody who watches sees a new one each second. */
-const STEP_SHARE = 0.05
-const STEP_MS = 1000
+/** Throttles the events of a download: 20 at most, and one a second. */
+const MIN_SHARE_BETWEEN_NOTES = 0.05
+const MIN_MS_BETWEEN_NOTES = 1000
 
 export interface WeightsNotesOptions {
   readonly jobs: Pick<JobStore, 'noteWeights'>
@@ -12,7 +12,7 @@ export interface WeightsNotesOptions {
   readonly logger: Logger
 }
 
-/** Tells the job's history of weights that are fetched for it, one event after the other, beside the download. Disposing it waits for the last. */
+/** Tells the job's history of weights that are fetched for it, one event after the other. Disposing it waits for the last one. */
 export class WeightsNotes implements AsyncDisposable {
   readonly #options: WeightsNotesOptions
   #writing: Promise<void> = Promise.resolve()
@@ -25,7 +25,8 @@ export class WeightsNotes implements AsyncDisposable {
 
   add(weights: WeightsFetched): void {
     const share = weights.receivedBytes / weights.totalBytes
-    const isStep = share >= this.#toldShare + STEP_SHARE && performance.now() >= this.#toldMs + STEP_MS
+    const isStep =
+      share >= this.#toldShare + MIN_SHARE_BETWEEN_NOTES && performance.now() >= this.#toldMs + MIN_MS_BETWEEN_NOTES
     if (share < 1 && !isStep) return
     this.#toldShare = share
     this.#toldMs = performance.now()
@@ -37,7 +38,7 @@ export class WeightsNotes implements AsyncDisposable {
     await this.#writing
   }
 
-  /** A lease that was lost is for the heartbeat to find. What can't be written is told again by the next one. */
+  /** Best effort: a lost lease is for the heartbeat to find, and the next event has the same totals. */
   async #note({ receivedBytes, totalBytes }: WeightsFetched, before: Promise<void>): Promise<void> {
     await before
     const { jobs, lease, logger } = this.#options

@@ -6,10 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pino from 'pino'
 import { afterEach, expect, test, vi } from 'vitest'
 import { submitted } from '../jobs/new-job.fixture.ts'
-import { SqlJobStore } from '../jobs/sql-store.ts'
+import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
-import { WorkerRegistry } from '../jobs/worker-registry.ts'
-import { FolderPayloadStore } from '../payloads/folder-store.ts'
+import { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
+import { FolderPayloadStore } from '../payloads/folder/folder-store.ts'
 import type { Transcriber } from './transcriber.ts'
 import { Worker } from './worker.ts'
 
@@ -44,7 +44,7 @@ test('a worker tells of its speed when a model is loaded and with its first wind
   const limits = { failures: 3, crashes: 5 }
   await using _ = new Worker({
     ...{ jobs, payloads, transcriber, workers, logger: pino({ level: 'silent' }), models: null },
-    ...{ slots: 1, expressSlots: 0, served: 'cpuflex', asked: ['cpuflex'], leaseMs: 60_000, limits, maxRunMs: null },
+    ...{ places: 1, expressPlaces: 0, served: 'cpuflex', asked: ['cpuflex'], leaseMs: 60_000, limits, maxRunMs: null },
   })
   const job = await submitted(jobs, { payloadKey })
   const speed = async (): Promise<number | undefined> => (await workers.list())[0]?.speeds[job.model]

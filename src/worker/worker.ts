@@ -1,34 +1,28 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ServiceTier } from '../jobs/job.ts'
-import type { ClaimedJob } from '../jobs/store.ts'
-import type { WorkerRegistry } from '../jobs/worker-registry.ts'
+import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import { JobRun } from './job-run.ts'
 import type { JobRunOptions } from './job-run.ts'
+import { Scheduler } from './scheduler.ts'
+import type { AdmittedJob, SchedulerOptions } from './scheduler.ts'
 import { SpeedMeter } from './speed-meter.ts'
 import { Wakeup } from './wakeup.ts'
 
-/** What no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
-const LOOK_MS = 1000
-const ANNOUNCE_MS = 5000
-const LEAST_REST_MS = 20
+/** For what no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
+const POLL_INTERVAL_MS = 1000
+const ANNOUNCE_INTERVAL_MS = 5000
+const MIN_REST_MS = 20
 /** One after the other: a few events are looked at at once. */
-const MOST_SHORT_RESTS = 8
+const SHORT_RESTS_IN_A_ROW = 8
 
-export interface WorkerOptions extends Omit<JobRunOptions, 'speed'> {
+export interface WorkerOptions
+  extends
+    Omit<JobRunOptions, 'speed'>,
+    Pick<SchedulerOptions, 'places' | 'expressPlaces' | 'served' | 'asked' | 'models' | 'starvationBoundMs'> {
   readonly workers: WorkerRegistry
-  /** Jobs that run at the same time. */
-  readonly slots: number
-  /** How many more run if they are short. */
-  readonly expressSlots: number
-  /** The tier that this worker is, and the tiers whose jobs it takes. */
-  readonly served: ServiceTier
-  readonly asked: readonly ServiceTier[]
-  /** The models whose jobs it takes; null: any. */
-  readonly models: readonly string[] | null
 }
 
-/** Takes jobs as they come: claim → transcribe → settle, as many at the same time as it has slots. */
+/** Takes jobs as its scheduler admits them: claim → transcribe → settle. */
 export class Worker implements AsyncDisposable {
   readonly #id = randomUUID()
   readonly #options: WorkerOptions
@@ -40,25 +34,28 @@ export class Worker implements AsyncDisposable {
   readonly #parts = new AsyncDisposableStack()
   #telling: Promise<void> = Promise.resolve()
   #isToTell = false
+  readonly #scheduler: Scheduler
   #shortRests = 0
-  /** Urgent jobs taken one after the other. */
-  #urgent = 0
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    const { jobs } = options
+    const { jobs, transcriber } = options
+    const onRoom = (): void => this.#wakeup.ring()
+    this.#scheduler = this.#parts.use(
+      new Scheduler({ ...options, worker: this.#id, engines: transcriber.engines, onRoom }),
+    )
     this.#parts.use(jobs.on('claimable', () => this.#wakeup.ring()))
-    const looking = setInterval(() => this.#wakeup.ring(), LOOK_MS)
+    const looking = setInterval(() => this.#wakeup.ring(), POLL_INTERVAL_MS)
     this.#parts.defer(() => clearInterval(looking))
     this.#parts.defer(() => this.#withdraw())
-    const telling = setInterval(() => this.#tell(), ANNOUNCE_MS)
+    const telling = setInterval(() => this.#tell(), ANNOUNCE_INTERVAL_MS)
     this.#parts.defer(() => clearInterval(telling))
     this.#tell()
     this.#dispatch = this.#loop()
   }
 
   /** The tiers whose jobs it takes. */
-  get asked(): readonly ServiceTier[] {
+  get asked(): WorkerOptions['asked'] {
     return this.#options.asked
   }
 
@@ -80,9 +77,9 @@ export class Worker implements AsyncDisposable {
     const { signal } = this.#stop
     while (!signal.aborted) {
       const moment = this.#wakeup.now()
-      const claimed = await this.#claim()
-      for (const job of claimed) this.#start(job)
-      if (claimed.length === 0) await this.#rest(moment)
+      const admitted = await this.#next()
+      for (const job of admitted) this.#start(job)
+      if (admitted.length === 0) await this.#rest(moment)
     }
   }
 
@@ -91,41 +88,25 @@ export class Worker implements AsyncDisposable {
     const { signal } = this.#stop
     const restedMs = performance.now()
     await this.#wakeup.since(moment, signal)
-    const leftMs = restedMs + LEAST_REST_MS - performance.now()
+    const leftMs = restedMs + MIN_REST_MS - performance.now()
     this.#shortRests = leftMs > 0 ? this.#shortRests + 1 : 0
-    if (this.#shortRests > MOST_SHORT_RESTS) await delay(leftMs, undefined, { signal }).catch(() => undefined)
+    if (this.#shortRests > SHORT_RESTS_IN_A_ROW) await delay(leftMs, undefined, { signal }).catch(() => undefined)
   }
 
-  #start(claimed: ClaimedJob): void {
-    const run = new JobRun({ ...this.#options, speed: this.#speed }, claimed).run(this.#stop.signal)
+  #start({ claimed, admission }: AdmittedJob): void {
+    const run = new JobRun({ ...this.#options, speed: this.#speed }, claimed, admission).run(this.#stop.signal)
     this.#runs.add(run)
     void run.finally(() => {
       this.#runs.delete(run)
-      this.#wakeup.ring()
+      admission?.[Symbol.dispose]()
     })
   }
 
-  /** When all slots are taken, there are more for short recordings: a voice note does not wait until a long one has ended. */
-  async #claim(): Promise<readonly ClaimedJob[]> {
-    const { jobs, slots, expressSlots, asked, served, models, leaseMs, logger } = this.#options
-    const ordinary = Math.max(0, slots - this.#runs.size)
-    const atMost = { ordinary, express: slots + expressSlots - this.#runs.size - ordinary }
-    if (ordinary + atMost.express === 0) return []
-    const places = models && new Map(models.map((model) => [model, atMost]))
+  async #next(): Promise<readonly AdmittedJob[]> {
     try {
-      const claimed = await jobs.claim({
-        asked,
-        served,
-        places,
-        leaseMs,
-        atMost,
-        urgentInARow: this.#urgent,
-        worker: this.#id,
-      })
-      for (const { job } of claimed) this.#urgent = job.urgent ? this.#urgent + 1 : 0
-      return claimed
+      return await this.#scheduler.next()
     } catch (error) {
-      logger.error({ err: error }, 'the jobs table does not answer the worker')
+      this.#options.logger.error({ err: error }, 'the jobs table does not answer the worker')
       return []
     }
   }
@@ -143,9 +124,9 @@ export class Worker implements AsyncDisposable {
   async #announce(before: Promise<void>): Promise<void> {
     await before
     this.#isToTell = false
-    const { workers, served, asked, models, slots, logger } = this.#options
+    const { workers, served, asked, models, places, logger } = this.#options
     try {
-      await workers.announce({ id: this.#id, served, asked, models, slots, speeds: this.#speed.speeds() })
+      await workers.announce({ id: this.#id, served, asked, models, places, speeds: this.#speed.speeds() })
     } catch (error) {
       logger.warn({ err: error }, 'the worker could not say that it is there')
     }

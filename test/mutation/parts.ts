@@ -21,7 +21,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   jobs: {
     mutate: ['src/jobs/**/*.ts', '!src/jobs/postgres/**', ...SUPPORT],
     tests: ['src/jobs/**/*.test.ts'],
-    notTests: ['src/jobs/postgres/**', 'src/jobs/migrations.test.ts'],
+    notTests: ['src/jobs/postgres/**', 'src/jobs/sql/schema-steps.test.ts'],
   },
   payloads: { mutate: ['src/payloads/**/*.ts', ...SUPPORT], tests: ['src/payloads/**/*.test.ts'], notTests: [] },
   worker: { mutate: ['src/worker/**/*.ts', ...SUPPORT], tests: ['src/worker/**/*.test.ts'], notTests: [] },

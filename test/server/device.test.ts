@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Segment } from '../../src/contract/transcript.ts'
 import { Client } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
-import { SMALL_LAYOUT, writeRandomCheckpoint } from '../support/random-checkpoint.ts'
-import type { Layout } from '../support/random-checkpoint.ts'
+import { SMALL_LAYOUT, writeRandomModel } from '../support/random-model.ts'
+import type { Layout } from '../support/random-model.ts'
 import { Server, sotto, temporaryFolder } from '../support/server.ts'
 import { NEEDS_SOFTWARE_GPU, SOFTWARE_GPU, hasSoftwareGpu } from '../support/software-gpu.ts'
 
@@ -26,7 +26,7 @@ async function writeModel(home: string): Promise<void> {
   const commit = '0'.repeat(40)
   const cache = join(home, 'hub', `models--${MODEL.replace('/', '--')}`)
   await mkdir(join(cache, 'refs'), { recursive: true })
-  await writeRandomCheckpoint(join(cache, 'snapshots', commit), LAYOUT, { type: 'F32' })
+  await writeRandomModel(join(cache, 'snapshots', commit), LAYOUT, { type: 'F32' })
   await writeFile(join(cache, 'refs/main'), commit)
 }
 

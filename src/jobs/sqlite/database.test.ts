@@ -8,12 +8,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
-import { JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
+import { GONE_ON, JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { claimed } from '../running-job.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { Garbage } from '../garbage.ts'
-import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
+import { Garbage } from '../keeping/garbage.ts'
+import { SqlJobStore, UNLIMITED } from '../sql/sql-store.ts'
 
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-database-'))
 
@@ -66,7 +66,7 @@ describe('openSqlite', () => {
         older.exec(step)
     }
     await using database = await openSqlite(folder.path)
-    await goOn(new SqlJobStore(database))
+    expect(await goOn(new SqlJobStore(database))).toEqual(GONE_ON)
   })
 
   test('keeps what was written, for the next one to open it', async () => {

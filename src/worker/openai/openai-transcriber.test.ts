@@ -34,7 +34,6 @@ async function transcribe(origin: string, given: Given = {}): Promise<Transcript
     model: 'openai/whisper-small',
     audioPath: fixture('en-short.wav'),
     maxAudioSeconds,
-    isSuspect: false,
     isExpress: false,
   }
   return await transcriber.transcribe({ ...task, parameters: whisper.parameters.read(input) }, { signal, logger })

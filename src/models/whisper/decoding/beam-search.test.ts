@@ -95,6 +95,17 @@ test('each beam goes on from its parent, with a sum in float32, as the reference
   }
 })
 
+test('is complete when as many sequences have ended as patience asks for, and not before', () => {
+  const decoder = new BeamSearchDecoder({ beams: 2, patience: 1.5, eot: EOT })
+  /** The end is the most probable, so that one of each beam's proposals ends. */
+  const next = (): NextTokens[] =>
+    decoder.sequences.map(() => new NextTokens(Float32Array.of(3, 2, 1, 0), { timestampBegin: 4 }))
+  expect(decoder.update(next()).isComplete).toBe(false)
+  expect(decoder.update(next()).isComplete).toBe(true)
+  expect(decoder.finalize()).toHaveLength(3)
+  expect(new BeamSearchDecoder({ beams: 2, patience: 1, eot: EOT }).finalize()).toHaveLength(2)
+})
+
 test('the ranker takes the highest score, with and without a length penalty', () => {
   const short = { sampled: [1, 2], sumLogprob: -2 }
   const long = { sampled: [1, 2, 3, 4, 5, 6, 7, 8], sumLogprob: -4 }

@@ -47,11 +47,10 @@ export class BeamSearchDecoder implements TokenDecoder {
     }
   }
 
-  /** When too few have ended, the best of the others stand in as if they had. */
+  /** When too few have ended, the best of the others, which come first, stand in as if they had. */
   finalize(): readonly Sequence[] {
     const missing = Math.max(0, this.count - this.#finished.length)
-    const best = this.sequences.toSorted((one, other) => other.sumLogprob - one.sumLogprob)
-    return [...this.#finished, ...best.slice(0, missing)]
+    return [...this.#finished, ...this.sequences.slice(0, missing)]
   }
 
   /** The proposals of all beams, one for each sequence, the most probable first; sums in float32, as the reference adds them. */

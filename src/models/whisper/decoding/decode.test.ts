@@ -111,7 +111,7 @@ describe('the language', () => {
     )
   })
 
-  test('is English where the checkpoint knows no other', async () => {
+  test('is English where the model knows no other', async () => {
     const tokenizer = await Tokenizer.load(DEMO, { isMultilingual: false })
     expect(await detectLanguage({ tokenizer }, first)).toEqual([{ language: 'en', probability: 1 }])
   })

@@ -97,9 +97,44 @@ test('where nothing may come next, or what comes is no number, that is said', ()
   const closed = new NextTokens(new Float32Array(VOCABULARY), { timestampBegin: TIMESTAMP_BEGIN })
   closed.forbidText()
   closed.forbidTimestampsFrom(TIMESTAMP_BEGIN)
-  expect(() => closed.top(1)).toThrow('suppress_tokens')
+  expect(() => closed.top(1)).toThrow(
+    expect.objectContaining({ code: 'input.invalid', message: expect.stringContaining('suppress_tokens') }),
+  )
   const broken = new NextTokens(new Float32Array(VOCABULARY).fill(Number.NaN, 3, 4), {
     timestampBegin: TIMESTAMP_BEGIN,
   })
-  expect(() => broken.top(1)).toThrow('no numbers')
+  expect(() => broken.top(1)).toThrow(
+    expect.objectContaining({ code: 'checkpoint.damaged', message: expect.stringContaining('no numbers') }),
+  )
+})
+
+test('a text token that is as probable as all timestamps together may come next', () => {
+  const next = (timestamp: number) => new NextTokens(Float32Array.of(0, 2, timestamp), { timestampBegin: 2 })
+  expect(next(2).prefersTimestamp).toBe(false)
+  expect(next(2.01).prefersTimestamp).toBe(true)
+})
+
+test('no more come than there are', () => {
+  const next = new NextTokens(Float32Array.of(1, Number.NEGATIVE_INFINITY, 2), { timestampBegin: 2 })
+  expect(next.top(5)).toEqual({ tokens: [2, 0, 1], logprobs: [expect.any(Number), expect.any(Number), -Infinity] })
+})
+
+test('where the graph has found too few, all logits are looked at', () => {
+  const logits = Float32Array.of(1, 3, 2, 0)
+  const topText = { tokens: Int32Array.of(1), logits: Float32Array.of(3), logprob: -0.41 }
+  expect(new NextTokens(logits, { timestampBegin: 3, topText }).top(3).tokens).toEqual([1, 2, 0])
+})
+
+test('a draw falls into the share of its token, and beyond all by rounding into the last one that is open', () => {
+  const { NEGATIVE_INFINITY: never } = Number
+  const next = new NextTokens(Float32Array.of(0, 0, never, 0, 0, never), { timestampBegin: 3 })
+  expect([0, 0.24, 0.25, 0.5, 0.74, 0.75, 1].map((random) => next.sample(1, random))).toEqual([0, 0, 1, 3, 3, 4, 4])
+  const some = new NextTokens(Float32Array.of(0, 0), { timestampBegin: 10, first: 10 })
+  some.forbidText()
+  expect([0, 0.5, 1].map((random) => some.sample(1, random))).toEqual([10, 11, 11])
+})
+
+test('logits of any size are drawn from by their differences', () => {
+  const next = new NextTokens(Float32Array.of(5000, 5000, -5000, 5000), { timestampBegin: 2 })
+  expect([0.1, 0.5, 0.9].map((random) => next.sample(1, random))).toEqual([0, 1, 3])
 })

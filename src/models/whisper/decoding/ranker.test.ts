@@ -33,3 +33,7 @@ test('α 0 compares the sums alone, α 1 prefers the longer of two with equal su
   expect(bestSequence([short, longer], 0)).toBe(short)
   expect(bestSequence([short, long], 1)).toBe(long)
 })
+
+test('none can be the best of none', () => {
+  expect(() => bestSequence([], null)).toThrow('there is no candidate')
+})

@@ -29,6 +29,25 @@ test('a seed gives the same numbers again, another seed or stream others', () =>
   for (const number of numbers(7)) expect(number).toBeGreaterThanOrEqual(0)
 })
 
+test('its numbers are those of Mulberry32', () => {
+  const random = seededRandom(1, 0)
+  expect([random(), random(), random()]).toEqual([0.6270739405881613, 0.002735721180215478, 0.5274470399599522])
+})
+
+test('at temperature 0 the most probable is taken, above it what is drawn; its log-probability is that at temperature 1', () => {
+  const next = () => new NextTokens(Float32Array.of(0, 3, 1), { timestampBegin: 3 })
+  const total = Math.log(1 + Math.exp(3) + Math.exp(1))
+  const options = { count: 1, eot: 0, random: () => 0.999 }
+  const greedy = new SamplingDecoder({ ...options, temperature: 0 })
+  expect(greedy.update([next()])).toEqual({ tokens: [1], parents: [0], isComplete: false })
+  greedy.update([next()])
+  expect(greedy.sequences[0]?.sampled).toEqual([1, 1])
+  expect(greedy.sequences[0]?.sumLogprob).toBeCloseTo(2 * (3 - total), 6)
+  const drawing = new SamplingDecoder({ ...options, temperature: 0.7 })
+  expect(drawing.update([next()]).tokens).toEqual([2])
+  expect(drawing.sequences[0]?.sumLogprob).toBeCloseTo(1 - total, 6)
+})
+
 test('a sequence that has ended stays as it is, while others go on', () => {
   const decoder = new SamplingDecoder({ count: 2, temperature: 0, eot: 0, random: seededRandom(0, 0) })
   const [ending, going] = [Float32Array.of(5, 1, 1), Float32Array.of(1, 5, 1)].map(

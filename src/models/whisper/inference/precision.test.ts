@@ -8,7 +8,7 @@ import { PROJECT } from '../../../../test/support/server.ts'
 import { wordErrors, words } from '../../../../test/support/word-error-rate.ts'
 import { openFeatures } from '../../../speech/audio/features.ts'
 import { WhisperModel } from '../model.ts'
-import { transcribe } from '../transcribe.ts'
+import { transcribe } from '../transcription/transcribe.ts'
 import { planQuantisation } from './precision.ts'
 import type { Precision } from '../../../contract/precision.ts'
 
