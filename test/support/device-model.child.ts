@@ -58,7 +58,7 @@ for (let band = 0; band < MEL.bands; band++) {
 const { tokens } = goldenJson<{ tokens: number[] }>('tensors.json')
 
 const device = await openDevice('webgpu')
-await using cpu = await WhisperModel.load(folder, { threads: 2 })
+await using cpu = await WhisperModel.load(folder, { threads: 1 })
 await using model = await WhisperModel.load(folder, { threads: 1, slots: 2, device })
 const slots = [model.slot(), model.slot()] as const
 const [slot, other] = slots

@@ -94,7 +94,7 @@ export class PlainWhisper {
       const from = head * headWidth
       for (let row = 0; row < x.rows; row++) {
         const seen = isCausal ? row + 1 : source.rows
-        const scores = Array.from({ length: seen }, (_, key) => {
+        const scores = new Float64Array(seen).map((_, key) => {
           let score = 0
           for (let i = from; i < from + headWidth; i++) score += at(q, row, i) * at(k, key, i)
           return score / Math.sqrt(headWidth)
@@ -102,10 +102,10 @@ export class PlainWhisper {
         const highest = scores.reduce((one, other) => Math.max(one, other))
         const weights = scores.map((score) => Math.exp(score - highest))
         const total = weights.reduce((sum, weight) => sum + weight, 0)
-        for (const [key, weight] of weights.entries()) {
+        weights.forEach((weight, key) => {
           for (let i = from; i < from + headWidth; i++)
             mixed.values[row * x.width + i]! += (weight / total) * at(v, key, i)
-        }
+        })
       }
     }
     return this.#linear(mixed, `${name}.out_proj`)
@@ -131,9 +131,9 @@ export class PlainWhisper {
       const line = x.values.subarray(row * x.width, (row + 1) * x.width)
       const mean = line.reduce((sum, value) => sum + value, 0) / x.width
       const variance = line.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.width
-      for (const [i, value] of line.entries()) {
+      line.forEach((value, i) => {
         values[row * x.width + i] = ((value - mean) / Math.sqrt(variance + 1e-5)) * weight[i]! + bias[i]!
-      }
+      })
     }
     return { ...x, values }
   }

@@ -20,7 +20,7 @@ export interface Layout {
 const PUBLISHED = { melBins: 80, audioContext: 1500, textContext: 448, timestamps: 1501 } as const
 const MULTILINGUAL = { ...PUBLISHED, textTokens: 50_257, languages: 99, isMultilingual: true } as const
 
-/** The published shapes; large-v3 with two of its 32 layers, so that it fits a test. */
+/** The published shapes; of some only two layers, of 12 and of 32, so that they fit a test. */
 export const LAYOUTS = {
   tiny: { ...MULTILINGUAL, dModel: 384, layers: { encoder: 4, decoder: 4 }, heads: 6 },
   'tiny.en': {
@@ -28,6 +28,7 @@ export const LAYOUTS = {
     ...{ textTokens: 50_256, languages: 99, isMultilingual: false },
   },
   small: { ...MULTILINGUAL, dModel: 768, layers: { encoder: 12, decoder: 12 }, heads: 12 },
+  'small-cut': { ...MULTILINGUAL, dModel: 768, layers: { encoder: 2, decoder: 2 }, heads: 12 },
   'large-v3-cut': {
     ...{ ...MULTILINGUAL, dModel: 1280, layers: { encoder: 2, decoder: 2 }, heads: 20 },
     ...{ melBins: 128, languages: 100 },

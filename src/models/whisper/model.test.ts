@@ -12,7 +12,7 @@ const { tokens } = goldenJson<{ tokens: number[] }>('tensors.json')
 describe('numbers of the reference', () => {
   let model: WhisperModel
   beforeAll(async () => {
-    model = await WhisperModel.load(DEMO, { threads: 2 })
+    model = await WhisperModel.load(DEMO, { threads: 1 })
   })
   afterAll(() => model[Symbol.asyncDispose]())
 

@@ -100,7 +100,7 @@ describe('agrees with a plain forward pass in 64-bit numbers', () => {
 describe.each([
   ['tiny', { type: 'F32' }],
   ['tiny.en', { type: 'F16' }],
-  ['small', { type: 'BF16' }],
+  ['small-cut', { type: 'BF16' }],
   ['large-v3-cut', { type: 'F16', shards: 3 }],
 ] as const)('the shape of %s', (name, form) => {
   const layout = LAYOUTS[name]
@@ -109,7 +109,7 @@ describe.each([
   afterAll(() => rm(path(), { recursive: true }))
 
   test('loads and transcribes, with words and beams', async () => {
-    await using model = await WhisperModel.load(path(), { threads: 2 })
+    await using model = await WhisperModel.load(path(), { threads: 1 })
     expect(model.melBands).toBe(layout.melBins)
     expect(model.isMultilingual).toBe(layout.isMultilingual)
     expect(model.tokenizer.languages.size).toBe(layout.isMultilingual ? layout.languages : 0)

@@ -35,7 +35,7 @@ function start(
   options: EngineProcessOptions & Partial<Pick<EngineSettings, 'batch' | 'modelFolder' | 'precision'>> = {},
 ): EngineProcess {
   const { batch = 4, precision = 'f32', modelFolder = join(PROJECT, 'models/whisper-demo'), ...rest } = options
-  const settings = { modelFolder, threads: 2 }
+  const settings = { modelFolder, threads: 1 }
   return new EngineProcess({ ...settings, precision, batch, temporaryFolder: folder, cacheFolder: folder }, rest)
 }
 

@@ -27,7 +27,7 @@ let model: WhisperModel
 let slot: Slot
 let first: Slot
 beforeAll(async () => {
-  model = await WhisperModel.load(DEMO, { threads: 2, slots: 2 })
+  model = await WhisperModel.load(DEMO, { threads: 1, slots: 2 })
   slot = model.slot()
   first = model.slot()
   await using features = await openFeatures(fixture('en-short.wav'), {

@@ -36,7 +36,7 @@ test.each([
 
 /** Words that are wrong in recordings of the three languages. */
 async function errorsOf(precision: Precision): Promise<number> {
-  await using model = await WhisperModel.load(DEMO, { threads: 2, precision, cacheFolder })
+  await using model = await WhisperModel.load(DEMO, { threads: 1, precision, cacheFolder })
   let errors = 0
   for (const { path, text: reference, language } of clips(15)) {
     await using features = await openFeatures(path, { melBands: 80, temporaryFolder: tmpdir(), maxSeconds: null })

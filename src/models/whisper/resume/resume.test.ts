@@ -34,8 +34,8 @@ async function open(path: string): Promise<AudioFeatures> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sotto-resume-'))
-  model = await WhisperModel.load(DEMO, { threads: 2 })
-  roomy = await WhisperModel.load(DEMO, { threads: 2, slots: 4 })
+  model = await WhisperModel.load(DEMO, { threads: 1 })
+  roomy = await WhisperModel.load(DEMO, { threads: 1, slots: 4 })
 })
 afterAll(async () => {
   for (const features of opened.values()) await (await features)[Symbol.asyncDispose]()
@@ -256,7 +256,7 @@ describe('what does not fit is left out', () => {
   })
 
   test('windows of another model, or of other arithmetic', async () => {
-    await using quantised = await WhisperModel.load(DEMO, { threads: 2, precision: 'q8', cacheFolder: folder })
+    await using quantised = await WhisperModel.load(DEMO, { threads: 1, precision: 'q8', cacheFolder: folder })
     const on = (): WhisperModel => quantised
     const other = await run({ ...of, on }, undisturbed.records)
     expect(other.result).toEqual((await run({ ...of, on })).result)

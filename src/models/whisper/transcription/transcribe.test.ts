@@ -8,6 +8,7 @@ import { PlainWhisper } from '../../../../test/support/plain-whisper.ts'
 import { fixture } from '../../../../test/support/clips.ts'
 import { PROJECT, temporaryFolder } from '../../../../test/support/server.ts'
 import { openFeatures } from '../../../speech/audio/features.ts'
+import type { AudioFeatures } from '../../../speech/audio/features.ts'
 import { readWhisperWeights } from '../weights/whisper-weights.ts'
 import { detectLanguage } from '../decoding/detect-language.ts'
 import { WhisperModel } from '../model.ts'
@@ -18,7 +19,7 @@ import { transcribe } from './transcribe.ts'
 let model: WhisperModel
 
 beforeAll(async () => {
-  model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 2 })
+  model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 1 })
 })
 afterAll(() => model[Symbol.asyncDispose]())
 
@@ -27,9 +28,15 @@ const open = (path: string) => openFeatures(path, { melBands: 80, temporaryFolde
 const loadPlain = () => PlainWhisper.load(join(PROJECT, 'models/whisper-demo'))
 
 describe.each(goldenClips())('$name, as the reference transcribes it', (clip) => {
+  /** Once for all runs: to decode and to analyse the recording takes as long as many a run. */
+  let features: AudioFeatures
+  beforeAll(async () => {
+    features = await open(clip.path)
+  })
+  afterAll(() => features[Symbol.asyncDispose]())
+
   test.each(clip.runs)('$name', async (run) => {
     const options = optionsOf(run)
-    await using features = await open(clip.path)
     const got = await transcribe(model, features, options)
 
     const context = { model, plain: loadPlain, features, options }
@@ -62,7 +69,6 @@ describe.each(goldenClips())('$name, as the reference transcribes it', (clip) =>
   })
 
   test('probabilities of the languages', async () => {
-    await using features = await open(clip.path)
     using slot = model.slot()
     await slot.encode(await features.firstWindow())
     const found = new Map(
@@ -163,6 +169,7 @@ describe('beyond the recorded runs', () => {
 })
 
 test('clips that do not depend on each other are decoded together, and give what each gives alone', async () => {
+  // Two threads give what one gives, as well.
   await using roomy = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 2, slots: 4 })
   await using features = await open(goldenClips().find(({ name }) => name === 'es-long')?.path ?? '')
   const clipTimestamps = [0, 9, 9, 20, 20, 31, 33]
@@ -252,7 +259,7 @@ describe('a model with a weight that is no number', () => {
     const { file, offset } = (await readWhisperWeights(copy)).tensors.get(tensor) ?? { file: 'nowhere', offset: 0 }
     await using weights = await openFile(file, 'r+')
     await weights.write(Buffer.alloc(4, 255), 0, 4, offset)
-    await using broken = await WhisperModel.load(copy, { threads: 2 })
+    await using broken = await WhisperModel.load(copy, { threads: 1 })
     await using features = await open(fixture('en-short.wav'))
     const transcription = transcribe(broken, features, { ...DEFAULT_OPTIONS, language: 'en' })
     await expect(transcription).rejects.toMatchObject({ code: 'checkpoint.damaged', retryable: false })
