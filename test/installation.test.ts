@@ -99,7 +99,14 @@ describe('the payload store and the database', () => {
   test('do not when the marker can’t be read', async () => {
     await using fixture = await open()
     const { database, payloads } = fixture
-    for (const text of ['', '{', '{"installation":1}']) {
+    const incomplete = [
+      'null',
+      '"text"',
+      '{"installation":"a"}',
+      '{"generation":1}',
+      '{"installation":"a","generation":"1"}',
+    ]
+    for (const text of ['', '{', '{"installation":1,"generation":1}', ...incomplete]) {
       await payloads.write(MARKER_KEY, Readable.from([Buffer.from(text)]))
       expect(await strangePayloads(database, payloads)).toMatch(/can't be read/)
     }

@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -37,5 +37,12 @@ describe('openSigningSecret', () => {
     const error = { code: 'secret.invalid', retryable: false, message: expect.stringContaining(`${length} bytes`) }
     await expect(openSigningSecret(folder.path)).rejects.toMatchObject(error)
     await expect(openSigningSecret(folder.path)).rejects.toMatchObject(error)
+  })
+  test.skipIf(process.platform === 'win32')('makes no new one in the place of one that can’t be read', async () => {
+    await using folder = await temporaryFolder()
+    const path = join(folder.path, 'signing-secret')
+    await symlink(path, path)
+    await expect(openSigningSecret(folder.path)).rejects.toMatchObject({ code: 'ELOOP' })
+    expect(await readlink(path)).toBe(path)
   })
 })

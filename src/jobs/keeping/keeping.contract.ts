@@ -227,6 +227,18 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect(await fixture.store.expire(9)).toBe(0)
     })
 
+    test('comes when the retention has passed since the end, and not before', async () => {
+      await using fixture = await open()
+      const { database } = fixture
+      const store = await fixture.connect({ retentionMs: 3_600_000 })
+      const { jobId } = await jobIn(store, 'success')
+      const end = database.queries.updateTable('jobs').where('id', '=', jobId)
+      await end.set({ completed_at: Date.now() / 1000 - 3500 }).execute()
+      expect(await store.expire(9)).toBe(0)
+      await end.set({ completed_at: Date.now() / 1000 - 3700 }).execute()
+      expect(await store.expire(9)).toBe(1)
+    })
+
     test('goes no more than so many at a time', async () => {
       await using fixture = await open()
       const store = await fixture.connect({ retentionMs: 0 })

@@ -134,6 +134,34 @@ export function describeJobLife(name: string, open: () => Promise<JobStoreFixtur
       expect((await store.find(lease.jobId))?.status).toBe(to)
     })
 
+    test('a job that succeeds is done with all of its recording, and one that fails is not', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const [one, other] = [await running(store), await running(store)]
+      await store.succeed(one.lease, 'results/1.json')
+      await store.fail(other.lease, ERROR)
+      expect(await store.find(one.job.id)).toMatchObject({ audioSeconds: 90, doneSeconds: 90 })
+      expect(await store.find(other.job.id)).toMatchObject({ audioSeconds: 90, doneSeconds: 0 })
+    })
+
+    test('a job waits for what it lacks until its limit has passed since it began to, and fails then', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { lease } = await running(store)
+      await store.defer(lease, ERROR, { limitMs: 3_600_000, pauseMs: 0 })
+      const waitingFor = async (seconds: number): Promise<JobStatus | undefined> => {
+        const [again] = await store.claim(EVERY_TIER)
+        await database.queries
+          .updateTable('jobs')
+          .set({ deferred_since: Date.now() / 1000 - seconds })
+          .execute()
+        if (again !== undefined) await store.defer(again.lease, ERROR, { limitMs: 3_600_000, pauseMs: 0 })
+        return (await store.find(lease.jobId))?.status
+      }
+      expect(await waitingFor(3500)).toBe('pending')
+      expect(await waitingFor(3700)).toBe('failed')
+    })
+
     const escapes = FINISHED_STATUSES.flatMap((from) =>
       JOB_STATUSES.filter((to) => to !== from).map((to) => ({ from, to })),
     )

@@ -26,6 +26,11 @@ describe('forecast', () => {
     expect(ends.get('job-0')).toBe(40)
   })
 
+  test('takes running jobs in whatever order they come', () => {
+    const running = [4, 40, 20, 10].map((work, n) => ({ id: `job-${n}`, work, isExpress: false }))
+    expect(seconds(forecast(running, [], { workers: 1, places: 4 }))).toEqual([16, 74, 54, 34])
+  })
+
   test('has a place more for short recordings', () => {
     const running = [{ id: 'running', work: 360, isExpress: false }]
     const ends = forecast(running, jobs(360, 1), { workers: 1, places: 1 })

@@ -19,24 +19,36 @@ export function isRecording(key: PayloadKey): boolean {
   return key.startsWith('uploads/')
 }
 
+export interface Room {
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+async function roomIn(folder: string): Promise<Room> {
+  const { bavail, blocks, bsize } = await available(() => statfs(folder))
+  return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+}
+
 /** The room on a disk that uploads leave free: a full one would refuse everybody's jobs, not only the upload that filled it. */
 export class DiskReserve {
   readonly #folder: string
   readonly #reserveBytes: number | undefined
+  readonly #roomIn: (folder: string) => Promise<Room>
 
-  constructor(folder: string, { reserveBytes }: DiskReserveOptions = {}) {
+  constructor(folder: string, { reserveBytes }: DiskReserveOptions = {}, room = roomIn) {
     this.#folder = folder
     this.#reserveBytes = reserveBytes
+    this.#roomIn = room
   }
 
   /** @throws PayloadError `payload.unavailable` when so many more bytes would not leave it */
   async check(bytes = 0): Promise<void> {
-    const { bavail, bsize, blocks } = await available(() => statfs(this.#folder))
-    const reserve = this.#reserveBytes ?? Math.min(DEFAULT_RESERVE_BYTES, blocks * bsize * DEFAULT_RESERVE_SHARE)
-    if (bavail * bsize - bytes >= reserve) return
+    const { freeBytes, totalBytes } = await this.#roomIn(this.#folder)
+    const reserve = this.#reserveBytes ?? Math.min(DEFAULT_RESERVE_BYTES, totalBytes * DEFAULT_RESERVE_SHARE)
+    if (freeBytes - bytes >= reserve) return
     throw new PayloadError(
       'payload.unavailable',
-      `The payload store failed: its disk is nearly full, with ${mebibytes(bavail * bsize)} MiB left, of which ` +
+      `The payload store failed: its disk is nearly full, with ${mebibytes(freeBytes)} MiB left, of which ` +
         `${mebibytes(reserve)} MiB stay free. Make room on it, or submit what was uploaded and remove what has finished.`,
     )
   }

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { ByteSink } from '../receive.ts'
 
 /** Bytes from one `fdatasync` to the next: the page cache by itself would gather gigabytes, and write them when the upload has ended. */
@@ -6,13 +5,20 @@ const BYTES_PER_SYNC = 16 * 2 ** 20
 /** Buffered of all files together, to be written by one `writev`: a network's chunks one by one take twice as long. */
 const BUFFERED_BYTES = 4 * 2 ** 20
 
+/** What this needs of a `FileHandle`. */
+export interface WrittenFile {
+  writev(chunks: Uint8Array[]): Promise<{ readonly bytesWritten: number }>
+  datasync(): Promise<void>
+  sync(): Promise<void>
+}
+
 /**
  * A file that is written to the disk while it is being received, so that making it durable at the end takes little. Writes are
  * asynchronous (write-behind); an error of one is thrown by the next call.
  */
 export class DurableFile implements ByteSink {
   static #open = 0
-  readonly #file: FileHandle
+  readonly #file: WrittenFile
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
   #isWriting = false
@@ -22,7 +28,7 @@ export class DurableFile implements ByteSink {
   #unsyncedBytes = 0
   #syncing: Promise<void> = Promise.resolve()
 
-  constructor(file: FileHandle) {
+  constructor(file: WrittenFile) {
     this.#file = file
     DurableFile.#open += 1
   }

@@ -137,10 +137,13 @@ describe('a local copy', () => {
     expect(ranges).not.toContain('bytes=0-')
   })
 
-  test('is of one object, though another takes its place meanwhile', async () => {
+  test.each([
+    ['a longer one', 3 * MIB],
+    ['a much shorter one', 1000],
+  ])('is of one object, though another takes its place meanwhile: %s', async (_, replacementBytes) => {
     await using fixture = await openS3()
     const { s3, store } = fixture
-    const [old, replacement] = [randomBytes(2 * MIB), randomBytes(3 * MIB)]
+    const [old, replacement] = [randomBytes(2 * MIB), randomBytes(replacementBytes)]
     await store.write(KEY, body(old))
     let reads = 0
     s3.intercept = async ({ method, cutAfter }) => {

@@ -20,6 +20,7 @@ describe('an upload', () => {
         checkKey(key)
         expect(Upload.of(key)).toMatchObject({ key, extension })
         expect(isOwned(key, owner)).toBe(true)
+        expect(Upload.mint(SECRET, owner, extension).isOwnedBy(owner, SECRET)).toBe(true)
         expect(isOwned(key, other)).toBe(other === owner)
         expect(Upload.of(key)?.isOwnedBy(owner, randomBytes(32))).toBe(false)
       }),
