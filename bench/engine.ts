@@ -15,7 +15,7 @@ import { steps } from './engine/steps.ts'
  *
  * A part is named in full (`whisper-cpp:tiny`) or by what it begins with (`whisper-cpp`). The engines to compare with are found by
  * SOTTO_BENCH_WHISPER_CPP (a `whisper-cli`), SOTTO_BENCH_TRANSFORMERS_JS (a folder with `node_modules/@huggingface/transformers`) and
- * SOTTO_BENCH_OPENAI_WHISPER (a Python that can import `whisper`, `torch` and `tiktoken`). What is made for them (checkpoints, files
+ * SOTTO_BENCH_OPENAI_WHISPER (a Python that can import `whisper`, `torch` and `tiktoken`). What is made for them (models, files
  * in their formats, wavs) is kept in `.bench/`.
  */
 const PARTS: Readonly<Record<string, (repeats: number) => Promise<Result>>> = {

@@ -5,9 +5,9 @@ import type { GoldenRun } from '../test/support/golden.ts'
 import { PROJECT } from '../test/support/server.ts'
 import { openFeatures } from '../src/speech/audio/features.ts'
 import { WhisperModel } from '../src/models/whisper/model.ts'
-import type { TranscribeOptions } from '../src/models/whisper/options.ts'
-import type { WhisperTranscript } from '../src/models/whisper/transcript.ts'
-import { transcribe } from '../src/models/whisper/transcribe.ts'
+import type { TranscribeOptions } from '../src/models/whisper/parameters/options.ts'
+import type { WhisperTranscript } from '../src/models/whisper/transcription/whisper-transcript.ts'
+import { transcribe } from '../src/models/whisper/transcription/transcribe.ts'
 
 /**
  * Compares the engine with the recorded answers of the reference, parameter by parameter, and reports what differs, as JSON lines

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { PROJECT } from '../test/support/server.ts'
-import { LAYOUTS, writeRandomCheckpoint } from '../test/support/random-checkpoint.ts'
-import type { Layout } from '../test/support/random-checkpoint.ts'
+import { LAYOUTS, writeRandomModel } from '../test/support/random-model.ts'
+import type { Layout } from '../test/support/random-model.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { CPU } from '../src/contract/device.ts'
 import type { Device } from '../src/contract/device.ts'
-import { planDevice } from '../src/models/whisper/device-memory.ts'
+import { planDevice } from '../src/models/whisper/planning/device-plan.ts'
 import { openDevice } from '../src/speech/inference/open-device.ts'
 import type { Slot } from '../src/models/whisper/inference/slot.ts'
 import { WhisperModel } from '../src/models/whisper/model.ts'
@@ -65,9 +65,9 @@ export async function run(args: readonly string[]): Promise<void> {
   }
   const rows: Row[] = []
   for (const model of positionals.length > 0 ? positionals : Object.keys(SHAPES)) {
-    await using checkpoint = await checkpointOf(model)
+    await using stored = await modelOf(model)
     for (const on of values.cpu && device.name !== 'cpu' ? [device, CPU] : [device]) {
-      for await (const row of measure(on, model, checkpoint.folder, options)) {
+      for await (const row of measure(on, model, stored.folder, options)) {
         console.log(JSON.stringify(row))
         rows.push(row)
       }
@@ -76,7 +76,7 @@ export async function run(args: readonly string[]): Promise<void> {
   console.table(rows)
 }
 
-async function checkpointOf(model: string): Promise<{ readonly folder: string } & AsyncDisposable> {
+async function modelOf(model: string): Promise<{ readonly folder: string } & AsyncDisposable> {
   const layout = SHAPES[model]
   if (layout === undefined && model !== 'demo') {
     throw new Error(`There is no shape ${model}: ${Object.keys(SHAPES).join(', ')}, demo.`)
@@ -85,7 +85,7 @@ async function checkpointOf(model: string): Promise<{ readonly folder: string } 
     return { folder: join(PROJECT, 'models/whisper-demo'), [Symbol.asyncDispose]: () => Promise.resolve() }
   }
   const folder = await mkdtemp(join(tmpdir(), 'sotto-bench-'))
-  await writeRandomCheckpoint(folder, layout, { type: 'F16' })
+  await writeRandomModel(folder, layout, { type: 'F16' })
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
 }
 

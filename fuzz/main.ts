@@ -6,7 +6,7 @@ import type { PartName } from './parts.ts'
 import { printReport } from './report.ts'
 
 /**
- * Sends a server what no client would: `npm run fuzz -- [--seconds 60] [--seed 1] [--only requests,media,checkpoints,hub] [--case 17]`.
+ * Sends a server what no client would: `npm run fuzz -- [--seconds 60] [--seed 1] [--only requests,media,models,hub] [--case 17]`.
  * Exits with 1 when anything was wrong.
  */
 const { values } = parseArgs({

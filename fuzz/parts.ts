@@ -1,16 +1,16 @@
 import { hasPostgres } from '../test/support/postgres.ts'
 import type { FuzzOptions, PartReport } from './cases.ts'
-import { fuzzCheckpoints } from './checkpoints/checkpoints-part.ts'
+import { fuzzModels } from './models/models-part.ts'
 import { fuzzHub } from './hub/hub-part.ts'
 import { embedded, onCluster } from './installation.ts'
 import { fuzzMedia } from './media/media-part.ts'
 import { fuzzRequests } from './requests/requests-part.ts'
 
-export const PARTS = ['requests', 'media', 'checkpoints', 'hub'] as const
+export const PARTS = ['requests', 'media', 'models', 'hub'] as const
 export type PartName = (typeof PARTS)[number]
 
 /** How the time is shared out among the parts that are wanted. */
-const SHARES: Readonly<Record<PartName, number>> = { requests: 25, media: 25, checkpoints: 6, hub: 4 }
+const SHARES: Readonly<Record<PartName, number>> = { requests: 25, media: 25, models: 6, hub: 4 }
 
 /** One part after the other, each against servers of its own. */
 export async function* fuzz(parts: readonly PartName[], options: FuzzOptions): AsyncGenerator<PartReport> {
@@ -33,8 +33,8 @@ async function* runPart(part: PartName, options: FuzzOptions): AsyncGenerator<Pa
       yield await fuzzMedia(options, installation)
       break
     }
-    case 'checkpoints':
-      yield await fuzzCheckpoints(options)
+    case 'models':
+      yield await fuzzModels(options)
       break
     case 'hub':
       yield await fuzzHub(options)

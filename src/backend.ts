@@ -3,15 +3,15 @@ import type { Logger } from 'pino'
 import type { Config } from './config/config.ts'
 import type { PayloadsConfig } from './config/payloads.ts'
 import { SERVER_SETTINGS } from './config/server.ts'
-import type { Database } from './jobs/dialect.ts'
-import { openSharedSecret } from './jobs/shared-secret.ts'
-import { SqlJobStore } from './jobs/sql-store.ts'
+import type { Database } from './jobs/sql/dialect.ts'
+import { openSharedSecret } from './jobs/sql/shared-secret.ts'
+import { SqlJobStore } from './jobs/sql/sql-store.ts'
 import { lockOwner } from './jobs/sqlite/owner-lock.ts'
 import { openSqlite } from './jobs/sqlite/database.ts'
-import type { JobNewsBus, JobStore } from './jobs/store.ts'
-import { FolderPayloadStore } from './payloads/folder-store.ts'
+import type { JobNewsBus, JobStore } from './jobs/job-store.ts'
+import { FolderPayloadStore } from './payloads/folder/folder-store.ts'
 import { openSigningSecret } from './payloads/signing-secret.ts'
-import type { PayloadStore } from './payloads/store.ts'
+import type { PayloadStore } from './payloads/payload-store.ts'
 import { requireWritable } from './writable-folder.ts'
 
 const PAYLOAD_CHECK_MS = 5000
@@ -68,7 +68,7 @@ export async function openBackend(config: Config, place: BackendPlace): Promise<
 export async function openDatabase({ server, jobs }: Config, signal: AbortSignal): Promise<Database> {
   const { databaseUrl } = jobs
   if (databaseUrl !== null) {
-    // Loaded here alone: its driver takes a moment that no embedded start shall wait for.
+    // Imported lazily: an embedded start needs no PostgreSQL driver.
     const { openPostgresDatabase } = await import('./jobs/postgres/database.ts')
     return await openPostgresDatabase(databaseUrl, { signal })
   }
@@ -103,8 +103,8 @@ async function openPayloads(
   stack: AsyncDisposableStack,
 ): Promise<PayloadStore> {
   if (place.kind === 'folder') return await FolderPayloadStore.open(join(dataDir, 'payloads'))
-  // Loaded here alone: the SDK takes a moment that no other start shall wait for.
-  const { S3PayloadStore } = await import('./payloads/s3-store.ts')
+  // Imported lazily: the SDK is slow to load.
+  const { S3PayloadStore } = await import('./payloads/s3/s3-store.ts')
   const store = stack.use(await S3PayloadStore.open(place, temporaryFolder))
   try {
     await store.check(AbortSignal.any([signal, AbortSignal.timeout(PAYLOAD_CHECK_MS)]))

@@ -7,17 +7,17 @@ import { SERVICE_TIERS } from './jobs/job.ts'
 import type { ServiceTier } from './jobs/job.ts'
 import { BUNDLED_FOLDER } from './hub/model-cache.ts'
 import type { ModelCache } from './hub/model-cache.ts'
-import { CPU, MOST_SLOTS } from './contract/device.ts'
+import { CPU, MAX_SLOTS } from './contract/device.ts'
 import type { Device } from './contract/device.ts'
 import type { Family, MemoryPlan } from './models/family.ts'
 import { familyOf, planModel } from './models/index.ts'
 import type { Catalogue } from './models/catalogue.ts'
-import { dataLimit, fileLimit } from './worker/cage.ts'
-import type { CageOptions } from './worker/cage.ts'
-import { findDevice } from './worker/find-device.ts'
-import { LocalTranscriber } from './worker/local-transcriber.ts'
-import { findSandbox } from './worker/sandbox.ts'
-import type { Sandbox } from './worker/sandbox.ts'
+import { dataLimit, fileLimit } from './worker/engines/cage.ts'
+import type { CageOptions } from './worker/engines/cage.ts'
+import { findDevice } from './worker/engines/find-device.ts'
+import { LocalTranscriber } from './worker/engines/local-transcriber.ts'
+import { findSandbox } from './worker/engines/sandbox.ts'
+import type { Sandbox } from './worker/engines/sandbox.ts'
 import type { Transcriber } from './worker/transcriber.ts'
 import { requireWritable } from './writable-folder.ts'
 
@@ -126,12 +126,12 @@ function cpuEngine(
 function deviceEngine({ config, models, temporaryFolder, logger }: Place, device: Device): Engine {
   const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config.engine
   const planOf = (folder: string): Promise<MemoryPlan> =>
-    planModel(folder, { device, precision, batch: MOST_SLOTS, memoryBytes })
+    planModel(folder, { device, precision, batch: MAX_SLOTS, memoryBytes })
   return {
     transcriber: new LocalTranscriber({
       models,
       settings: {
-        ...{ threads, device, deviceMemoryBytes: memoryBytes, batch: MOST_SLOTS },
+        ...{ threads, device, deviceMemoryBytes: memoryBytes, batch: MAX_SLOTS },
         ...{ precision, temporaryFolder, cacheFolder },
       },
       computing: 1,
@@ -142,7 +142,7 @@ function deviceEngine({ config, models, temporaryFolder, logger }: Place, device
       cageOf: () => ({ dataBytes: null, fileBytes: fileLimit(config.jobs.maxAudioSeconds), sandbox: null }),
       logger,
     }),
-    places: MOST_SLOTS - 1,
+    places: MAX_SLOTS - 1,
     expressPlaces: 1,
     served: 'gpuflex',
     asked: ['gpuflex'],

@@ -1,25 +1,25 @@
 import type { Logger } from 'pino'
 import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
-import { Garbage } from './jobs/garbage.ts'
-import { GarbageCollector } from './jobs/garbage-collector.ts'
-import { databaseTime, strangePayloads } from './jobs/installation.ts'
-import { findOrphans } from './jobs/orphans.ts'
-import { Reaper } from './jobs/reaper.ts'
+import { Garbage } from './jobs/keeping/garbage.ts'
+import { GarbageCollector } from './jobs/keeping/garbage-collector.ts'
+import { databaseTime, strangePayloads } from './jobs/keeping/installation.ts'
+import { findOrphans } from './jobs/keeping/orphans.ts'
+import { Reaper } from './jobs/life/reaper.ts'
 import { Rounds } from './jobs/rounds.ts'
-import { UnsubmittedUploads } from './jobs/unsubmitted-uploads.ts'
+import { UnsubmittedUploads } from './jobs/keeping/unsubmitted-uploads.ts'
 
 /** Expired leases are looked for so often while one lasts. */
 const REAPS_PER_LEASE = 3
 const INSTALLATION_INTERVAL_MS = 600_000
 /** So often is the installation looked at for each search for orphans. */
-const LOOKS_PER_SEARCH = 6
+const ROUNDS_PER_SEARCH = 6
 /** On top of the time for which an upload URL can be used: what was uploaded so long ago will not be submitted any more. */
 const ORPHAN_GRACE_MS = 86_400_000
 /** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
 export const CRASH_LIMIT = 5
 
-/** What no request does; every process takes its part. Says what is to be rung when there may be garbage. */
+/** Periodic work of every process: leases, expiry, garbage, orphans. Gives the callback that triggers the garbage collector. */
 export function startHousekeeping(
   backend: Backend,
   { jobs: { leaseMs }, payloads: { uploadUrlTtlSeconds } }: Config,
@@ -70,10 +70,10 @@ class OrphanSearch {
   async run(signal: AbortSignal): Promise<void> {
     const belongs = await this.look()
     this.#rounds += 1
-    if (this.#rounds % LOOKS_PER_SEARCH !== 0) return
+    if (this.#rounds % ROUNDS_PER_SEARCH !== 0) return
     const { database, jobs, payloads } = this.#backend
     const before = new Date((await databaseTime(database)).getTime() - this.#olderThanMs)
-    // First: what fails behind it must not keep a key's quota used up.
+    // Before the rest, whose failure must not keep a key's quota used up.
     await new UnsubmittedUploads(database).forgetBefore(before)
     const unfinished = await payloads.uploads.removeOlderThan(before)
     const garbage = new Garbage(database)
@@ -86,7 +86,7 @@ class OrphanSearch {
   /** Whether the payload store belongs to the database. Said when it changes, and each hour. */
   async look(): Promise<boolean> {
     const why = await strangePayloads(this.#backend.database, this.#backend.payloads)
-    const isDue = why !== this.#said || this.#rounds % LOOKS_PER_SEARCH === 0
+    const isDue = why !== this.#said || this.#rounds % ROUNDS_PER_SEARCH === 0
     if (why !== null && isDue) this.#logger.error({ reason: why }, 'the jobs database and the payload store do not fit')
     if (why === null && this.#said !== null) this.#logger.info('the jobs database and the payload store fit again')
     this.#said = why

@@ -6,7 +6,7 @@ process.env['ORT_DISABLE_TELEMETRY'] ??= '1'
 
 const [end, hurry] = [new AbortController(), new AbortController()]
 
-// The first signal asks for a graceful end, the second one not to wait for clients meanwhile; a third one does not wait at all.
+// First signal: graceful shutdown. Second: do not wait for clients. Third: exit at once.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     if (hurry.signal.aborted) process.exit(1)

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { lockOwner } from './jobs/sqlite/owner-lock.ts'
 
 /**
- * A folder for work in progress, of this process alone: several may share the one that it lies in. It goes with the process; what one that
- * was killed has left is removed here by the next one, which finds its lock free.
+ * A scratch folder of this process alone; several processes may share the parent. It is removed with the process; what a killed one left is
+ * removed by the next one, which finds its lock free.
  */
 export async function openWorkFolder(parent: string): Promise<{ readonly path: string } & AsyncDisposable> {
   await mkdir(parent, { recursive: true, mode: 0o700 })

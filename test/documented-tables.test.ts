@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { WARNING_CODES } from '../src/contract/transcript.ts'
 import { inWords } from '../src/models/parameters/facts.ts'
-import { WHISPER_PARAMETERS } from '../src/models/whisper/parameter-descriptions.ts'
+import { WHISPER_PARAMETERS } from '../src/models/whisper/parameters/parameter-descriptions.ts'
 import { API_PAGE, markdownTable, withTable } from './support/documented-table.ts'
 
 test('the warnings of a transcript are documented', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ERROR_STATUS, statusOf } from '../src/api/error-status.ts'
+import { ERROR_STATUS, statusOf } from '../src/api/errors/error-status.ts'
 import { ERROR_CODES, JOB_ERROR_CODES } from '../src/contract/error-codes.ts'
 import { API_PAGE, markdownTable, withTable } from './support/documented-table.ts'
 

@@ -2,10 +2,10 @@ import { writeFile, readFile, utimes, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { MARKER_KEY, adoptPayloads, strangePayloads } from '../src/jobs/installation.ts'
+import { MARKER_KEY, adoptPayloads, strangePayloads } from '../src/jobs/keeping/installation.ts'
 import { openSqlite } from '../src/jobs/sqlite/database.ts'
-import type { Database } from '../src/jobs/dialect.ts'
-import { FolderPayloadStore } from '../src/payloads/folder-store.ts'
+import type { Database } from '../src/jobs/sql/dialect.ts'
+import { FolderPayloadStore } from '../src/payloads/folder/folder-store.ts'
 import { temporaryFolder } from './support/server.ts'
 
 async function open() {

@@ -1,7 +1,7 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import type { Checkpoint, Dimensions } from '../../src/models/whisper/checkpoint.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import type { WhisperWeights, Dimensions } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { openQuantisedCopy } from '../../src/speech/weights/quantised-copy.ts'
 import { GraphBuilder, NO_VALUE } from '../../src/speech/graph/graph-builder.ts'
 import type { Value } from '../../src/speech/graph/graph-builder.ts'
@@ -25,7 +25,7 @@ const REPEATS = 20
 const READ_ROWS = 64
 
 export async function ceiling(folder: string, precision: Precision): Promise<Ceiling> {
-  const stored = await readCheckpoint(folder)
+  const stored = await readWhisperWeights(folder)
   const { dimensions } = stored
   const plan = await planQuantisation(precision, dimensions)
   const copy = await openQuantisedCopy(stored, plan, { cacheFolder: CACHE, signal: undefined })
@@ -52,7 +52,7 @@ function stepBytes({ nAudioCtx, nState, nTextLayer, nVocab }: Dimensions, weight
 }
 
 /** Multiplications a millisecond. */
-async function productRate({ tensors, dimensions }: Checkpoint): Promise<number> {
+async function productRate({ tensors, dimensions }: WhisperWeights): Promise<number> {
   const { nAudioCtx, nState, nAudioHead } = dimensions
   const graph = new GraphBuilder(tensors)
   const rows = graph.input('x', 'F32', [nAudioCtx, nState])

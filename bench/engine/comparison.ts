@@ -8,7 +8,7 @@ export interface Contest {
   readonly on: string
   readonly audioSeconds: number
   readonly goal: number
-  /** What is said in the recording, for checkpoints that were trained. */
+  /** What is said in the recording, for models that were trained. */
   readonly spoken?: string
 }
 

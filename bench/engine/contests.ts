@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { compare } from './comparison.ts'
 import type { ComparisonRow, Contest } from './comparison.ts'
-import { checkpointFolder, ggmlModel, onnxExport, speech, spokenText } from './inputs.ts'
+import { modelFolder, ggmlModel, onnxExport, speech, spokenText } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import type { Side } from './measurements.ts'
 import { OPENAI_WHISPER, openaiWhisperSide, openaiWhisperVersion } from './openai-whisper.ts'
@@ -15,7 +15,7 @@ const FIXED_STEPS_SECONDS = 120
 const SPEECH_SECONDS = 297
 
 const BEAMS: Parameters = { beamSize: 5, conditionOnPreviousText: true, withoutTimestamps: false }
-/** The text so far would shift the positions, and with them the text of the checkpoints with fixed steps. */
+/** The text so far would shift the positions, and with them the text of the models with fixed steps. */
 const FIXED_BEAMS: Parameters = { ...BEAMS, conditionOnPreviousText: false }
 
 /** Its published pipelines decode greedily, and without timestamps unless they are asked for. */
@@ -23,7 +23,7 @@ const FIXED_GREEDY: Parameters = { beamSize: null, conditionOnPreviousText: fals
 
 interface Given {
   readonly model: ModelName
-  readonly checkpoint: string
+  readonly folder: string
   readonly recording: Recording
   readonly parameters: Parameters
 }
@@ -44,8 +44,8 @@ const WHISPER_CPP_PEER: Peer = {
 const OPENAI_WHISPER_PEER: Peer = {
   variable: OPENAI_WHISPER,
   version: openaiWhisperVersion,
-  sides: async (python, { checkpoint, recording, parameters }) => [
-    openaiWhisperSide(python, checkpoint, recording, parameters),
+  sides: async (python, { folder, recording, parameters }) => [
+    openaiWhisperSide(python, folder, recording, parameters),
   ],
 }
 
@@ -75,7 +75,7 @@ async function contest(
 ): Promise<ComparisonRow> {
   const isDemo = model === 'demo'
   const recording = await speech(isDemo ? undefined : { fromSeconds: 0, seconds: FIXED_STEPS_SECONDS })
-  const checkpoint = await checkpointFolder(model)
+  const folder = await modelFolder(model)
   const facts: Contest = {
     against,
     on: `${isDemo ? 'demo weights' : `${model}, fixed steps`}, ${parameters.beamSize === null ? 'greedy' : `${parameters.beamSize} beams`}`,
@@ -83,9 +83,9 @@ async function contest(
     goal,
     ...(isDemo ? { spoken: await spokenText() } : {}),
   }
-  const ours: Side = { name: 'Sotto', run: () => runSotto(checkpoint, recording, parameters) }
+  const ours: Side = { name: 'Sotto', run: () => runSotto(folder, recording, parameters) }
   const path = process.env[peer.variable]
   if (path === undefined || path === '') return await compare(facts, ours, null, repeats)
-  const variants = await peer.sides(path, { model, checkpoint, recording, parameters })
+  const variants = await peer.sides(path, { model, folder, recording, parameters })
   return await compare(facts, ours, { version: await peer.version(path), variants }, repeats)
 }

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LAYOUTS, writeRandomCheckpoint } from '../../test/support/random-checkpoint.ts'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
+import { LAYOUTS, writeRandomModel } from '../../test/support/random-model.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { Tokenizer } from '../../src/models/whisper/tokenizer/tokenizer.ts'
 import { overwriteTensor, readTensor } from './tensors.ts'
 
@@ -19,22 +19,22 @@ const FIRST_WORD = 256
 const WORD_STRIDE = 487
 
 /**
- * Writes a checkpoint of a published shape with random weights whose text does not depend on what it hears: `<|0.00|>`, words,
+ * Writes a model of a published shape with random weights whose text does not depend on what it hears: `<|0.00|>`, words,
  * `<|30.00|>`, end. Random weights alone make an engine decode gibberish of a length that small differences in arithmetic decide,
  * and then the engines would not do the same work.
  *
  * The embedding of the positions does it. That of position n is a large multiple of the embedding of the token that is wanted at
  * n + 1; behind the last layer norm that direction is left, and the logits are its products with the embeddings.
  */
-export async function writeFixedStepsCheckpoint(folder: string, shape: 'tiny' | 'small'): Promise<void> {
+export async function writeFixedStepsModel(folder: string, shape: 'tiny' | 'small'): Promise<void> {
   await rm(folder, { recursive: true, force: true })
-  await writeRandomCheckpoint(folder, LAYOUTS[shape], { type: 'F16' })
-  const checkpoint = await readCheckpoint(folder)
-  const tokenizer = await Tokenizer.load(folder, checkpoint)
-  const { nState, nTextCtx } = checkpoint.dimensions
-  const embedding = await readTensor(checkpoint, 'decoder.embed_tokens.weight')
-  const positions = checkpoint.tensors.get('decoder.embed_positions.weight')
-  if (positions === undefined) throw new Error('the checkpoint has no positions')
+  await writeRandomModel(folder, LAYOUTS[shape], { type: 'F16' })
+  const weights = await readWhisperWeights(folder)
+  const tokenizer = await Tokenizer.load(folder, weights)
+  const { nState, nTextCtx } = weights.dimensions
+  const embedding = await readTensor(weights, 'decoder.embed_tokens.weight')
+  const positions = weights.tensors.get('decoder.embed_positions.weight')
+  if (positions === undefined) throw new Error('the model has no positions')
 
   const wanted = wantedTokens(tokenizer)
   const values = new Float32Array(nTextCtx * nState)
@@ -55,7 +55,7 @@ function wantedTokens(tokenizer: Tokenizer): readonly number[] {
   return [...tokenizer.sotSequence('en', 'transcribe'), tokenizer.timestampBegin, ...words, last, tokenizer.eot]
 }
 
-/** What the hub's checkpoints tell the libraries that read them, and that our engine finds out by itself. */
+/** What the hub's models tell the libraries that read them, and that our engine finds out by itself. */
 async function describeForTransformers(folder: string, tokenizer: Tokenizer): Promise<void> {
   const update = async (file: string, more: Readonly<Record<string, unknown>>): Promise<void> => {
     const known = JSON.parse(await readFile(join(folder, file), 'utf8').catch(() => '{}')) as Record<string, unknown>

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { melFilters } from '../../src/speech/audio/mel-filters.ts'
 import { tokenBytes } from '../../src/speech/tokenizer/bytes.ts'
 import { readVocabulary } from '../../src/speech/tokenizer/vocabulary.ts'
@@ -34,24 +34,24 @@ const RENAMED: readonly (readonly [RegExp, string])[] = [
 ]
 
 /**
- * Writes a checkpoint as a file for whisper.cpp, with its matrices in f16 as in the files that it publishes.
+ * Writes a model as a file for whisper.cpp, with its matrices in f16 as in the files that it publishes.
  *
  * Little-endian: the magic number; eleven sizes; the mel filters [bands, bins]; the vocabulary of text, each entry with its length;
  * then each tensor: number of dimensions, length of its name, its type, its dimensions (the fastest first), its name, its numbers.
- * Of the special tokens whisper.cpp knows the ids by the size of the vocabulary, which has to be that of a published checkpoint.
+ * Of the special tokens whisper.cpp knows the ids by the size of the vocabulary, which has to be that of a published model.
  */
-export async function writeGgmlModel(checkpoint: Checkpoint, path: string): Promise<void> {
-  const { dimensions: sizes } = checkpoint
+export async function writeGgmlModel(weights: WhisperWeights, path: string): Promise<void> {
+  const { dimensions: sizes } = weights
   await using file = await open(path, 'w')
   await writeIntegers(file, [
     ...[MAGIC, sizes.nVocab, sizes.nAudioCtx, sizes.nState, sizes.nAudioHead, sizes.nAudioLayer, sizes.nTextCtx],
     ...[sizes.nState, sizes.nTextHead, sizes.nTextLayer, sizes.nMels, F16],
   ])
   await writeFilters(file, sizes.nMels)
-  await writeVocabulary(file, checkpoint.folder)
-  for (const name of checkpoint.tensors.keys()) {
-    // The output projection is the embedding of the tokens; some checkpoints store it a second time.
-    if (!name.startsWith('proj_out')) await writeTensor(file, checkpoint, name)
+  await writeVocabulary(file, weights.folder)
+  for (const name of weights.tensors.keys()) {
+    // The output projection is the embedding of the tokens; some models store it a second time.
+    if (!name.startsWith('proj_out')) await writeTensor(file, weights, name)
   }
 }
 
@@ -72,8 +72,8 @@ async function writeVocabulary(file: FileHandle, folder: string): Promise<void> 
   await file.writeFile(Buffer.concat(entries.flatMap((entry) => [integers([entry.length]), entry])))
 }
 
-async function writeTensor(file: FileHandle, checkpoint: Checkpoint, name: string): Promise<void> {
-  const { shape, values } = await readTensor(checkpoint, name)
+async function writeTensor(file: FileHandle, weights: WhisperWeights, name: string): Promise<void> {
+  const { shape, values } = await readTensor(weights, name)
   const ggmlName = Buffer.from(RENAMED.reduce((renamed, [from, to]) => renamed.replace(from, to), name))
   const isMatrix = shape.length > 1 && !name.endsWith('embed_positions.weight')
   // The convolutions' biases are columns, to be added to all frames.

@@ -3,8 +3,8 @@ import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { PROJECT } from '../../test/support/server.ts'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import { writeFixedStepsCheckpoint } from './fixed-steps.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import { writeFixedStepsModel } from './fixed-steps.ts'
 import { writeGgmlModel } from './ggml-model.ts'
 import { writeOnnxExport } from './onnx-export.ts'
 import { writePaddedDemo } from './padded-demo.ts'
@@ -19,21 +19,21 @@ const AUDIO = process.env.SOTTO_BENCH_AUDIO ?? resolve(PROJECT, '../shared/audio
 /** The trained demo weights, and random ones of the published shapes that decode as many tokens in every window. */
 export type ModelName = 'demo' | 'tiny' | 'small'
 
-/** Folder of a checkpoint in the Hugging Face layout with the published vocabulary's size, which all engines get. */
-export async function checkpointFolder(name: ModelName): Promise<string> {
-  return await made(join(CACHE, name, 'checkpoint'), (folder) =>
-    name === 'demo' ? writePaddedDemo(folder, DEMO) : writeFixedStepsCheckpoint(folder, name),
+/** Folder of a model in the Hugging Face layout with the published vocabulary's size, which all engines get. */
+export async function modelFolder(name: ModelName): Promise<string> {
+  return await made(join(CACHE, name, 'model'), (folder) =>
+    name === 'demo' ? writePaddedDemo(folder, DEMO) : writeFixedStepsModel(folder, name),
   )
 }
 
 export async function ggmlModel(name: ModelName): Promise<string> {
-  const checkpoint = await readCheckpoint(await checkpointFolder(name))
-  return await made(join(CACHE, name, 'ggml-model-f16.bin'), (path) => writeGgmlModel(checkpoint, path))
+  const weights = await readWhisperWeights(await modelFolder(name))
+  return await made(join(CACHE, name, 'ggml-model-f16.bin'), (path) => writeGgmlModel(weights, path))
 }
 
 export async function onnxExport(name: ModelName): Promise<string> {
-  const checkpoint = await checkpointFolder(name)
-  return await made(join(CACHE, name, 'onnx-export'), (folder) => writeOnnxExport(folder, checkpoint))
+  const source = await modelFolder(name)
+  return await made(join(CACHE, name, 'onnx-export'), (folder) => writeOnnxExport(folder, source))
 }
 
 /** A recording that every developer's checkout has beside it, or that SOTTO_BENCH_AUDIO has. */

@@ -1,4 +1,4 @@
-import { checkpointFolder, speech } from './inputs.ts'
+import { modelFolder, speech } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { inTurns } from './measurements.ts'
 import type { Sample, Side } from './measurements.ts'
@@ -29,7 +29,7 @@ const JOB_SECONDS = 60
 const STRIDE_SECONDS = 30
 
 export async function jobs(on: ModelName, beamSize: number | null, repeats: number): Promise<JobsRow> {
-  const checkpoint = await checkpointFolder(on)
+  const folder = await modelFolder(on)
   const parameters: Parameters = { beamSize, conditionOnPreviousText: on === 'demo', withoutTimestamps: false }
   const recordings: Recording[] = []
   for (let job = 0; job < JOBS; job++) {
@@ -37,7 +37,7 @@ export async function jobs(on: ModelName, beamSize: number | null, repeats: numb
   }
   const side = (name: string, runAll: (runs: readonly (() => Promise<string>)[]) => Promise<string[]>): Side => ({
     name,
-    run: () => sample(checkpoint, recordings, parameters, runAll),
+    run: () => sample(folder, recordings, parameters, runAll),
   })
   const oneByOne = side('one by one', async (runs) => {
     const texts: string[] = []
@@ -59,12 +59,12 @@ export async function jobs(on: ModelName, beamSize: number | null, repeats: numb
 }
 
 async function sample(
-  checkpoint: string,
+  folder: string,
   recordings: readonly Recording[],
   parameters: Parameters,
   runAll: (runs: readonly (() => Promise<string>)[]) => Promise<string[]>,
 ): Promise<Sample> {
-  return await withEngine(checkpoint, async (engine) => {
+  return await withEngine(folder, async (engine) => {
     await transcribe(engine, engineTask(recordings[0]?.second ?? '', parameters))
     const startMs = performance.now()
     const texts = await runAll(

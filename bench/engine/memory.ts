@@ -1,5 +1,5 @@
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import { checkpointFolder, audioFile, speech } from './inputs.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import { modelFolder, audioFile, speech } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { peakMb } from './machine.ts'
 import { engineTask, transcribe, withEngine } from './sotto.ts'
@@ -23,12 +23,12 @@ const FACTOR = 1.3
 
 /** The defaults: greedy, and the text so far as the prompt, but where that would change the text. */
 export async function memory(on: ModelName): Promise<MemoryRow> {
-  const checkpoint = await checkpointFolder(on)
+  const folder = await modelFolder(on)
   const parameters: Parameters = { beamSize: null, conditionOnPreviousText: on === 'demo', withoutTimestamps: false }
   const minute = await speech({ fromSeconds: 0, seconds: 60 })
-  const forMinute = await peakOf(checkpoint, minute.path, parameters)
-  const forHour = await peakOf(checkpoint, audioFile('en-hour.mp3'), parameters)
-  const { tensors } = await readCheckpoint(checkpoint)
+  const forMinute = await peakOf(folder, minute.path, parameters)
+  const forHour = await peakOf(folder, audioFile('en-hour.mp3'), parameters)
+  const { tensors } = await readWhisperWeights(folder)
   const count = [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((one, other) => one * other, 1), 0)
   const limit = (bytes: number): number => FACTOR * ((count * bytes) / 2 ** 20) + GROUND_MB
   return {
@@ -42,11 +42,11 @@ export async function memory(on: ModelName): Promise<MemoryRow> {
 }
 
 async function peakOf(
-  checkpoint: string,
+  folder: string,
   path: string,
   parameters: Parameters,
 ): Promise<{ readonly peak: number | null; readonly seconds: number }> {
-  return await withEngine(checkpoint, async (engine) => {
+  return await withEngine(folder, async (engine) => {
     const startMs = performance.now()
     await transcribe(engine, engineTask(path, parameters))
     return { seconds: (performance.now() - startMs) / 1000, peak: await peakMb(engine.pid) }

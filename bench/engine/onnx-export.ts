@@ -1,7 +1,7 @@
 import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import type { Dimensions } from '../../src/models/whisper/checkpoint.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import type { Dimensions } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { Constants, Scope, writeModel } from './onnx-graph.ts'
 import type { Outputs } from './onnx-graph.ts'
 import { OnnxLayers } from './onnx-layers.ts'
@@ -16,20 +16,20 @@ const SUFFIXES: Readonly<Record<Dtype, string>> = { fp32: '', q8: '_quantized', 
 const DESCRIPTIONS = ['config', 'generation_config', 'preprocessor_config', 'tokenizer', 'tokenizer_config']
 
 /**
- * Writes a checkpoint for Transformers.js, as graphs with the inputs and outputs of the exports that are published for it: an
+ * Writes a model for Transformers.js, as graphs with the inputs and outputs of the exports that are published for it: an
  * encoder, and a decoder whose `use_cache_branch` chooses between a first step, which makes the keys and values of the
  * cross-attention, and a later one, which is given them with all others.
  */
-export async function writeOnnxExport(folder: string, checkpointFolder: string): Promise<void> {
+export async function writeOnnxExport(folder: string, modelFolder: string): Promise<void> {
   await mkdir(join(folder, 'onnx'), { recursive: true })
-  for (const name of DESCRIPTIONS) await cp(join(checkpointFolder, `${name}.json`), join(folder, `${name}.json`))
-  const checkpoint = await readCheckpoint(checkpointFolder)
+  for (const name of DESCRIPTIONS) await cp(join(modelFolder, `${name}.json`), join(folder, `${name}.json`))
+  const weights = await readWhisperWeights(modelFolder)
   const tensors = new Map<string, Awaited<ReturnType<typeof readTensor>>>()
-  for (const name of checkpoint.tensors.keys()) tensors.set(name, await readTensor(checkpoint, name))
+  for (const name of weights.tensors.keys()) tensors.set(name, await readTensor(weights, name))
   for (const dtype of Object.keys(SUFFIXES) as Dtype[]) {
     const path = (name: string): string => join(folder, 'onnx', `${name}${SUFFIXES[dtype]}.onnx`)
-    await writeModel(path('encoder_model'), encoder(tensors, checkpoint.dimensions, dtype))
-    await writeModel(path('decoder_model_merged'), decoder(tensors, checkpoint.dimensions, dtype))
+    await writeModel(path('encoder_model'), encoder(tensors, weights.dimensions, dtype))
+    await writeModel(path('decoder_model_merged'), decoder(tensors, weights.dimensions, dtype))
   }
 }
 

@@ -1,9 +1,9 @@
-import type { Dimensions } from '../../src/models/whisper/checkpoint.ts'
+import type { Dimensions } from '../../src/models/whisper/weights/whisper-weights.ts'
 import type { Scope } from './onnx-graph.ts'
 import type { Linear } from './onnx-linear.ts'
 import type { TensorValues } from './tensors.ts'
 
-/** A checkpoint's tensors, all of them read. */
+/** A model's tensors, all of them read. */
 export type Tensors = ReadonlyMap<string, TensorValues>
 
 /** The parts that both of the exports' networks are made of, in one scope. Activations are [batch, length, nState]. */
@@ -89,7 +89,7 @@ export class OnnxLayers {
 
   #tensor(name: string): TensorValues {
     const tensor = this.#tensors.get(name)
-    if (tensor === undefined) throw new Error(`the checkpoint has no tensor ${name}`)
+    if (tensor === undefined) throw new Error(`the model has no tensor ${name}`)
     return tensor
   }
 }

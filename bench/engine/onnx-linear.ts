@@ -3,7 +3,7 @@ import type { Constants, Scope } from './onnx-graph.ts'
 /** How the exports store their matrices: float32; 8 bits, with activations quantised on the fly; 4 bits a weight. */
 export type Dtype = 'fp32' | 'q8' | 'q4'
 
-/** Multiplies by a matrix of the checkpoint, [outputs, inputs]. */
+/** Multiplies by a matrix of the model, [outputs, inputs]. */
 export interface Linear {
   apply(scope: Scope, input: string, weight: Matrix): string
 }

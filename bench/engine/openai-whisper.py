@@ -1,6 +1,6 @@
 """Transcribes a recording with openai/whisper and prints how long it took, for bench/engine/openai-whisper.ts.
 
-The checkpoint is a folder in the Hugging Face layout. Its vocabulary is not one of those that come with the package, so the
+The model is a folder in the Hugging Face layout. Its vocabulary is not one of those that come with the package, so the
 tokenizer is made from the folder's tokenizer.json; everything else is the package's own.
 """
 
@@ -59,7 +59,7 @@ def read_encoding(folder):
         for entry, rank in file["model"]["vocab"].items()
         if entry not in special
     }
-    return tiktoken.Encoding(name="checkpoint", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens=special)
+    return tiktoken.Encoding(name="model", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens=special)
 
 
 def read_weights(path):

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { Tokenizer } from '../../src/models/whisper/tokenizer/tokenizer.ts'
 import { halfBytes, readTensor } from './tensors.ts'
 
@@ -25,15 +25,15 @@ interface TokenizerFile {
 }
 
 /**
- * Writes a checkpoint of 99 languages with its vocabulary padded to that of large-v3: whisper.cpp knows the special tokens by their
+ * Writes a model of 99 languages with its vocabulary padded to that of large-v3: whisper.cpp knows the special tokens by their
  * published ids alone, and with an older vocabulary it takes a decoder of two layers for one that knows no timestamps. The tokens
- * in between are never sampled, and all engines get this same checkpoint and project onto as many.
+ * in between are never sampled, and all engines get this same model and project onto as many.
  */
 export async function writePaddedDemo(folder: string, demo: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
-  const checkpoint = await readCheckpoint(demo)
-  const tokenizer = await Tokenizer.load(demo, checkpoint)
+  const weights = await readWhisperWeights(demo)
+  const tokenizer = await Tokenizer.load(demo, weights)
   const { eot, translate } = tokenizer
   const shift = TEXT_TOKENS - eot
   // The task follows the languages.
@@ -45,7 +45,7 @@ export async function writePaddedDemo(folder: string, demo: string): Promise<voi
       key,
       ID_KEY.test(key) ? moveIds(value, moved) : value,
     ])
-    const vocabSize = 'vocab_size' in config ? { vocab_size: checkpoint.dimensions.nVocab + shift + 1 } : {}
+    const vocabSize = 'vocab_size' in config ? { vocab_size: weights.dimensions.nVocab + shift + 1 } : {}
     await writeFile(join(folder, file), JSON.stringify({ ...Object.fromEntries(entries), ...vocabSize }))
   }
   const file = JSON.parse(await readFile(join(demo, 'tokenizer.json'), 'utf8')) as TokenizerFile
@@ -56,7 +56,7 @@ export async function writePaddedDemo(folder: string, demo: string): Promise<voi
   // No UTF-8, so that no text is ever encoded to them.
   for (let index = 0; index < shift; index++) vocab[invalidBytes(index)] = eot + index
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(file))
-  await writeWeights(join(folder, 'model.safetensors'), checkpoint, tokenizer, shift)
+  await writeWeights(join(folder, 'model.safetensors'), weights, tokenizer, shift)
 }
 
 function moveIds(value: unknown, moved: (id: number) => number): unknown {
@@ -71,14 +71,14 @@ function invalidBytes(index: number): string {
   return String.fromCodePoint(...[index >> 12, (index >> 6) & 63, index & 63].map((part) => 0xc0 + part))
 }
 
-async function writeWeights(path: string, checkpoint: Checkpoint, tokenizer: Tokenizer, shift: number): Promise<void> {
-  const names = [...checkpoint.tensors.keys()]
+async function writeWeights(path: string, weights: WhisperWeights, tokenizer: Tokenizer, shift: number): Promise<void> {
+  const names = [...weights.tensors.keys()]
   const header: Record<string, unknown> = {}
   const parts: Uint8Array[] = []
   let offset = 0
   for (const name of names) {
-    const tensor = await readTensor(checkpoint, name)
-    const { shape, values } = name === EMBEDDING ? await padEmbedding(checkpoint, tokenizer, shift) : tensor
+    const tensor = await readTensor(weights, name)
+    const { shape, values } = name === EMBEDDING ? await padEmbedding(weights, tokenizer, shift) : tensor
     const bytes = halfBytes(values)
     header[`model.${name}`] = { dtype: 'F16', shape, data_offsets: [offset, offset + bytes.length] }
     offset += bytes.length
@@ -96,14 +96,14 @@ async function writeWeights(path: string, checkpoint: Checkpoint, tokenizer: Tok
  * output is w ∘ z + b with a z whose mean is 0, so its product with c / w is c · Σz + c · Σ(b / w) = c · Σ(b / w), whatever was heard.
  */
 async function padEmbedding(
-  checkpoint: Checkpoint,
+  weights: WhisperWeights,
   tokenizer: Tokenizer,
   shift: number,
 ): Promise<{ readonly shape: readonly number[]; readonly values: Float32Array }> {
-  const { nState, nVocab } = checkpoint.dimensions
-  const { values } = await readTensor(checkpoint, EMBEDDING)
-  const w = (await readTensor(checkpoint, 'decoder.layer_norm.weight')).values
-  const b = (await readTensor(checkpoint, 'decoder.layer_norm.bias')).values
+  const { nState, nVocab } = weights.dimensions
+  const { values } = await readTensor(weights, EMBEDDING)
+  const w = (await readTensor(weights, 'decoder.layer_norm.weight')).values
+  const b = (await readTensor(weights, 'decoder.layer_norm.bias')).values
   const c = PADDING_LOGIT / w.reduce((sum, scale, index) => sum + (b[index] ?? 0) / scale, 0)
   const unused = Math.max(...tokenizer.languages.values()) * nState
   const row = w.map((scale, index) => (values[unused + index] ?? 0) + c / scale)

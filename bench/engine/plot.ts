@@ -6,7 +6,7 @@ import type { Machine } from './machine.ts'
 import { median } from './measurements.ts'
 import type { Row } from './report.ts'
 
-/** What was measured with one checkpoint and one search. */
+/** What was measured with one model and one search. */
 interface Panel {
   readonly title: string
   readonly bars: readonly Bar[]

@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { PROJECT } from '../../test/support/server.ts'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import type { Slot } from '../../src/models/whisper/inference/slot.ts'
 import { WhisperModel } from '../../src/models/whisper/model.ts'
-import { engineEnvironment } from '../../src/worker/engine-environment.ts'
+import { engineEnvironment } from '../../src/worker/engines/engine-environment.ts'
 import { ceiling } from './ceiling.ts'
 import type { Ceiling } from './ceiling.ts'
-import { checkpointFolder } from './inputs.ts'
+import { modelFolder } from './inputs.ts'
 import type { ModelName } from './inputs.ts'
 import { THREADS } from './machine.ts'
 import { CACHE } from './sotto.ts'
@@ -33,18 +33,18 @@ const BEAMS = 5
 
 /** In a process of its own, since inference blocks its thread and the memory is not given back. */
 export async function steps(on: ModelName): Promise<StepsRow> {
-  const args = [join(PROJECT, 'bench/run.ts'), 'engine-steps', await checkpointFolder(on)]
+  const args = [join(PROJECT, 'bench/run.ts'), 'engine-steps', await modelFolder(on)]
   const { stdout } = await promisify(execFile)(process.execPath, args, { env: engineEnvironment() })
   return { row: 'steps', on, ...(JSON.parse(stdout) as Omit<StepsRow, 'row' | 'on'>) }
 }
 
 /**
- * Measures a checkpoint, and prints the milliseconds as JSON.
+ * Measures a model, and prints the milliseconds as JSON.
  *
  *     npm run bench -- engine-steps <folder>
  */
 export async function run([folder = '']: readonly string[]): Promise<void> {
-  const { nMels } = (await readCheckpoint(folder)).dimensions
+  const { nMels } = (await readWhisperWeights(folder)).dimensions
   const { precision } = loadConfig(process.env).engine
   await using model = await WhisperModel.load(folder, { threads: THREADS, precision, cacheFolder: CACHE })
   using slot = model.slot()

@@ -1,17 +1,17 @@
 import { open } from 'node:fs/promises'
-import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import type { TensorLocation } from '../../src/speech/weights/safetensors.ts'
 
-/** The numbers of a tensor as the checkpoint has them, widened to float32. */
+/** The numbers of a tensor as the model has them, widened to float32. */
 export interface TensorValues {
   readonly shape: readonly number[]
   readonly values: Float32Array
 }
 
-/** @throws Error when the checkpoint lacks it */
-export async function readTensor({ tensors }: Pick<Checkpoint, 'tensors'>, name: string): Promise<TensorValues> {
+/** @throws Error when the model lacks it */
+export async function readTensor({ tensors }: Pick<WhisperWeights, 'tensors'>, name: string): Promise<TensorValues> {
   const location = tensors.get(name)
-  if (location === undefined) throw new Error(`the checkpoint has no tensor ${name}`)
+  if (location === undefined) throw new Error(`the model has no tensor ${name}`)
   return { shape: location.shape, values: widen(await bytesOf(location), location) }
 }
 
@@ -36,7 +36,7 @@ async function bytesOf({ file: path, offset, length }: TensorLocation): Promise<
   await using file = await open(path)
   for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(bytes, done, length - done, offset + done)
-    if (bytesRead === 0) throw new Error('the checkpoint is cut off')
+    if (bytesRead === 0) throw new Error('the model is cut off')
     done += bytesRead
   }
   return bytes

@@ -1,16 +1,16 @@
 import { sql } from 'kysely'
-import type { Database } from '../../src/jobs/dialect.ts'
+import type { Database } from '../../src/jobs/sql/dialect.ts'
 import { EVERY_TIER } from '../../src/jobs/new-job.fixture.ts'
 import { openPostgresDatabase } from '../../src/jobs/postgres/database.ts'
-import { SqlJobStore, UNLIMITED } from '../../src/jobs/sql-store.ts'
+import { SqlJobStore, UNLIMITED } from '../../src/jobs/sql/sql-store.ts'
 import { openSqlite } from '../../src/jobs/sqlite/database.ts'
-import { fillQueue } from '../../src/jobs/waiting-jobs.fixture.ts'
+import { fillQueue } from '../../src/jobs/queue/waiting-jobs.fixture.ts'
 import { hasPostgres, startPostgres } from '../../test/support/postgres.ts'
 import { temporaryFolder } from '../../test/support/server.ts'
 import { quantile, row } from './measurement.ts'
 import type { ServiceRow } from './measurement.ts'
 
-const MANY = 1_000_000
+const LARGE_QUEUE = 1_000_000
 const CLAIMS = 300
 const KEYS = 100
 const MODELS = ['openai/whisper-tiny', 'openai/whisper-small', 'sotto/whisper-demo']
@@ -58,10 +58,10 @@ async function measure(database: Database, on: string, situation: Situation): Pr
   const { what, few, keys, columns, goal } = situation
   await fillQueue(database, few, columns, { keys, models: MODELS })
   const ceiling = await medianClaimMs(database, situation)
-  await fillQueue(database, MANY, columns, { keys, models: MODELS })
+  await fillQueue(database, LARGE_QUEUE, columns, { keys, models: MODELS })
   const ours = await medianClaimMs(database, situation)
   return row({
-    what: `${what}, with ${MANY.toLocaleString('en')} jobs waiting`,
+    what: `${what}, with ${LARGE_QUEUE.toLocaleString('en')} jobs waiting`,
     on,
     ours,
     ceiling,

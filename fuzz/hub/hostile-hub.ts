@@ -26,7 +26,7 @@ const answer =
 const info = (siblings: unknown, sha: unknown = COMMIT): string => JSON.stringify({ id: 'fuzz/x', sha, siblings })
 const small = (rfilename: unknown, size: unknown = 3): unknown => ({ rfilename, size, blobId: SHA1 })
 const large = (rfilename: unknown, size: unknown): unknown => ({ rfilename, size, lfs: { sha256: SHA256, size } })
-/** What a checkpoint has at least. */
+/** What a model has at least. */
 const files = (size: unknown): unknown => [
   ...['config.json', 'tokenizer.json'].map((name) => small(name, size)),
   large('model.safetensors', size),

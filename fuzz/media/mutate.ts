@@ -1,15 +1,15 @@
 import { Lies, be, le } from './lies.ts'
 
-const MOST_CHANGES = 8
+const MAX_CHANGES = 8
 /** What a header has is near the beginning: half of the changes go there. */
 const HEADER_BYTES = 512
-const LONGEST_STRETCH = 4096
+const MAX_STRETCH_BYTES = 4096
 
 /** A copy with a few small damages: bits turned, numbers put in, stretches cut out, doubled, overwritten or moved, an end missing. */
 export function mutate(random: () => number, bytes: Buffer): Buffer {
   const lies = new Lies(random)
   let changed: Buffer = Buffer.from(bytes)
-  for (let left = 1 + lies.below(MOST_CHANGES); left > 0 && changed.length > 0; left--) {
+  for (let left = 1 + lies.below(MAX_CHANGES); left > 0 && changed.length > 0; left--) {
     changed = lies.pick(CHANGES)(lies, changed)
   }
   return changed
@@ -22,7 +22,7 @@ const place = (lies: Lies, { length }: Buffer): number =>
 
 function stretch(lies: Lies, bytes: Buffer): readonly [number, number] {
   const start = place(lies, bytes)
-  return [start, Math.min(bytes.length, start + 1 + lies.below(lies.pick([4, 64, LONGEST_STRETCH])))]
+  return [start, Math.min(bytes.length, start + 1 + lies.below(lies.pick([4, 64, MAX_STRETCH_BYTES])))]
 }
 
 const turnBit: Change = (lies, bytes) => {

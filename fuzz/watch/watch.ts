@@ -3,7 +3,7 @@ import { Pinger } from './pinger.ts'
 import type { PingFigures } from './pings.ts'
 import { enginesBelow, residentBytes } from './processes.ts'
 
-const LONGEST_ANSWER_MS = 1000
+const MAX_ANSWER_MS = 1000
 const GROWTH_BYTES = 300 * 2 ** 20
 const SAMPLE_MS = 100
 /** Samples in a row with too many engine processes: an engine that was killed is there a little longer than its successor. */
@@ -59,7 +59,7 @@ export class Watch implements AsyncDisposable {
   async faults(): Promise<readonly string[]> {
     const { longestMs, controlLongestMs, longestOwnMs, unanswered } = await this.#pinger.figures()
     const faults: string[] = []
-    if (longestOwnMs > LONGEST_ANSWER_MS) {
+    if (longestOwnMs > MAX_ANSWER_MS) {
       faults.push(
         `/healthz took ${Math.round(longestMs)} ms, ${Math.round(longestOwnMs)} ms more than the control did meanwhile ` +
           `(longest of the control: ${Math.round(controlLongestMs)} ms)`,

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-/** Work that no answer waits for. Whoever closes the server waits for it. */
+/** Background work: no answer waits for it, closing the server does. */
 export class Background {
   readonly #logger: FastifyBaseLogger
   readonly #closing = new AbortController()
@@ -10,7 +10,7 @@ export class Background {
     this.#logger = logger
   }
 
-  /** @param work is not to wait for others any more when the signal aborts */
+  /** @param work should finish soon once the signal aborts */
   start(what: string, work: (closing: AbortSignal) => Promise<void>): void {
     const running = work(this.#closing.signal)
       .catch((error: unknown) => this.#logger.error({ err: error, what }, 'failed behind an answer'))
@@ -20,7 +20,7 @@ export class Background {
 
   async close(): Promise<void> {
     this.#closing.abort()
-    // What still answers may begin more.
+    // Requests that are still answered may add more.
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 }

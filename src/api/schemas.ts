@@ -5,7 +5,7 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
-import { jobOptionFields } from './job-options.ts'
+import { jobOptionFields } from './jobs/job-options.ts'
 import { nullable } from './nullable.ts'
 
 export const ErrorSchema = Type.Object(

@@ -1,6 +1,6 @@
 /**
- * One answer for all that ask while it is being made and for `freshMs` after that was begun. A failure is told to those that waited for it,
- * and not remembered.
+ * Coalesces calls: one answer for all that ask while it is being made, cached for `freshMs` from its start. A failure goes to those that
+ * wait for it, and is not cached.
  */
 export function sharedAnswer<Answer>(freshMs: number, make: () => Promise<Answer>): () => Promise<Answer> {
   let shared: Promise<Answer> | undefined

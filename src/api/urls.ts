@@ -3,8 +3,8 @@ import { verifyPath } from '../payloads/presigned-url.ts'
 import type { SignedRequest } from '../payloads/presigned-url.ts'
 import { Upload } from '../payloads/uploads/upload.ts'
 import type { ApiContext } from './context.ts'
-import { ApiError } from './errors.ts'
-import { keyIdOf, signRequest } from './signatures.ts'
+import { ApiError } from './errors/api-error.ts'
+import { keyIdOf, signRequest } from './authentication/signatures.ts'
 
 const HOST = /^(?:[\w-]+(?:\.[\w-]+)*\.?|\[[\da-f:.]+\])(?::\d{1,5})?$/i
 
@@ -55,7 +55,7 @@ async function uploadAt(url: URL, { payloads: { uploads }, signingSecret }: ApiC
   if (key !== undefined) return Upload.of(key)
   return Upload.at(url, (path) => {
     const verdict = verifyPath(signingSecret, { method: 'PUT', path, query: url.searchParams }, new Date())
-    // Whoever has the key by now has what was uploaded under it, by whichever of its secrets.
+    // Bound to the key, not to one of its secrets.
     return 'owner' in verdict ? keyIdOf(verdict.owner) : undefined
   })
 }

@@ -7,7 +7,7 @@ import { JOB_EVENT_KINDS } from '../contract/job-event.ts'
 import type { JobEvent } from '../contract/job-event.ts'
 import { JOB_STATUSES } from '../jobs/job.ts'
 import type { Job, JobStatus } from '../jobs/job.ts'
-import { SqlJobStore } from '../jobs/sql-store.ts'
+import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config/config.ts'
 import { SERVER_SETTINGS } from '../config/server.ts'
-import { adoptPayloads } from '../jobs/installation.ts'
+import { adoptPayloads } from '../jobs/keeping/installation.ts'
 import type { CommandContext } from './context.ts'
 import { addSettings, givenFlags } from './options.ts'
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { whisperParameters } from '../models/whisper/parameters.ts'
+import { whisperParameters } from '../models/whisper/parameters/whisper-parameters.ts'
 import { addParameters, givenParameters } from './parameter-flags.ts'
 
 const { descriptions } = whisperParameters

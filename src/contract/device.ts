@@ -24,5 +24,5 @@ export const CPU: Device = Object.freeze({ name: 'cpu', floats: 'F32', hasFusedA
 
 /** What is taken for the memory of a device, which nothing tells: most have as much. */
 export const DEFAULT_DEVICE_MEMORY = 4 * 2 ** 30
-/** Further windows hardly speed up a step, whose weights are read once for all. */
-export const MOST_SLOTS = 32
+/** The largest batch: a step reads its weights once for all windows, and more of them hardly speed it up. */
+export const MAX_SLOTS = 32

@@ -1,4 +1,4 @@
-/** Lets windows in while it is open, and tells when the last one has left after it was closed. */
+/** A gate in front of windows: closing it lets none in, and tells when the last one inside has left (quiescence). */
 export class Gate {
   readonly #onEmpty: () => void
   #isOpen = true

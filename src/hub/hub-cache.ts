@@ -124,7 +124,7 @@ export class CachedRepository {
   }
 
   /**
-   * Waits until no other process downloads this repository. The lock is the operating system's, on a SQLite file, so that it
+   * A mutex between processes, one for each repository: a lock of the operating system on a SQLite file, so that it
    * goes with its process however that ends.
    */
   async lock(signal: AbortSignal): Promise<Disposable> {

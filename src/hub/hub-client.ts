@@ -95,7 +95,7 @@ export class HubClient {
         await requireOk(response, repository)
         return parsed(await this.#textOf(response, repository, signal))
       } catch (error) {
-        // One that keeps silent has had its time.
+        // A timeout: it is not tried again.
         if (!isTransient(error) || retry === TRIES || timeout.aborted) throw error
         await pauseBefore(retry, error, signal)
       }

@@ -3,17 +3,17 @@ import { ModelError } from './errors.ts'
 
 const FIRST_PAUSE_MS = 500
 /** A hub that asks for more has the job come back later instead. */
-const LONGEST_PAUSE_MS = 60_000
+const MAX_PAUSE_MS = 60_000
 
 /** Whether the hub may answer otherwise in a moment. */
 export function isTransient(error: unknown): error is ModelError {
-  return error instanceof ModelError && error.retryable && (error.retryAfterMs ?? 0) <= LONGEST_PAUSE_MS
+  return error instanceof ModelError && error.retryable && (error.retryAfterMs ?? 0) <= MAX_PAUSE_MS
 }
 
-/** Waits before the hub is asked again: longer each time, with jitter, and as long as it asked for. */
+/** Exponential backoff with jitter, and at least as long as the hub asked for (`Retry-After`). */
 export async function pauseBefore(retry: number, error: ModelError, signal: AbortSignal): Promise<void> {
   const pauseMs = FIRST_PAUSE_MS * 2 ** (retry - 1) * (0.5 + Math.random())
-  await delay(Math.min(LONGEST_PAUSE_MS, Math.max(pauseMs, error.retryAfterMs ?? 0)), undefined, { signal })
+  await delay(Math.min(MAX_PAUSE_MS, Math.max(pauseMs, error.retryAfterMs ?? 0)), undefined, { signal })
 }
 
 /** `Retry-After`, in seconds or as a date. */

@@ -17,7 +17,7 @@ export class SharedTask<Result, Progress> {
     )
   }
 
-  /** Nobody waits any more, so it is ending. */
+  /** The last waiter left, and aborted it: who comes now starts another one. */
   get isAbandoned(): boolean {
     return this.#abort.signal.aborted
   }

@@ -1,7 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { newJobId } from './job-id.ts'
 import type { Job } from './job.ts'
-import type { ClaimOptions, JobStore, NewJob } from './store.ts'
+import type { ClaimOptions, JobStore, NewJob } from './job-store.ts'
 
 /** Claims one job, of any tier and model. */
 export const EVERY_TIER = {

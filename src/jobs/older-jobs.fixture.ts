@@ -1,5 +1,5 @@
 import { EVERY_TIER } from './new-job.fixture.ts'
-import type { ClaimedJob, JobStore } from './store.ts'
+import type { ClaimedJob, JobStore } from './job-store.ts'
 
 /** A time that is past, and one that is to come. */
 const [PAST, FUTURE] = [1000, 9e9]

@@ -5,7 +5,7 @@ export interface RoundsOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Runs something again and again, never two rounds at once, until it is disposed. */
+/** Runs an action periodically, never two rounds at once, until it is disposed. */
 export class Rounds implements AsyncDisposable {
   readonly #options: RoundsOptions
   readonly #stop = new AbortController()

@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
-import type { Database } from './dialect.ts'
+import type { Database } from './sql/dialect.ts'
 import type { JobError, JobStatus } from './job.ts'
 import { EVERY_TIER, newJob } from './new-job.fixture.ts'
-import type { ClaimOptions, ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './store.ts'
+import type { ClaimOptions, ClaimedJob, JobStore, JobStoreOptions, Lease, NewJob } from './job-store.ts'
 
 export interface JobStoreFixture extends AsyncDisposable {
   readonly store: JobStore

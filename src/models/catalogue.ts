@@ -1,5 +1,5 @@
 import { CatalogueError } from './errors.ts'
-import { LANGUAGES } from './whisper/languages.ts'
+import { LANGUAGES } from './whisper/parameters/languages.ts'
 
 /** What is known of a model that can be served; null: not known before it is fetched. */
 export interface ModelDescription {
@@ -46,7 +46,7 @@ interface Published {
   readonly license?: string
 }
 
-/** OpenAI's checkpoints; sizes are those of `model.safetensors` on the hub. */
+/** OpenAI's models; sizes are those of `model.safetensors` on the hub. */
 const PUBLISHED: readonly Published[] = [
   {
     name: 'whisper-tiny',
@@ -189,7 +189,7 @@ function named(entry: string): ModelDescription {
     parameters: null,
     sizeBytes: null,
     languages: null,
-    // English-only checkpoints carry it in their names, and fine-tunes of them do as a rule.
+    // English-only models carry it in their names, and fine-tunes of them do as a rule.
     isMultilingual: !/\.en\b/.test(name),
     license: null,
     publishedAt: new Date(0),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { syncFolder } from './durable-folder.ts'
+import { syncFolder } from './folder/durable-folder.ts'
 import { PayloadError } from './errors.ts'
 
 const SECRET_BYTES = 32

@@ -2,8 +2,8 @@ import type { ProbedObject } from '../payloads/length-probe.ts'
 import { BLOCK_BYTES, TAIL_BYTES } from './probe-protocol.ts'
 
 /**
- * The same object with its beginning and its end read, which are all that most headers need: a process that has it does not wait for the
- * store, which may be far away.
+ * The object with its beginning and end prefetched, which is all that most headers need: the probe's process then does not wait for a store
+ * that may be far away.
  * @throws what the store throws
  */
 export async function withEnds(object: ProbedObject): Promise<ProbedObject> {

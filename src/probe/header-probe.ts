@@ -12,11 +12,11 @@ const WAITING_SHARE = 0.5
 /** A process has a file for milliseconds, unless the store is slow, or the file hostile. */
 const PROCESSES = 4
 /** What one owner's files may hold of them, should they all hang. */
-const PROCESSES_OF_ONE = 2
+const PROCESSES_PER_OWNER = 2
 /** So many files of one owner are read ahead, each up to 192 KB, while others have the processes. */
-const AHEAD_OF_ONE = 16
+const MAX_AHEAD_PER_OWNER = 16
 /** More submits of one owner that wait at once do not get a turn in time. */
-const MOST_WAITING_OF_ONE = 1000
+const MAX_WAITING_PER_OWNER = 1000
 
 /** One process stays; others end when they had nothing to do for so long. */
 const IDLE_MS = 30_000
@@ -72,7 +72,7 @@ export class HeaderProbe implements LengthProbe, AsyncDisposable {
 
   async lengthOf(object: ProbedObject, owner: string): Promise<ProbedLength> {
     const waitingOfOwner = [...this.#waiting].filter((waiting) => waiting.owner === owner).length
-    if (this.#isClosed || waitingOfOwner >= MOST_WAITING_OF_ONE) return UNKNOWN
+    if (this.#isClosed || waitingOfOwner >= MAX_WAITING_PER_OWNER) return UNKNOWN
     const { promise, resolve } = Promise.withResolvers<ProbedLength>()
     const timer = setTimeout(() => this.#giveUp(waiting), WAITING_SHARE * this.#limitMs)
     const waiting: Waiting = { object, state: 'new', owner, since: performance.now(), resolve, timer }
@@ -105,10 +105,10 @@ export class HeaderProbe implements LengthProbe, AsyncDisposable {
       const { owner } = waiting
       const ahead = (aheadOf.get(owner) ?? 0) + 1
       aheadOf.set(owner, ahead)
-      if (ahead > AHEAD_OF_ONE) continue
+      if (ahead > MAX_AHEAD_PER_OWNER) continue
       if (waiting.state === 'new') void this.#readAhead(waiting)
       const held = heldBy.get(owner) ?? 0
-      if (waiting.state !== 'ready' || held >= PROCESSES_OF_ONE) continue
+      if (waiting.state !== 'ready' || held >= PROCESSES_PER_OWNER) continue
       heldBy.set(owner, held + 1)
       const free = this.#takeIdle()
       if (free === undefined) wanting++

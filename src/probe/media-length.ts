@@ -5,7 +5,7 @@ import { RangedFile } from './ranged-file.ts'
 import type { ReadBlock } from './ranged-file.ts'
 
 /** A length beyond this is no recording's but a header's that lies: a year. */
-const MOST_SECONDS = 366 * 86_400
+const MAX_SECONDS = 366 * 86_400
 const MICROSECONDS = 1e6
 /** Of FFmpeg's own, one of which node-av 6.1.1 leaks for each file. Half as many make it slower. */
 const BUFFER_BYTES = 2 ** 14
@@ -50,6 +50,6 @@ function lengthIn(context: FormatContext): number | undefined {
   if (sound === undefined) return undefined
   const { num, den } = sound.timeBase
   return [(Number(sound.duration) * num) / den, Number(context.duration) / MICROSECONDS].find(
-    (seconds) => seconds > 0 && seconds <= MOST_SECONDS,
+    (seconds) => seconds > 0 && seconds <= MAX_SECONDS,
   )
 }

@@ -12,7 +12,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 
 /** It begins with 75 MB; each file leaves some twenty kilobytes behind, a hostile one more. */
-const WORN_BYTES = 160 * 2 ** 20
+const MAX_RESIDENT_BYTES = 160 * 2 ** 20
 
 let answer: ((bytes: Uint8Array | undefined) => void) | undefined
 
@@ -24,7 +24,7 @@ process.on('message', (message) => {
 
 async function probe(file: { readonly bytes: number; readonly extension: string }): Promise<void> {
   const seconds = await mediaLength(file, readBlock).catch(() => undefined)
-  reply({ type: 'length', seconds: seconds ?? null, isWorn: process.memoryUsage.rss() > WORN_BYTES })
+  reply({ type: 'length', seconds: seconds ?? null, isWorn: process.memoryUsage.rss() > MAX_RESIDENT_BYTES })
 }
 
 function readBlock(start: number, end: number): Promise<Uint8Array | undefined> {

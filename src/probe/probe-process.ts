@@ -5,7 +5,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ProbedLength, ProbedObject } from '../payloads/length-probe.ts'
 import { probeLimits } from './probe-limits.ts'
-import { LONGEST_BLOCK_BYTES, MOST_BYTES } from './probe-protocol.ts'
+import { MAX_BLOCK_BYTES, MAX_READ_BYTES } from './probe-protocol.ts'
 import type { ProbeReply, ProbeRequest } from './probe-protocol.ts'
 
 /** The extension differs between a checkout and a compiled package. */
@@ -130,7 +130,7 @@ export class ProbeProcess {
     const { bytes, readRange } = probing.object
     const isWithin =
       Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start < end && end <= bytes
-    if (!isWithin || end - start > LONGEST_BLOCK_BYTES || probing.readBytes > MOST_BYTES) {
+    if (!isWithin || end - start > MAX_BLOCK_BYTES || probing.readBytes > MAX_READ_BYTES) {
       this.#send({ type: 'bytes', bytes: null })
       return
     }

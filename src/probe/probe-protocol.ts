@@ -15,9 +15,9 @@ export const BLOCK_BYTES = 2 ** 17
 /** At the end of a file are the length of an Ogg, the tags of an MP3, the header of many an mp4. */
 export const TAIL_BYTES = 2 ** 16
 /** Headers that go on are read in ever longer stretches, since each of them is a request to the store. */
-export const LONGEST_BLOCK_BYTES = 2 ** 20
+export const MAX_BLOCK_BYTES = 2 ** 20
 /**
  * Of one file. Most need a tenth of a megabyte; the tables of an mp4 take one for each half an hour of video. Looking for chunks through a
  * file of any size ends here.
  */
-export const MOST_BYTES = 2 ** 24
+export const MAX_READ_BYTES = 2 ** 24

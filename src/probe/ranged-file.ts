@@ -1,5 +1,5 @@
 import { AVSEEK_CUR, AVSEEK_END, AVSEEK_SIZE } from 'node-av/constants'
-import { BLOCK_BYTES, LONGEST_BLOCK_BYTES, MOST_BYTES } from './probe-protocol.ts'
+import { BLOCK_BYTES, MAX_BLOCK_BYTES, MAX_READ_BYTES } from './probe-protocol.ts'
 
 /** FFmpeg's numbers of errors: those of the system, negative. */
 const INPUT_ERROR = -5
@@ -9,7 +9,7 @@ const FORCE = 0x2_0000
 
 const TAG_HEAD_BYTES = 10
 /** Tags one behind the other; more are left to FFmpeg. */
-const MOST_TAGS = 8
+const MAX_TAGS = 8
 
 /** Undefined: it can't be read. */
 export type ReadBlock = (start: number, end: number) => Promise<Uint8Array | undefined>
@@ -35,7 +35,7 @@ export class RangedFile {
 
   /** Passes over what stands before the sound. */
   async skipTags(): Promise<void> {
-    for (let left = MOST_TAGS; left > 0; left--) {
+    for (let left = MAX_TAGS; left > 0; left--) {
       const size = tagBytes(await this.#at(this.#position))
       if (size === undefined || this.#position + size >= this.#bytes) break
       this.#position += size
@@ -70,9 +70,9 @@ export class RangedFile {
     const offset = position - this.#blockStart
     if (offset >= 0 && offset < this.#block.length) return this.#block.subarray(offset)
     if (position >= this.#bytes) return new Uint8Array(0)
-    if (this.#readBytes >= MOST_BYTES) return undefined
+    if (this.#readBytes >= MAX_READ_BYTES) return undefined
     const goesOn = offset === this.#block.length
-    this.#nextBytes = goesOn ? Math.min(this.#nextBytes * 2, LONGEST_BLOCK_BYTES) : BLOCK_BYTES
+    this.#nextBytes = goesOn ? Math.min(this.#nextBytes * 2, MAX_BLOCK_BYTES) : BLOCK_BYTES
     const block = await this.#readBlock(position, Math.min(position + this.#nextBytes, this.#bytes))
     if (block === undefined) return undefined
     this.#block = block

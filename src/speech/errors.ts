@@ -11,7 +11,7 @@ export type EngineErrorCode =
   | 'engine.cache_unusable'
   | 'engine.load_failed'
 
-/** What can be wrong with a recording, a checkpoint, a parameter that only the checkpoint can judge, or this machine. */
+/** What can be wrong with a recording, a model, a parameter that only the model can judge, or this machine. */
 export class EngineError extends CodedError<EngineErrorCode> {
   override readonly name = 'EngineError'
 }

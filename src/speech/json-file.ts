@@ -13,7 +13,7 @@ const MAX_BYTES: Readonly<Record<string, number>> = {
 }
 
 /**
- * A small file of a checkpoint; undefined when it is not there. Anybody may have made it, so its size is looked at before it is read:
+ * A small file of a model; undefined when it is not there. Anybody may have made it, so its size is looked at before it is read:
  * parsed, it takes fifty times as much.
  * @throws EngineError `checkpoint.invalid`; errors of the file system as they are
  */
@@ -39,7 +39,7 @@ export function isMissing(error: unknown): boolean {
 }
 
 /**
- * A JSON file of a checkpoint; undefined when it is not there.
+ * A JSON file of a model; undefined when it is not there.
  * @throws EngineError `checkpoint.invalid`; errors of the file system as they are
  */
 export async function readJsonFile<Schema extends TSchema>(
@@ -64,5 +64,5 @@ export async function readJsonFile<Schema extends TSchema>(
 }
 
 export function missingFile(file: string, cause?: unknown): EngineError {
-  return new EngineError('checkpoint.missing_file', `The checkpoint has no ${file}.`, { cause })
+  return new EngineError('checkpoint.missing_file', `The model has no ${file}.`, { cause })
 }

@@ -2,8 +2,8 @@ import type { Logger } from 'pino'
 import type { WeightsFetched } from '../contract/job-event.ts'
 import type { FinishedWindow, RecognitionProgress, RecognitionTask } from '../contract/recognition-task.ts'
 import type { Transcript } from '../contract/transcript.ts'
-import type { EngineNeeds } from './engine-places.ts'
-import type { EnginePool, Held } from './engine-pool.ts'
+import type { EngineNeeds } from './engines/engine-places.ts'
+import type { EnginePool, Held } from './engines/engine-pool.ts'
 
 /** A recording to transcribe, by a model. A transcriber without windows takes no notice of where to resume. */
 export interface TranscriptionTask extends RecognitionTask {

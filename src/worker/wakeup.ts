@@ -1,4 +1,4 @@
-/** A bell that is never missed: what rang since a moment that was noted ends the wait at once. */
+/** A condition variable without lost wake-ups: a ring since the noted moment ends the wait at once. */
 export class Wakeup {
   #rings = 0
   #waiting = new Set<() => void>()

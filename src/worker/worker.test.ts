@@ -8,12 +8,12 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { JobStoreError } from '../jobs/errors.ts'
 import type { Job } from '../jobs/job.ts'
 import { submitted } from '../jobs/new-job.fixture.ts'
-import { SqlJobStore } from '../jobs/sql-store.ts'
+import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
-import type { JobStore, NewJob } from '../jobs/store.ts'
-import { WorkerRegistry } from '../jobs/worker-registry.ts'
-import { FolderPayloadStore } from '../payloads/folder-store.ts'
-import { EnginePool } from './engine-pool.ts'
+import type { JobStore, NewJob } from '../jobs/job-store.ts'
+import { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
+import { FolderPayloadStore } from '../payloads/folder/folder-store.ts'
+import { EnginePool } from './engines/engine-pool.ts'
 import type { Transcriber } from './transcriber.ts'
 import { Worker } from './worker.ts'
 import type { WorkerOptions } from './worker.ts'
@@ -137,7 +137,7 @@ test('running jobs go back when it ends, and it is no longer among the workers',
   }
   const worker = place.work({ transcribe })
   await begun
-  await expect.poll(() => place.workers.list()).toMatchObject([{ slots: 1, asked: ['cpuflex'] }])
+  await expect.poll(() => place.workers.list()).toMatchObject([{ places: 1, asked: ['cpuflex'] }])
   await worker[Symbol.asyncDispose]()
   expect(await place.jobs.find(id)).toMatchObject({ status: 'pending', failures: 0, crashes: 0 })
   expect(await place.workers.list()).toEqual([])

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { WorkerRegistry } from '../jobs/worker-registry.ts'
-import { JobRun } from './job-run.ts'
-import type { JobRunOptions } from './job-run.ts'
-import { Scheduler } from './scheduler.ts'
-import type { AdmittedJob, SchedulerOptions } from './scheduler.ts'
-import { SpeedMeter } from './speed-meter.ts'
+import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
+import { JobRun } from './run/job-run.ts'
+import type { JobRunOptions } from './run/job-run.ts'
+import { Scheduler } from './admission/scheduler.ts'
+import type { AdmittedJob, SchedulerOptions } from './admission/scheduler.ts'
+import { SpeedMeter } from './run/speed-meter.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** For what no event tells of: a pause that is over, an event that was lost on its way, a database that is there again. */
-const LOOK_INTERVAL_MS = 1000
+const POLL_INTERVAL_MS = 1000
 const ANNOUNCE_INTERVAL_MS = 5000
 const MIN_REST_MS = 20
 /** One after the other: a few events are looked at at once. */
@@ -45,7 +45,7 @@ export class Worker implements AsyncDisposable {
       new Scheduler({ ...options, worker: this.#id, engines: transcriber.engines, onRoom }),
     )
     this.#parts.use(jobs.on('claimable', () => this.#wakeup.ring()))
-    const looking = setInterval(() => this.#wakeup.ring(), LOOK_INTERVAL_MS)
+    const looking = setInterval(() => this.#wakeup.ring(), POLL_INTERVAL_MS)
     this.#parts.defer(() => clearInterval(looking))
     this.#parts.defer(() => this.#withdraw())
     const telling = setInterval(() => this.#tell(), ANNOUNCE_INTERVAL_MS)
@@ -126,7 +126,7 @@ export class Worker implements AsyncDisposable {
     this.#isToTell = false
     const { workers, served, asked, models, places, logger } = this.#options
     try {
-      await workers.announce({ id: this.#id, served, asked, models, slots: places, speeds: this.#speed.speeds() })
+      await workers.announce({ id: this.#id, served, asked, models, places, speeds: this.#speed.speeds() })
     } catch (error) {
       logger.warn({ err: error }, 'the worker could not say that it is there')
     }

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { MARKER_KEY } from '../../src/jobs/installation.ts'
+import { MARKER_KEY } from '../../src/jobs/keeping/installation.ts'
 
 /** What stays for more than a minute, in which removals that failed are done again. */
 export async function settled(look: () => readonly string[] | Promise<readonly string[]>): Promise<readonly string[]> {

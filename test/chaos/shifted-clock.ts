@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url'
  * milliseconds as the file says. Timers are not, as with any real clock that is set.
  */
 const FILE = 'SOTTO_CHAOS_CLOCK'
-const LOOK_MS = 50
+const CHECK_INTERVAL_MS = 50
 
 /** What a process is started with whose clock is to follow this file. */
 export function clockEnvironment(file: string): Readonly<Record<string, string>> {
@@ -27,7 +27,7 @@ function shiftClock(path: string): void {
     if (!Number.isNaN(read)) offsetMs = read
   }
   look()
-  setInterval(look, LOOK_MS).unref()
+  setInterval(look, CHECK_INTERVAL_MS).unref()
 
   const RealDate = Date
   class ShiftedDate extends RealDate {

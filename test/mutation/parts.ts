@@ -47,7 +47,7 @@ const PARTS: Readonly<Record<string, Part>> = {
     mutate: ['src/jobs/**/*.ts', '!src/jobs/postgres/**', ...SUPPORT],
     // Two of its tests are where both rooms that they need may be imported.
     tests: ['src/jobs/**/*.test.ts', 'test/orphans.test.ts', 'test/installation.test.ts'],
-    notTests: ['src/jobs/postgres/**', 'src/jobs/migrations.test.ts'],
+    notTests: ['src/jobs/postgres/**', 'src/jobs/sql/schema-steps.test.ts'],
     notNamed: ['kill -9', 'several processes', 'stays locked'],
     notMade: NO_WORDS,
   },
@@ -60,9 +60,9 @@ const PARTS: Readonly<Record<string, Part>> = {
   },
   worker: {
     // Without what starts an engine's process and hears it: each of its tests takes seconds, and many of them see it killed or hanging.
-    mutate: ['src/worker/**/*.ts', ...ENGINES.map((name) => `!src/worker/${name}.ts`), ...SUPPORT],
+    mutate: ['src/worker/**/*.ts', ...ENGINES.map((name) => `!src/worker/engines/${name}.ts`), ...SUPPORT],
     tests: ['src/worker/**/*.test.ts'],
-    notTests: ['engine-process', 'cage', 'sandbox'].map((name) => `src/worker/${name}.test.ts`),
+    notTests: ['engine-process', 'cage', 'sandbox'].map((name) => `src/worker/engines/${name}.test.ts`),
     notNamed: [],
     notMade: NO_WORDS,
   },

@@ -5,7 +5,7 @@ import { Client } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
 import { writeJoined } from '../support/joined-clip.ts'
-import { LAYOUTS, writeRandomCheckpoint } from '../support/random-checkpoint.ts'
+import { LAYOUTS, writeRandomModel } from '../support/random-model.ts'
 import { Server, temporaryFolder } from '../support/server.ts'
 
 type Body = JobBody & { readonly queue?: { readonly etaSeconds: number | null } }
@@ -56,7 +56,7 @@ test('as soon as a model is loaded there is a forecast, long before its first wi
   const model = 'acme/random-tiny'
   const commit = '0'.repeat(40)
   const cache = join(folder.path, 'hub/models--acme--random-tiny')
-  await writeRandomCheckpoint(join(cache, 'snapshots', commit), LAYOUTS.tiny, { type: 'F16' })
+  await writeRandomModel(join(cache, 'snapshots', commit), LAYOUTS.tiny, { type: 'F16' })
   await mkdir(join(cache, 'refs'))
   await writeFile(join(cache, 'refs/main'), commit)
   await using server = await Server.start({

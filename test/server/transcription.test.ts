@@ -8,7 +8,7 @@ import { wordErrors, words } from '../support/word-error-rate.ts'
 /** The model card's rates for greedy decoding, in percent. */
 const MODEL_CARD = { english: 5.0, other: 4.7 }
 /** The five-minute clip is the longest one that the suite takes the time for. */
-const LONGEST_SECONDS = 400
+const MAX_SECONDS = 400
 
 let stack: AsyncDisposableStack
 let client: Client
@@ -59,7 +59,7 @@ test('what is wrong with a recording is told beside its transcript, and nothing 
 })
 
 describe('every clip goes through the Async API', () => {
-  const all = clips(LONGEST_SECONDS)
+  const all = clips(MAX_SECONDS)
   const errors = new Map<string, { errors: number; words: number }>()
 
   test.each(all)('$name', async (clip) => {

@@ -1,12 +1,12 @@
 /**
  * What the tests of a device run in a process of its own, whose environment names the driver: `node --expose-gc device-model.child.ts <folder>`.
- * Everything is done on the device and on the CPU, with the demo checkpoint whose window was cut to five seconds.
+ * Everything is done on the device and on the CPU, with the demo model whose window was cut to five seconds.
  */
 import { join } from 'node:path'
 import process from 'node:process'
 import { isDeepStrictEqual } from 'node:util'
 import { goldenJson, goldenTensor, maxError } from './golden.ts'
-import { SMALL_LAYOUT, writeRandomCheckpoint } from './random-checkpoint.ts'
+import { SMALL_LAYOUT, writeRandomModel } from './random-model.ts'
 import { writeShortWindowDemo } from './short-window.ts'
 import { decode } from '../../src/models/whisper/decoding/decode.ts'
 import type { DecodingOptions } from '../../src/models/whisper/decoding/decoding-options.ts'
@@ -58,7 +58,7 @@ for (let band = 0; band < MEL.bands; band++) {
 const { tokens } = goldenJson<{ tokens: number[] }>('tensors.json')
 
 const device = await openDevice('webgpu')
-await using cpu = await WhisperModel.load(folder, { threads: 2 })
+await using cpu = await WhisperModel.load(folder, { threads: 1 })
 await using model = await WhisperModel.load(folder, { threads: 1, slots: 2, device })
 const slots = [model.slot(), model.slot()] as const
 const [slot, other] = slots
@@ -87,7 +87,7 @@ async function readMuch(into: Slot): Promise<Float32Array> {
 }
 const grown = maxError(await readMuch(other), await readMuch(onCpu))
 
-/** A vocabulary that is ranked in several parts, which the demo checkpoint's is not; windows with masks of their own. */
+/** A vocabulary that is ranked in several parts, which the demo model's is not; windows with masks of their own. */
 async function rank(from: WhisperModel): Promise<{ readonly tokens: number[]; readonly scores: Float32Array }> {
   const { dimensions } = from
   const values = dimensions.nMels * 2 * dimensions.nAudioCtx
@@ -107,7 +107,7 @@ async function rank(from: WhisperModel): Promise<{ readonly tokens: number[]; re
   }
 }
 const random = join(folder, 'random')
-await writeRandomCheckpoint(random, SMALL_LAYOUT, { type: 'F32' })
+await writeRandomModel(random, SMALL_LAYOUT, { type: 'F32' })
 await using small = await WhisperModel.load(random, { threads: 1, slots: 2, device })
 await using smallOnCpu = await WhisperModel.load(random, { threads: 1, slots: 2 })
 const [ranked, rankedOnCpu] = [await rank(small), await rank(smallOnCpu)]

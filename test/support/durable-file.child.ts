@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import process from 'node:process'
-import { DurableFile } from '../../src/payloads/durable-file.ts'
+import { DurableFile } from '../../src/payloads/folder/durable-file.ts'
 
 // Writes more to a file than it may have, all at once, and prints the error's code.
 const [path = ''] = process.argv.slice(2)

@@ -2,9 +2,9 @@ import { initialTokensOf } from '../../src/models/whisper/decoding/initial-token
 import { NextTokens } from '../../src/models/whisper/decoding/next-tokens.ts'
 import type { AudioFeatures } from '../../src/speech/audio/features.ts'
 import type { WhisperModel } from '../../src/models/whisper/model.ts'
-import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
-import { PromptHistory } from '../../src/models/whisper/prompt-history.ts'
-import type { WhisperTranscript } from '../../src/models/whisper/transcript.ts'
+import type { TranscribeOptions } from '../../src/models/whisper/parameters/options.ts'
+import { PromptHistory } from '../../src/models/whisper/transcription/prompt-history.ts'
+import type { WhisperTranscript } from '../../src/models/whisper/transcription/whisper-transcript.ts'
 import type { PlainWhisper } from './plain-whisper.ts'
 
 type Recorded = Pick<WhisperTranscript, 'segments' | 'language'>

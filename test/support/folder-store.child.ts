@@ -1,7 +1,7 @@
 /** What the tests run in a process of its own: `node folder-store.child.ts <folder> <megabytes>`, `Infinity` to be killed. */
 import process from 'node:process'
 import { Readable } from 'node:stream'
-import { FolderPayloadStore } from '../../src/payloads/folder-store.ts'
+import { FolderPayloadStore } from '../../src/payloads/folder/folder-store.ts'
 
 const [folder = '', megabytes] = process.argv.slice(2)
 const store = await FolderPayloadStore.open(folder)

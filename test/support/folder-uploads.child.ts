@@ -8,8 +8,8 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { buffer } from 'node:stream/consumers'
-import { bodyOf, patternOf, stallingBody } from '../../src/payloads/bodies.fixture.ts'
-import { FolderPayloadStore } from '../../src/payloads/folder-store.ts'
+import { bodyOf, patternOf, stallingBody } from '../../src/payloads/contracts/bodies.fixture.ts'
+import { FolderPayloadStore } from '../../src/payloads/folder/folder-store.ts'
 
 const [verb, folder = '', ...sizes] = process.argv.slice(2)
 const [length = 0, more = 0] = sizes.map(Number)

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { WhisperTranscript } from '../../src/models/whisper/transcript.ts'
-import type { TranscribeOptions } from '../../src/models/whisper/options.ts'
-import { transcribeOptions } from '../../src/models/whisper/transcribe-options.ts'
+import type { WhisperTranscript } from '../../src/models/whisper/transcription/whisper-transcript.ts'
+import type { TranscribeOptions } from '../../src/models/whisper/parameters/options.ts'
+import { transcribeOptions } from '../../src/models/whisper/parameters/transcribe-options.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
-import { parseWhisperInput } from '../../src/models/whisper/parameters.ts'
-import type { WhisperInput } from '../../src/models/whisper/parameters.ts'
+import { parseWhisperInput } from '../../src/models/whisper/parameters/whisper-parameters.ts'
+import type { WhisperInput } from '../../src/models/whisper/parameters/whisper-parameters.ts'
 import { PROJECT } from './server.ts'
 
 const FIXTURES = join(PROJECT, 'test/fixtures/golden')

@@ -73,12 +73,10 @@ function beyond(schema: Schema): fc.Arbitrary<unknown> {
     case 'number':
       return fc.oneof(
         fc.double({ min: maximum, minExcluded: true, noNaN: true, noDefaultInfinity: true }),
-        fc.double({
-          max: minimum ?? exclusiveMinimum ?? 0,
-          maxExcluded: exclusiveMinimum === undefined,
-          noNaN: true,
-          noDefaultInfinity: true,
-        }),
+        fc
+          .double({ max: minimum ?? exclusiveMinimum ?? 0, noNaN: true, noDefaultInfinity: true })
+          // −0 is below 0 for fast-check alone.
+          .filter((value) => exclusiveMinimum !== undefined || value < (minimum ?? 0)),
       )
     case 'integer':
       return fc.constantFrom((minimum ?? 0) - 1, maximum + 1, (minimum ?? 0) + 0.5, 1e300)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { readCheckpoint } from '../../src/models/whisper/checkpoint.ts'
-import type { Checkpoint } from '../../src/models/whisper/checkpoint.ts'
+import { readWhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
+import type { WhisperWeights } from '../../src/models/whisper/weights/whisper-weights.ts'
 import type { TensorLocation } from '../../src/speech/weights/safetensors.ts'
 
 /** Rows of equal width, row-major. */
@@ -15,20 +15,20 @@ interface Matrix {
  * to be seen to be right (A. Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022).
  */
 export class PlainWhisper {
-  readonly #checkpoint: Checkpoint
-  readonly #weights = new Map<string, Float64Array>()
+  readonly #weights: WhisperWeights
+  readonly #values = new Map<string, Float64Array>()
 
-  private constructor(checkpoint: Checkpoint) {
-    this.#checkpoint = checkpoint
+  private constructor(weights: WhisperWeights) {
+    this.#weights = weights
   }
 
   static async load(folder: string): Promise<PlainWhisper> {
-    return new PlainWhisper(await readCheckpoint(folder))
+    return new PlainWhisper(await readWhisperWeights(folder))
   }
 
   /** @param mel [nMels, 2·nAudioCtx]; returns [nAudioCtx, nState] */
   encode(mel: Float32Array): Float64Array {
-    const { nMels, nState, nAudioCtx, nAudioLayer, nAudioHead } = this.#checkpoint.dimensions
+    const { nMels, nState, nAudioCtx, nAudioLayer, nAudioHead } = this.#weights.dimensions
     const frames: Matrix = matrix(mel.length / nMels, nMels, (frame, band) => mel[(band * mel.length) / nMels + frame]!)
     const convolved = this.#convolve(this.#convolve(frames, 'encoder.conv1', 1), 'encoder.conv2', 2)
     const positions = this.#weight('encoder.embed_positions.weight')
@@ -44,7 +44,7 @@ export class PlainWhisper {
 
   /** Logits behind each of the tokens, [tokens, nVocab]. */
   logits(encoded: Float64Array, tokens: readonly number[]): Float64Array {
-    const { nState, nVocab, nTextLayer, nTextHead } = this.#checkpoint.dimensions
+    const { nState, nVocab, nTextLayer, nTextHead } = this.#weights.dimensions
     const audio: Matrix = { rows: encoded.length / nState, width: nState, values: encoded }
     const embedding = this.#weight('decoder.embed_tokens.weight')
     const positions = this.#weight('decoder.embed_positions.weight')
@@ -67,7 +67,7 @@ export class PlainWhisper {
 
   /** Kernel of 3, one zero before and behind, GELU. */
   #convolve(input: Matrix, name: string, stride: number): Matrix {
-    const { nState } = this.#checkpoint.dimensions
+    const { nState } = this.#weights.dimensions
     const weight = this.#weight(`${name}.weight`)
     const bias = this.#weight(`${name}.bias`)
     return matrix(Math.ceil(input.rows / stride), nState, (row, channel) => {
@@ -94,7 +94,7 @@ export class PlainWhisper {
       const from = head * headWidth
       for (let row = 0; row < x.rows; row++) {
         const seen = isCausal ? row + 1 : source.rows
-        const scores = Array.from({ length: seen }, (_, key) => {
+        const scores = new Float64Array(seen).map((_, key) => {
           let score = 0
           for (let i = from; i < from + headWidth; i++) score += at(q, row, i) * at(k, key, i)
           return score / Math.sqrt(headWidth)
@@ -102,10 +102,10 @@ export class PlainWhisper {
         const highest = scores.reduce((one, other) => Math.max(one, other))
         const weights = scores.map((score) => Math.exp(score - highest))
         const total = weights.reduce((sum, weight) => sum + weight, 0)
-        for (const [key, weight] of weights.entries()) {
+        weights.forEach((weight, key) => {
           for (let i = from; i < from + headWidth; i++)
             mixed.values[row * x.width + i]! += (weight / total) * at(v, key, i)
-        }
+        })
       }
     }
     return this.#linear(mixed, `${name}.out_proj`)
@@ -119,7 +119,7 @@ export class PlainWhisper {
   #linear(x: Matrix, name: string): Matrix {
     const weight = this.#weight(`${name}.weight`)
     const product = multiply(x, weight, weight.length / x.width)
-    if (!this.#checkpoint.tensors.has(`${name}.bias`)) return product
+    if (!this.#weights.tensors.has(`${name}.bias`)) return product
     const bias = this.#weight(`${name}.bias`)
     return { ...product, values: product.values.map((value, index) => value + bias[index % bias.length]!) }
   }
@@ -131,20 +131,20 @@ export class PlainWhisper {
       const line = x.values.subarray(row * x.width, (row + 1) * x.width)
       const mean = line.reduce((sum, value) => sum + value, 0) / x.width
       const variance = line.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.width
-      for (const [i, value] of line.entries()) {
+      line.forEach((value, i) => {
         values[row * x.width + i] = ((value - mean) / Math.sqrt(variance + 1e-5)) * weight[i]! + bias[i]!
-      }
+      })
     }
     return { ...x, values }
   }
 
   #weight(name: string): Float64Array {
-    const known = this.#weights.get(name)
+    const known = this.#values.get(name)
     if (known !== undefined) return known
-    const location = this.#checkpoint.tensors.get(name)
+    const location = this.#weights.tensors.get(name)
     if (location === undefined) throw new Error(`no tensor ${name}`)
     const values = numbersOf(location)
-    this.#weights.set(name, values)
+    this.#values.set(name, values)
     return values
   }
 }

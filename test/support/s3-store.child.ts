@@ -1,7 +1,7 @@
 /** What the tests run in a process of its own: `node s3-store.child.ts <bucket> <folder> <megabytes>`, the S3 in `AWS_*`. */
 import process from 'node:process'
 import { Readable } from 'node:stream'
-import { S3PayloadStore } from '../../src/payloads/s3-store.ts'
+import { S3PayloadStore } from '../../src/payloads/s3/s3-store.ts'
 
 const SAMPLE_MS = 5
 

@@ -13,13 +13,15 @@ const PROGRAM = join(PROJECT, 'bin/sotto.js')
 
 /**
  * What a test's process inherits, less whatever would change Sotto's settings. Engines run the same on every machine, and are killed by
- * tests as they are; tests of the sandbox turn it on.
+ * tests as they are; tests of the sandbox turn it on. One thread each: for a model as small as the demo's, those of more wait for each
+ * other most of the time, in loops that take the cores from other tests.
  */
 function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(SOTTO_|HF_|AWS_|DATABASE_URL$|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
   )
-  return { ...Object.fromEntries(kept), HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', SOTTO_SANDBOX: 'off', ...extra }
+  const same = { HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', SOTTO_SANDBOX: 'off', SOTTO_THREADS: '1' }
+  return { ...Object.fromEntries(kept), ...same, ...extra }
 }
 
 /** A line of output, and when it came by this process's `performance.now`. */

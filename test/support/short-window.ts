@@ -11,7 +11,7 @@ type Header = Record<
 >
 
 /**
- * The demo checkpoint with a window of a few seconds instead of 30, for devices on which the encoder takes a minute: its attention
+ * The demo model with a window of a few seconds instead of 30, for devices on which the encoder takes a minute: its attention
  * grows with the square of the window.
  * @param positions of the encoder, 50 a second
  */
@@ -24,7 +24,7 @@ export async function writeShortWindowDemo(folder: string, positions: number): P
   const begin = 8 + Number(weights.readBigUInt64LE(0))
   const header = JSON.parse(weights.subarray(8, begin).toString()) as Header
   const table = header[POSITIONS]
-  if (table === undefined) throw new Error(`the demo checkpoint has no ${POSITIONS}`)
+  if (table === undefined) throw new Error(`the demo model has no ${POSITIONS}`)
   const [rows = 0, width = 0] = table.shape
   const [from, to] = table.data_offsets
   const kept = from + ((to - from) / rows) * positions

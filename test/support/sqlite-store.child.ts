@@ -5,7 +5,7 @@ import process from 'node:process'
 import { openSqlite } from '../../src/jobs/sqlite/database.ts'
 import { EVERY_TIER, submitted } from '../../src/jobs/new-job.fixture.ts'
 import { lockOwner } from '../../src/jobs/sqlite/owner-lock.ts'
-import { SqlJobStore } from '../../src/jobs/sql-store.ts'
+import { SqlJobStore } from '../../src/jobs/sql/sql-store.ts'
 
 const [verb = '', folder = ''] = process.argv.slice(2)
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { FastifyRequest } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { REQUEST_LIMITS } from '../request-limits.ts'
+import { REQUEST_LIMITS } from '../http/request-limits.ts'
 import { paceOf } from './arriving.ts'
 
 const { paceMs, paceBytes } = REQUEST_LIMITS

@@ -2,8 +2,8 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { FastifyRequest } from 'fastify'
-import { ApiError } from '../errors.ts'
-import type { RequestLimits } from '../request-limits.ts'
+import { ApiError } from '../errors/api-error.ts'
+import type { RequestLimits } from '../http/request-limits.ts'
 
 const DECODERS: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip,

@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../errors/api-error.ts'
 import { Base64Decoder } from './base64.ts'
 
 const NAME = 'Bytes'

@@ -1,6 +1,6 @@
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../errors/api-error.ts'
 
-/** What one API key may hold of all: who is slow with many bodies is not to have all others turned away. */
+/** One API key's share of all, so that slow bodies of one client do not turn away the others. */
 const SHARE = 3 / 4
 
 /** Counts bytes that requests hold, all of them together and those of each key, until each has been answered. */

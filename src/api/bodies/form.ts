@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
-import { ApiError } from '../errors.ts'
+import { ApiError } from '../errors/api-error.ts'
 import { ignore } from './arriving.ts'
 
 const MULTIPART = /^multipart\/form-data\s*;.*\bboundary=/i

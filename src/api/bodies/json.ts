@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { ApiError } from '../errors.ts'
-import type { RequestLimits } from '../request-limits.ts'
+import { ApiError } from '../errors/api-error.ts'
+import type { RequestLimits } from '../http/request-limits.ts'
 import { arrivingBody } from './arriving.ts'
 import type { Hold } from './bytes-in-flight.ts'
 

@@ -1,8 +1,8 @@
 const RETRY_MS = 1_000
 
 /**
- * An action that is asked for more often than it needs to be done: the first time at once, and then once for all that was asked for while
- * it ran or within the interval. One that failed is tried again.
+ * A debounced action: done at once the first time, then once for all requests that came while it ran or within the interval. One that
+ * failed is tried again.
  */
 export class Coalesced implements AsyncDisposable {
   readonly #act: () => Promise<void>
@@ -33,7 +33,7 @@ export class Coalesced implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    // What is asked for in the same turn of the event loop goes together.
+    // Requests of one turn of the event loop are one.
     await Promise.resolve()
     while (this.#isAsked) {
       this.#isAsked = false

@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Client, TypeOverrides } from 'pg'
 import type { ClientConfig } from 'pg'
 import { JobStoreError } from '../errors.ts'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/schema.ts'
 import { codeOf } from './server-errors.ts'
 import { StorePool } from './store-pool.ts'
 

@@ -1,5 +1,5 @@
-import { POSTGRES } from '../dialect.ts'
-import type { Database } from '../dialect.ts'
+import { POSTGRES } from '../sql/dialect.ts'
+import type { Database } from '../sql/dialect.ts'
 import { openPostgres } from './connection.ts'
 import { migratePostgres } from './migrate.ts'
 import { MIGRATIONS } from './migrations.ts'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Kysely } from 'kysely'
 import { JobStoreError } from '../errors.ts'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/schema.ts'
 import { openPostgres } from './connection.ts'
 
 /** A step of the schema's history. One that was released is never edited. */

@@ -3,9 +3,9 @@ import { sql } from 'kysely'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'pino'
 import { isFinished } from '../job.ts'
-import { LocalNews } from '../local-news.ts'
-import type { Schema } from '../schema.ts'
-import type { JobNews, JobTurn } from '../store.ts'
+import { LocalNews } from '../events/local-news.ts'
+import type { Schema } from '../sql/schema.ts'
+import type { JobNews, JobNewsKind } from '../job-store.ts'
 import { Coalesced } from './coalesced.ts'
 import { CHANNEL, Listener } from './listener.ts'
 import type { Delivery, ListenerTiming } from './listener.ts'
@@ -36,7 +36,7 @@ const INTERVAL_MS = 20
  * The news of all stores on one database. That of this process is told at once. To the others a NOTIFY says "look", no more: who sent it,
  * since a sender hears itself too. They look at the jobs that somebody waits for, and whoever looks for work or follows a history does so.
  * It is sent after the commit of what it is about: within the transaction it would have all commits wait for each other (5,672
- * submits/s instead of 18,575). It may get lost; where notices do not arrive at all, each second is one.
+ * submits/s instead of 18,575). It may get lost; where notices do not arrive at all, listeners poll each second.
  */
 export class SharedNews extends LocalNews implements AsyncDisposable {
   readonly #id = randomUUID()
@@ -88,8 +88,8 @@ export class SharedNews extends LocalNews implements AsyncDisposable {
     if (news === 'claimable') this.#notices.ask()
   }
 
-  override emitJob(turn: JobTurn, jobId: string): void {
-    super.emitJob(turn, jobId)
+  override emitJob(kind: JobNewsKind, jobId: string): void {
+    super.emitJob(kind, jobId)
     this.#notices.ask()
   }
 

@@ -12,8 +12,8 @@ import { GONE_ON, JOBS_IN_EVERY_STATE, goOn } from '../older-jobs.fixture.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { claimed } from '../running-job.fixture.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { Garbage } from '../garbage.ts'
-import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
+import { Garbage } from '../keeping/garbage.ts'
+import { SqlJobStore, UNLIMITED } from '../sql/sql-store.ts'
 
 const temporaryFolder = () => mkdtempDisposable(join(tmpdir(), 'sotto-database-'))
 

@@ -6,9 +6,9 @@ import { isBusy } from './node-sqlite.ts'
 import type { NodeSqlite } from './node-sqlite.ts'
 
 /** How long a write waits for another process's in all. `sotto keys` takes milliseconds; a backup may take seconds. */
-const PATIENCE_MS = 5_000
+const BUSY_LIMIT_MS = 5_000
 const FIRST_PAUSE_MS = 5
-const LONGEST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 100
 
 /**
  * Kysely's dialect for one connection of `node:sqlite`. Its driver has the thread wait for another process's lock, and with it every
@@ -25,7 +25,7 @@ export function sqliteDialect(database: NodeSqlite): Dialect {
 
 class SqliteDriver implements Driver {
   readonly #database: NodeSqlite
-  readonly #turns = new TransactionTurns()
+  readonly #mutex = new TransactionMutex()
 
   constructor(database: NodeSqlite) {
     this.#database = database
@@ -35,7 +35,7 @@ class SqliteDriver implements Driver {
 
   /** Statements are synchronous, so users of the one connection need to wait for transactions alone. */
   async acquireConnection(): Promise<Connection> {
-    return new Connection(this.#database, this.#turns)
+    return new Connection(this.#database, this.#mutex)
   }
 
   async beginTransaction(connection: Connection): Promise<void> {
@@ -57,19 +57,19 @@ class SqliteDriver implements Driver {
   }
 }
 
-/** One transaction at a time, whose statements no others come between. */
-class TransactionTurns {
+/** A mutex: one transaction at a time, whose statements no others come between. */
+class TransactionMutex {
   #end: (() => void) | undefined
   /** Of the transaction that is open; undefined: none is. */
   ended: Promise<void> | undefined
 
-  take(): void {
+  acquire(): void {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ended = promise
     this.#end = resolve
   }
 
-  give(): void {
+  release(): void {
     this.ended = undefined
     this.#end?.()
   }
@@ -77,12 +77,12 @@ class TransactionTurns {
 
 class Connection implements DatabaseConnection {
   readonly #database: NodeSqlite
-  readonly #turns: TransactionTurns
+  readonly #mutex: TransactionMutex
   #isInTransaction = false
 
-  constructor(database: NodeSqlite, turns: TransactionTurns) {
+  constructor(database: NodeSqlite, mutex: TransactionMutex) {
     this.#database = database
-    this.#turns = turns
+    this.#mutex = mutex
   }
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -93,7 +93,7 @@ class Connection implements DatabaseConnection {
   async begin(): Promise<void> {
     await this.#whenNotBusy(() => {
       this.#run(CompiledQuery.raw('begin immediate'))
-      this.#turns.take()
+      this.#mutex.acquire()
       this.#isInTransaction = true
     })
   }
@@ -108,7 +108,7 @@ class Connection implements DatabaseConnection {
     } finally {
       if (!this.#database.isInTransaction) {
         this.#isInTransaction = false
-        this.#turns.give()
+        this.#mutex.release()
       }
     }
   }
@@ -118,10 +118,10 @@ class Connection implements DatabaseConnection {
   }
 
   async #whenNotBusy<T>(action: () => T): Promise<T> {
-    const endMs = performance.now() + PATIENCE_MS
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
-      // Looked at again after each wait: others wait for the same end.
-      while (!this.#isInTransaction && this.#turns.ended !== undefined) await this.#turns.ended
+    const endMs = performance.now() + BUSY_LIMIT_MS
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      // Checked again after each wait, since others wait for the same end.
+      while (!this.#isInTransaction && this.#mutex.ended !== undefined) await this.#mutex.ended
       try {
         return action()
       } catch (error) {

@@ -1,5 +1,5 @@
-import { SCHEMA_STEPS, jsonMembers } from '../migrations.ts'
-import type { SchemaWords } from '../migrations.ts'
+import { SCHEMA_STEPS, jsonMembers } from '../sql/schema-steps.ts'
+import type { SchemaWords } from '../sql/schema-steps.ts'
 
 const WORDS: SchemaWords = {
   real: 'real',

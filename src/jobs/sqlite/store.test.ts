@@ -9,9 +9,9 @@ import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { openSqlite } from './database.ts'
 import { newJob } from '../new-job.fixture.ts'
-import { SqlJobStore, UNLIMITED } from '../sql-store.ts'
-import { describeJobStore } from '../store.contract.ts'
-import type { JobStore, JobStoreOptions } from '../store.ts'
+import { SqlJobStore, UNLIMITED } from '../sql/sql-store.ts'
+import { describeJobStore } from '../job-store.contract.ts'
+import type { JobStore, JobStoreOptions } from '../job-store.ts'
 
 const CHILD = join(import.meta.dirname, '../../../test/support/sqlite-store.child.ts')
 

@@ -2,11 +2,11 @@ import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { ModelFiles } from '../../contract/model-files.ts'
 import type { Family, MemoryPlan, MemoryShare } from '../family.ts'
-import { MODEL_TYPE } from './checkpoint.ts'
-import { planDevice } from './device-memory.ts'
-import { languageCode } from './languages.ts'
-import { estimateMemory } from './model-memory.ts'
-import { parseWhisperInput, readWhisperInput, whisperParameters } from './parameters.ts'
+import { MODEL_TYPE } from './weights/whisper-weights.ts'
+import { planDevice } from './planning/device-plan.ts'
+import { languageCode } from './parameters/languages.ts'
+import { estimateMemory } from './planning/cpu-memory.ts'
+import { parseWhisperInput, readWhisperInput, whisperParameters } from './parameters/whisper-parameters.ts'
 
 const Config = Type.Object({ model_type: Type.Literal(MODEL_TYPE) })
 

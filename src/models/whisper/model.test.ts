@@ -12,7 +12,7 @@ const { tokens } = goldenJson<{ tokens: number[] }>('tensors.json')
 describe('numbers of the reference', () => {
   let model: WhisperModel
   beforeAll(async () => {
-    model = await WhisperModel.load(DEMO, { threads: 2 })
+    model = await WhisperModel.load(DEMO, { threads: 1 })
   })
   afterAll(() => model[Symbol.asyncDispose]())
 
@@ -55,10 +55,10 @@ function padded(header: unknown, length: number): Buffer {
   return Buffer.from(JSON.stringify(header).padEnd(length))
 }
 
-describe('a checkpoint that can’t be used', () => {
+describe('a model that can’t be used', () => {
   let folder: string
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'sotto-checkpoint-'))
+    folder = await mkdtemp(join(tmpdir(), 'sotto-model-'))
   })
   afterAll(() => rm(folder, { recursive: true }))
 
@@ -108,7 +108,7 @@ describe('a checkpoint that can’t be used', () => {
     })
     expect(error).toMatchObject({
       code: 'checkpoint.unsupported',
-      message: 'The checkpoint has weights of the type U8; F32, F16 and BF16 can be used.',
+      message: 'The model has weights of the type U8; F32, F16 and BF16 can be used.',
     })
   })
 

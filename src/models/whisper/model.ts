@@ -1,10 +1,10 @@
-import { identifyCheckpoint, readCheckpoint } from './checkpoint.ts'
-import type { Checkpoint, Dimensions } from './checkpoint.ts'
+import { identifyWeights, readWhisperWeights } from './weights/whisper-weights.ts'
+import type { WhisperWeights, Dimensions } from './weights/whisper-weights.ts'
 import { openQuantisedCopy } from '../../speech/weights/quantised-copy.ts'
 import { CPU } from '../../contract/device.ts'
 import type { Device } from '../../contract/device.ts'
-import { floatsOn, planFor } from './device-memory.ts'
-import { expectedSpeed } from './expected-speed.ts'
+import { floatsOn, planFor } from './planning/device-plan.ts'
+import { expectedSpeed } from './planning/expected-speed.ts'
 import { loadOnDevice } from './inference/device-model.ts'
 import { loadOnHost } from './inference/host-model.ts'
 import { measurePace } from './inference/measure-pace.ts'
@@ -23,13 +23,13 @@ const UNQUANTISED = { encoder: null, decoder: null } as const
 export interface LoadOptions {
   readonly threads: number
   /**
-   * Recordings that can be decoded at the same time; unless it is said, 1 on the CPU and as many as a device has room for. As many
-   * windows more can be, where a device has room for them, of recordings whose windows do not depend on each other.
+   * Recordings that are decoded at the same time. Default: 1 on the CPU, on a device as many as it has room for. A device with room
+   * decodes up to twice as many windows, if a recording's windows are independent (see `areIndependent`).
    */
   readonly slots?: number
   /** f32 unless it is said. On a device anything else is float16, where it has that. */
   readonly precision?: Precision
-  /** Where quantised copies of checkpoints are kept; is needed for any precision but f32. */
+  /** Where quantised weights are kept; is needed for any precision but f32. */
   readonly cacheFolder?: string
   /** As `openDevice` found it; the CPU unless it is said. */
   readonly device?: Device
@@ -38,20 +38,20 @@ export interface LoadOptions {
   readonly signal?: AbortSignal
 }
 
-/** What runs a checkpoint: on the CPU or on a device. */
+/** What runs a model: on the CPU or on a device. */
 interface Inference extends AsyncDisposable {
   open(): Slot
   readonly freeSlots: number
 }
 
-/** A checkpoint, loaded and ready to run. */
+/** A model, loaded and ready to run. */
 export class WhisperModel implements AsyncDisposable {
   readonly dimensions: Dimensions
   readonly isMultilingual: boolean
   readonly tokenizer: Tokenizer
-  /** The same for models that calculate the same: the checkpoint's identity, and what it is calculated in. */
+  /** The same for models that calculate the same: the weights' identity, and what it is calculated in. */
   readonly identity: string
-  readonly #checkpoint: Checkpoint
+  readonly #weights: WhisperWeights
   readonly #inference: Inference
   readonly #device: Device
   readonly #threads: number
@@ -60,7 +60,7 @@ export class WhisperModel implements AsyncDisposable {
   readonly #masks = new Map<string, Float32Array>()
 
   private constructor(
-    checkpoint: Checkpoint,
+    weights: WhisperWeights,
     parts: {
       readonly tokenizer: Tokenizer
       readonly identity: string
@@ -70,9 +70,9 @@ export class WhisperModel implements AsyncDisposable {
       readonly slots: number
     },
   ) {
-    this.#checkpoint = checkpoint
-    this.dimensions = checkpoint.dimensions
-    this.isMultilingual = checkpoint.isMultilingual
+    this.#weights = weights
+    this.dimensions = weights.dimensions
+    this.isMultilingual = weights.isMultilingual
     this.tokenizer = parts.tokenizer
     this.identity = parts.identity
     this.#inference = parts.inference
@@ -82,30 +82,30 @@ export class WhisperModel implements AsyncDisposable {
   }
 
   /**
-   * @param folder a checkpoint in the Hugging Face layout
+   * @param folder a model in the Hugging Face layout
    * @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported`
    */
   static async load(folder: string, options: LoadOptions): Promise<WhisperModel> {
     const { precision = 'f32', cacheFolder, device = CPU, threads, signal } = options
-    const stored = await readCheckpoint(folder)
+    const stored = await readWhisperWeights(folder)
     const plan = device.name === 'cpu' ? await planQuantisation(precision, stored.dimensions) : UNQUANTISED
-    const checkpoint = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
-    const tokenizer = await Tokenizer.load(folder, checkpoint)
-    tokenizer.requireWithin(checkpoint.dimensions.nVocab)
+    const weights = await openQuantisedCopy(stored, plan, { cacheFolder, signal })
+    const tokenizer = await Tokenizer.load(folder, weights)
+    tokenizer.requireWithin(weights.dimensions.nVocab)
     const running = { ...device, floats: floatsOn(device, precision) }
-    const identity = JSON.stringify([await identifyCheckpoint(stored), plan, running.floats])
+    const identity = JSON.stringify([await identifyWeights(stored), plan, running.floats])
     signal?.throwIfAborted()
     const memoryBytes = options.deviceMemoryBytes ?? DEFAULT_DEVICE_MEMORY
     const room =
-      device.name === 'cpu' ? Infinity : planFor(checkpoint.dimensions, { device, precision, memoryBytes }).slots
+      device.name === 'cpu' ? Infinity : planFor(weights.dimensions, { device, precision, memoryBytes }).slots
     const slots = options.slots ?? (device.name === 'cpu' ? 1 : room)
     const load = device.name === 'webgpu' ? loadOnDevice : loadOnHost
-    const inference = await load(checkpoint, tokenizer, {
+    const inference = await load(weights, tokenizer, {
       ...options,
       device: running,
       slots: Math.max(slots, Math.min(2 * slots, room)),
     })
-    return new WhisperModel(checkpoint, { tokenizer, identity, inference, device: running, threads, slots })
+    return new WhisperModel(weights, { tokenizer, identity, inference, device: running, threads, slots })
   }
 
   get melBands(): number {
@@ -119,7 +119,7 @@ export class WhisperModel implements AsyncDisposable {
    */
   async expectedSpeed(): Promise<number> {
     using slot = this.slot()
-    const pace = await measurePace(this.#checkpoint, slot, { device: this.#device, threads: this.#threads })
+    const pace = await measurePace(this.#weights, slot, { device: this.#device, threads: this.#threads })
     return expectedSpeed(this.dimensions, pace)
   }
 

@@ -3,10 +3,10 @@ import type { RecognitionTask } from '../../contract/recognition-task.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { RecognitionControl, Recogniser } from '../family.ts'
 import { WhisperModel } from './model.ts'
-import { readWhisperInput } from './parameters.ts'
-import { finishedWindow, recordsOf } from './resume-points.ts'
-import { transcribe } from './transcribe.ts'
-import { transcribeOptions } from './transcribe-options.ts'
+import { readWhisperInput } from './parameters/whisper-parameters.ts'
+import { finishedWindow, recordsOf } from './resume/resume-points.ts'
+import { transcribe } from './transcription/transcribe.ts'
+import { transcribeOptions } from './parameters/transcribe-options.ts'
 
 /** A loaded Whisper model in the words that all families have in common. */
 export class WhisperRecogniser implements Recogniser {

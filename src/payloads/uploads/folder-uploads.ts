@@ -1,10 +1,10 @@
 import type { FileHandle } from 'node:fs/promises'
 import { readdir, rm, stat, unlink } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import type { DiskReserve } from '../disk-reserve.ts'
-import { fileBytes } from '../file-bytes.ts'
-import { absent, available } from '../file-errors.ts'
-import { filesBelow } from '../files-below.ts'
+import type { DiskReserve } from '../folder/disk-reserve.ts'
+import { fileBytes } from '../folder/file-size.ts'
+import { absent, available } from '../folder/file-errors.ts'
+import { filesBelow } from '../folder/files-below.ts'
 import { KeyedMutex } from '../keyed-mutex.ts'
 import { checkKey } from '../payload-key.ts'
 import type { PayloadKey } from '../payload-key.ts'
@@ -25,8 +25,8 @@ export interface FolderUploadsOptions {
 
 /**
  * Unfinished uploads as files of a folder. The offset that is told is the size of a file that was synchronised, so it survives the
- * process as well as the machine. What a power cut leaves of bytes that nobody was told of is up to the file system: those in use
- * set the size when the bytes are on disk.
+ * process as well as the machine. After a power cut, bytes behind the last offset that was told are up to the file system: those
+ * in use set the size when the bytes are on disk.
  */
 export class FolderUploads implements ApiUploads {
   readonly kind = 'api'
@@ -66,7 +66,7 @@ export class FolderUploads implements ApiUploads {
     options.signal?.throwIfAborted()
     const { reserve } = this.#options
     await reserve.check(options.bodyBytes)
-    // Only who knows where it goes on may stop the append that is under way.
+    // Only an append at the right offset may preempt the one that is under way.
     const position = this.#positions.get(key)
     if (position !== undefined && position !== options.offset) throw wrongOffset(options.offset, position)
     using hold = await this.#mutex.acquire(key)

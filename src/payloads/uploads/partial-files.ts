@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { open, readFile, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { makeFolder, place, syncFolder } from '../durable-folder.ts'
-import { absent } from '../file-errors.ts'
+import { makeFolder, place, syncFolder } from '../folder/durable-folder.ts'
+import { absent } from '../folder/file-errors.ts'
 
 /** Where an upload lies. */
 export interface UploadPaths {

@@ -2,8 +2,8 @@ import { PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { setImmediate } from 'node:timers/promises'
 import type { PayloadKey } from '../payload-key.ts'
-import type { S3Bucket } from '../s3-bucket.ts'
-import { abortUpload, beginUpload } from '../s3-multipart.ts'
+import type { S3Bucket } from '../s3/s3-bucket.ts'
+import { abortUpload, beginUpload } from '../s3/s3-multipart.ts'
 import type { PresignedUpload, PresignOptions } from './client-uploads.ts'
 
 /** Signed before the event loop is let go on: a URL takes a third of a millisecond, and other requests wait meanwhile. */

@@ -1,11 +1,11 @@
 import { PayloadError } from '../errors.ts'
 import { checkKey } from '../payload-key.ts'
 import type { PayloadKey } from '../payload-key.ts'
-import type { S3Bucket } from '../s3-bucket.ts'
-import { causeIs } from '../s3-errors.ts'
-import { abortUpload, completeUpload, partsFromStart, pendingUploads, uploadedParts } from '../s3-multipart.ts'
-import type { PendingUpload } from '../s3-multipart.ts'
-import { headObject } from '../s3-object.ts'
+import type { S3Bucket } from '../s3/s3-bucket.ts'
+import { causeIs } from '../s3/s3-errors.ts'
+import { abortUpload, completeUpload, partsFromStart, pendingUploads, uploadedParts } from '../s3/s3-multipart.ts'
+import type { PendingUpload } from '../s3/s3-multipart.ts'
+import { headObject } from '../s3/s3-object.ts'
 import type {
   DirectUploads,
   FinishedUpload,

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { bodyOf } from '../bodies.fixture.ts'
-import type { PayloadStore } from '../store.ts'
-import { KEY, bytesOf } from '../store.fixture.ts'
-import type { PayloadStoreFixture } from '../store.fixture.ts'
+import { bodyOf } from '../contracts/bodies.fixture.ts'
+import type { PayloadStore } from '../payload-store.ts'
+import { KEY, bytesOf } from '../contracts/payload-store.fixture.ts'
+import type { PayloadStoreFixture } from '../contracts/payload-store.fixture.ts'
 
 export interface UploadsFixture extends PayloadStoreFixture {
   /**

@@ -14,7 +14,7 @@ import { AudioWarnings } from './warnings.ts'
 /** Frames of a window of 30 s. */
 export const WINDOW_FRAMES = 3000
 
-/** A sign of life comes at least so often while the decoding goes on, with sound or without. */
+/** The heartbeat comes at least so often while the decoding goes on, with sound or without. */
 const PROGRESS_MS = 250
 /** How long the search for sound may hold the thread. */
 const SEARCH_TURN_MS = 20

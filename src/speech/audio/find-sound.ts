@@ -22,7 +22,7 @@ const FULL_SCALE = 2 ** 15
 const SILENT_POWER = (SILENT_PEAK / FULL_SCALE) ** 2 / 2
 
 /** Each one that is listened to costs as much as decoding the file once more; recorders of conversations write a dozen or two. */
-const MOST_TRACKS = 32
+const MAX_TRACKS = 32
 
 interface Loudness {
   /** Of the mix, of 16 bits. */
@@ -48,7 +48,7 @@ export function* findSound(
   using container = Container.open(path, file, 0)
   const tracks =
     source.track === null
-      ? byPreference(container.tracks).slice(0, MOST_TRACKS)
+      ? byPreference(container.tracks).slice(0, MAX_TRACKS)
       : container.tracks.slice(source.track, source.track + 1)
   if (tracks.length === 1 && (tracks[0]?.stream.codecpar.channels ?? 0) < 2) return undefined
   let first: AudioTrack | undefined

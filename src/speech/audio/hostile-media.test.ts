@@ -64,7 +64,7 @@ function mp4(...boxes: readonly Buffer[]): Buffer {
   return Buffer.concat([box('ftyp', Buffer.from('isom'), u32(0)), movie, box('mdat', zeros(16))])
 }
 
-const MANY = 85_000_000
+const SAMPLE_COUNT = 85_000_000
 const sizes = (count: number): Buffer => full('stsz', u32(1), u32(count))
 const fragment = (count: number): Buffer => box('moof', box('traf', full('tfhd', u32(1)), full('trun', u32(count))))
 
@@ -79,15 +79,18 @@ test('an MP4 of hundreds of thousands of boxes, as hours in fragments have, is r
 
 describe('a few bytes take no memory', () => {
   test.each([
-    ['an index of 85 million samples', mp4(track(MANY, sizes(MANY)))],
-    ['four of them', mp4(...Array.from({ length: 4 }, () => track(MANY, sizes(MANY))))],
-    ['in a box that has no place there', mp4(track(1, sizes(1)), box('udta', sizes(MANY)))],
-    ['a fragment of 85 million samples', Buffer.concat([mp4(track(0, sizes(0))), fragment(MANY)])],
+    ['an index of 85 million samples', mp4(track(SAMPLE_COUNT, sizes(SAMPLE_COUNT)))],
+    ['four of them', mp4(...Array.from({ length: 4 }, () => track(SAMPLE_COUNT, sizes(SAMPLE_COUNT))))],
+    ['in a box that has no place there', mp4(track(1, sizes(1)), box('udta', sizes(SAMPLE_COUNT)))],
+    ['a fragment of 85 million samples', Buffer.concat([mp4(track(0, sizes(0))), fragment(SAMPLE_COUNT)])],
     [
       'thirty fragments of 900,000 samples',
       Buffer.concat([mp4(track(0, sizes(0))), ...Array.from({ length: 30 }, () => fragment(900_000))]),
     ],
-    ['boxes a thousand deep', Array.from({ length: 1000 }).reduce<Buffer>((inner) => box('moov', inner), sizes(MANY))],
+    [
+      'boxes a thousand deep',
+      Array.from({ length: 1000 }).reduce<Buffer>((inner) => box('moov', inner), sizes(SAMPLE_COUNT)),
+    ],
   ])('%s', async (_, content) => {
     expect(await failure('bomb.mp4', content)).toMatchObject({ code: 'audio.damaged', retryable: false })
   })

@@ -8,8 +8,8 @@ import { SILENCE } from './log-mel.ts'
 export const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT
 /** Frames that are written at once: 10 s. */
 const BLOCK_FRAMES = 1000
-/** Blocks between two looks at the room on the disk: about 30 MB. */
-const BLOCKS_PER_LOOK = 64
+/** Blocks between two checks of the free space: about 30 MB. */
+const BLOCKS_PER_DISK_CHECK = 64
 /** Room on the disk that is left to everybody else, and the share of a small disk. */
 const RESERVE_BYTES = 256 * 2 ** 20
 const RESERVE_SHARE = 0.05
@@ -78,7 +78,7 @@ export class Spool implements AsyncDisposable {
   async flush(): Promise<void> {
     const bytes = Buffer.from(this.#block.buffer, 0, this.#blockFrames * this.bands * BYTES_PER_VALUE)
     const position = (this.frames - this.#blockFrames) * this.bands * BYTES_PER_VALUE
-    if (this.#blocks++ % BLOCKS_PER_LOOK === BLOCKS_PER_LOOK - 1) await this.#requireRoom(position)
+    if (this.#blocks++ % BLOCKS_PER_DISK_CHECK === BLOCKS_PER_DISK_CHECK - 1) await this.#requireRoom(position)
     try {
       for (let done = 0; done < bytes.length;) {
         done += (await this.file.write(bytes, done, bytes.length - done, position + done)).bytesWritten

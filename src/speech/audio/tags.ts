@@ -5,9 +5,9 @@ import type { FileBytes } from './file-bytes.ts'
 const BLOCK_BYTES = 4000
 /** ID3v1's three letters alone are too little: it is known behind other tags only, and FFmpeg knows it. */
 const MARKS = ['ID3', 'APETAGEX'] as const
-const LONGEST_MARK = 8
+const MAX_MARK_BYTES = 8
 /** Shorter ones do no harm, and a hostile file may be nothing else. */
-const LEAST_TAG_BYTES = 32
+const MIN_TAG_BYTES = 32
 const ID3_HEAD_BYTES = 10
 const APE_HEAD_BYTES = 32
 const ID3V1_BYTES = 128
@@ -64,10 +64,10 @@ export class FileTags {
 
 /** Where tags begin in a block of the file: the first of each kind. */
 function tagsIn(file: FileBytes, from: number): readonly number[] {
-  const bytes = file.read(from, BLOCK_BYTES + LONGEST_MARK - 1)
+  const bytes = file.read(from, BLOCK_BYTES + MAX_MARK_BYTES - 1)
   return MARKS.flatMap((mark) => {
     for (let at = bytes.indexOf(mark, 0, 'latin1'); at !== -1; at = bytes.indexOf(mark, at + 1, 'latin1')) {
-      if ((tagEnd(file, from + at) ?? 0) - from - at >= LEAST_TAG_BYTES) return [from + at]
+      if ((tagEnd(file, from + at) ?? 0) - from - at >= MIN_TAG_BYTES) return [from + at]
     }
     return []
   })

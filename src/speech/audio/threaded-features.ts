@@ -13,13 +13,13 @@ const ENTRY = fileURLToPath(new URL(`./features-thread${extname(import.meta.url)
  * Recordings that are read at the same time; others wait. One after the other, so that the first is decoded while the next is read; not
  * one alone, so that a long recording does not hold up all others.
  */
-const AT_ONCE = 2
+const MAX_READERS = 2
 
 /** A call of FFmpeg takes milliseconds, and the thread says each second how far it is. A slow disk may take its time. */
 const STALL_MS = 60_000
 /**
- * The silence is counted in so many parts, each of which has to pass while this thread listens: one that was held up itself, or stopped
- * together with the machine, has not heard what was said meanwhile.
+ * The watchdog counts silence in so many intervals of this thread's own timer: a thread that was blocked itself, or suspended with the
+ * machine, does not take that for the other's silence.
  */
 const PARTS = 6
 
@@ -61,7 +61,7 @@ export class ThreadedFeatures implements AsyncDisposable {
    */
   async open(path: string, options: OpenFeaturesOptions & { readonly isExpress?: boolean }): Promise<AudioFeatures> {
     if (options.isExpress === true) return await this.#open(path, options)
-    while (this.#reading === AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (this.#reading === MAX_READERS) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#reading += 1
     try {
       options.signal?.throwIfAborted()

@@ -19,19 +19,19 @@ export const NO_VALUE = '' as Value
 
 /** A model and the folder that its weights' files lie in. */
 export interface BuiltGraph {
-  /** Serialised ModelProto; a few kilobytes, since the weights stay in the checkpoint's files. */
+  /** Serialised ModelProto; a few kilobytes, since the weights stay in the model's files. */
   readonly model: Uint8Array
   readonly weightsFolder: string
 }
 
-/** Puts an ONNX graph together whose weights are byte ranges of the checkpoint's own files. */
+/** Puts an ONNX graph together whose weights are byte ranges of the model's own files. */
 export class GraphBuilder {
   readonly #tensors: Tensors
   readonly #nodes: OnnxNode[] = []
   readonly #constants: OnnxConstant[] = []
   readonly #inputs: OnnxValue[] = []
   readonly #outputs: OnnxValue[] = []
-  /** Tensors of the checkpoint that are in use: as they are stored, and in the graph's floats. */
+  /** Tensors of the model that are in use: as they are stored, and in the graph's floats. */
   readonly #stored = new Set<string>()
   readonly #weights = new Map<string, Value>()
   readonly floats: FloatType
@@ -54,13 +54,13 @@ export class GraphBuilder {
     this.#outputs.push({ name, type, shape })
   }
 
-  /** The type of a tensor of the checkpoint; undefined when it is not there. */
+  /** The type of a tensor of the model; undefined when it is not there. */
   typeOf(name: string): TensorType | undefined {
     return this.#tensors.get(name)?.type
   }
 
   /**
-   * A tensor of the checkpoint in the graph's floats; others are converted when the session is made.
+   * A tensor of the model in the graph's floats; others are converted when the session is made.
    * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
    */
   weight(name: string, shape: readonly number[]): Value {
@@ -72,14 +72,14 @@ export class GraphBuilder {
     return value
   }
 
-  /** Rows of a matrix of the checkpoint, in the graph's floats; no more than these rows are converted. */
+  /** Rows of a matrix of the model, in the graph's floats; no more than these rows are converted. */
   rows(name: string, shape: readonly number[], indices: Value): Value {
     const rows = this.node('Gather', [this.stored(name, shape), indices])
     return this.typeOf(name) === this.floats ? rows : this.cast(rows, this.floats)
   }
 
   /**
-   * A tensor of the checkpoint in the type that it is stored in.
+   * A tensor of the model in the type that it is stored in.
    * @throws EngineError `checkpoint.invalid` when it is not there or has another shape
    */
   stored(name: string, shape: readonly number[]): Value {
@@ -131,12 +131,12 @@ export class GraphBuilder {
     return this.#add(CONTRIB, operator, inputs, attributes, [this.#name(operator)])[0]
   }
 
-  /** Of a graph whose weights lie in the checkpoint's files. */
+  /** Of a graph whose weights lie in the model's files. */
   build(): BuiltGraph {
     const folders = new Set([...this.#tensors.values()].map(({ file }) => dirname(file)))
     const [weightsFolder = '', ...others] = folders
     if (others.length > 0) {
-      throw new EngineError('checkpoint.unsupported', 'The checkpoint’s weights lie in several folders.')
+      throw new EngineError('checkpoint.unsupported', 'The model’s weights lie in several folders.')
     }
     return { model: this.serialise(), weightsFolder }
   }

@@ -17,7 +17,7 @@ export class Layers {
     this.headWidth = width / heads
   }
 
-  /** x·Wᵀ + b: checkpoints keep a linear layer's weights as [out, in]. Whisper's keys have no bias. */
+  /** x·Wᵀ + b: models keep a linear layer's weights as [out, in]. Whisper's keys have no bias. */
   linear(rows: Value, name: string, outputs: number, inputs: number, hasBias = true): Value {
     const bias = hasBias ? this.graph.weight(`${name}.bias`, [outputs]) : NO_VALUE
     return this.product(rows, `${name}.weight`, bias, outputs, inputs)

@@ -70,7 +70,7 @@ function tag(field: number, wireType: number): number {
 }
 
 /**
- * Seven bits a byte, the lowest first; of a negative number its 64 bits.
+ * A varint: seven bits a byte, the lowest first; of a negative number its 64 bits.
  * @throws RangeError when it is not whole
  */
 function varint(value: number): Uint8Array {

@@ -11,7 +11,7 @@ const DEVICES = ['webgpu', 'cuda', 'coreml', 'dml'] as const
  * A renderer in software is a device too, and slower than the CPU that it runs on; it has no name that would tell. So `auto` wants
  * a product of matrices to be faster on a device by this factor.
  */
-const WORTH_IT = 2
+const MIN_SPEED_RATIO = 2
 
 /** What is missing, most likely, and what helps. */
 const REMEDIES: Readonly<Record<(typeof DEVICES)[number], string>> = {
@@ -34,7 +34,7 @@ export async function openDevice(choice: DeviceChoice): Promise<Device> {
   for (const name of DEVICES) {
     if (!isKnown(name)) continue
     const isWorthIt = await timesFasterThanCpu(name).then(
-      (times) => times >= WORTH_IT,
+      (times) => times >= MIN_SPEED_RATIO,
       () => false,
     )
     if (isWorthIt) return await open(name)

@@ -39,7 +39,7 @@ async function openSession(graph: BuiltGraph, threads: number, provider: DeviceN
       extra: { session: { model_external_initializers_file_folder_path: graph.weightsFolder, ...SESSION_CONFIG } },
     })
   } catch (cause) {
-    // It says why in words alone. The graph is of our making and fits the checkpoint, which was looked at before: what is left is what the
+    // It says why in words alone. The graph is of our making and fits the weights, which were looked at before: what is left is what the
     // machine lacks, such as memory or file descriptors.
     throw new EngineError(
       'engine.load_failed',

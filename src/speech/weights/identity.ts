@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import type { Tensors } from './safetensors.ts'
 
-/** Training changes nearly all weights: a quarter of a megabyte of them tells checkpoints apart as well as all of them. */
+/** Training changes nearly all weights: a quarter of a megabyte of them tells models apart as well as all of them. */
 const SAMPLES = 64
 const SAMPLE_BYTES = 4096
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { SMALL_LAYOUT, writeRandomCheckpoint } from '../../../test/support/random-checkpoint.ts'
+import { SMALL_LAYOUT, writeRandomModel } from '../../../test/support/random-model.ts'
 import { isDiskFull } from '../errors.ts'
-import { readCheckpoint } from '../../models/whisper/checkpoint.ts'
+import { readWhisperWeights } from '../../models/whisper/weights/whisper-weights.ts'
 import { EMBEDDING, OUTPUT_PROJECTION, openQuantisedCopy, SCALE_SUFFIX } from './quantised-copy.ts'
 import type { QuantisationPlan } from './quantised-copy.ts'
 import { Q4_BLOCK } from './quantiser.ts'
@@ -15,20 +15,20 @@ const Q8: QuantisationPlan = { encoder: { type: 'q8', limit: 127 }, decoder: { t
 const Q4: QuantisationPlan = { encoder: null, decoder: { type: 'q4' } }
 
 let folder: string
-const source = (): string => join(folder, 'checkpoint')
+const source = (): string => join(folder, 'model')
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sotto-quantised-'))
-  await writeRandomCheckpoint(source(), SMALL_LAYOUT, { type: 'F16' })
+  await writeRandomModel(source(), SMALL_LAYOUT, { type: 'F16' })
 })
 afterAll(() => rm(folder, { recursive: true }))
 
 const options = (name: string) => ({ cacheFolder: join(folder, name), signal: undefined })
 
-/** A weight of the checkpoint, and what its quantised copy stands for, [outputs, inputs]. */
-async function weights(name: string, plan: QuantisationPlan, cache: string) {
-  const checkpoint = await readCheckpoint(source())
-  const copy = await openQuantisedCopy(checkpoint, plan, options(cache))
-  const original = checkpoint.tensors.get(name === OUTPUT_PROJECTION ? EMBEDDING : name)!
+/** A weight of the model, and what its quantised copy stands for, [outputs, inputs]. */
+async function quantised(name: string, plan: QuantisationPlan, cache: string) {
+  const weights = await readWhisperWeights(source())
+  const copy = await openQuantisedCopy(weights, plan, options(cache))
+  const original = weights.tensors.get(name === OUTPUT_PROJECTION ? EMBEDDING : name)!
   const [outputs = 0, inputs = 0] = original.shape
   await using reader = new TensorReader()
   const tensor = copy.tensors.get(name)!
@@ -52,7 +52,7 @@ describe.each([
   ['a decoder weight in four bits', 'decoder.layers.1.fc2.weight', Q4, 'U8', 7],
 ] as const)('%s', (_, name, plan, type, levels) => {
   test('is off by half a step at most', async () => {
-    const { exact, valueAt, outputs, inputs, type: stored } = await weights(name, plan, 'values')
+    const { exact, valueAt, outputs, inputs, type: stored } = await quantised(name, plan, 'values')
     expect(stored).toBe(type)
     for (let output = 0; output < outputs; output++) {
       const row = exact.subarray(output * inputs, (output + 1) * inputs)
@@ -67,27 +67,27 @@ describe.each([
 })
 
 test('what is not a linear layer stays as it is, bit by bit', async () => {
-  const checkpoint = await readCheckpoint(source())
-  const copy = await openQuantisedCopy(checkpoint, Q8, options('values'))
+  const weights = await readWhisperWeights(source())
+  const copy = await openQuantisedCopy(weights, Q8, options('values'))
   await using reader = new TensorReader()
   for (const name of [EMBEDDING, 'encoder.conv1.weight', 'decoder.layer_norm.weight', 'encoder.layers.0.fc1.bias']) {
-    const [one, other] = [checkpoint.tensors.get(name)!, copy.tensors.get(name)!]
+    const [one, other] = [weights.tensors.get(name)!, copy.tensors.get(name)!]
     expect(other.type).toBe(one.type)
     expect(await reader.bytes(other, 0, other.length)).toEqual(await reader.bytes(one, 0, one.length))
   }
 })
 
 test('only the decoder is quantised where the plan says so', async () => {
-  const { copy } = await weights('decoder.layers.0.fc1.weight', Q4, 'half')
+  const { copy } = await quantised('decoder.layers.0.fc1.weight', Q4, 'half')
   expect(copy.tensors.get('encoder.layers.0.fc1.weight')?.type).toBe('F16')
   // The cross-attention's keys and values are made with the encoder, once a window.
   expect(copy.tensors.get('decoder.layers.0.encoder_attn.k_proj.weight')?.type).toBe('F16')
   expect(copy.tensors.get('decoder.layers.0.encoder_attn.q_proj.weight')?.type).toBe('U8')
 })
 
-test('is made once, and anew when the checkpoint has changed', async () => {
+test('is made once, and anew when the weights have changed', async () => {
   const open = async (): Promise<string> => {
-    const { tensors } = await openQuantisedCopy(await readCheckpoint(source()), Q8, options('once'))
+    const { tensors } = await openQuantisedCopy(await readWhisperWeights(source()), Q8, options('once'))
     return tensors.get(EMBEDDING)?.file ?? ''
   }
   const first = await open()
@@ -99,8 +99,8 @@ test('is made once, and anew when the checkpoint has changed', async () => {
 })
 
 test('two at the same time make the same', async () => {
-  const checkpoint = await readCheckpoint(source())
-  const copies = await Promise.all([1, 2].map(() => openQuantisedCopy(checkpoint, Q8, options('twice'))))
+  const weights = await readWhisperWeights(source())
+  const copies = await Promise.all([1, 2].map(() => openQuantisedCopy(weights, Q8, options('twice'))))
   const [one = '', other = ''] = copies.map(({ tensors }) => tensors.get(EMBEDDING)?.file)
   expect(other).toBe(one)
   expect(await readdir(join(folder, 'twice'))).toHaveLength(1)
@@ -108,13 +108,13 @@ test('two at the same time make the same', async () => {
 })
 
 test('leaves nothing when it is aborted, and passes on why a folder can’t be written', async () => {
-  const checkpoint = await readCheckpoint(source())
+  const weights = await readWhisperWeights(source())
   const cacheFolder = join(folder, 'aborted')
-  const aborted = openQuantisedCopy(checkpoint, Q8, { cacheFolder, signal: AbortSignal.abort(new Error('enough')) })
+  const aborted = openQuantisedCopy(weights, Q8, { cacheFolder, signal: AbortSignal.abort(new Error('enough')) })
   await expect(aborted).rejects.toThrow('enough')
   expect(await readdir(cacheFolder)).toEqual([])
   const inFile = join(source(), 'config.json', 'cache')
-  await expect(openQuantisedCopy(checkpoint, Q8, { cacheFolder: inFile, signal: undefined })).rejects.toMatchObject({
+  await expect(openQuantisedCopy(weights, Q8, { cacheFolder: inFile, signal: undefined })).rejects.toMatchObject({
     code: 'engine.cache_unusable',
     retryable: false,
     message: expect.stringContaining('cache folder'),

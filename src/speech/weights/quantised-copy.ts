@@ -107,7 +107,7 @@ async function versionOf({ tensors }: StoredWeights, plan: QuantisationPlan): Pr
   return JSON.stringify([LAYOUT, plan, facts])
 }
 
-/** Copies of what the checkpoint was before, older than a program that still reads one may be. */
+/** Copies of what the weights were before, older than a program that still reads one may be. */
 async function removeOthers(folder: string, place: string, kept: string): Promise<void> {
   const weekAgoMs = Date.now() - 7 * 86_400_000
   for (const name of await readdir(folder)) {

@@ -25,10 +25,10 @@ export type Tensors = ReadonlyMap<string, TensorLocation>
 /** @throws EngineError `checkpoint.invalid` when it is not there or has another shape */
 export function locate(tensors: Tensors, name: string, shape: readonly number[]): TensorLocation {
   const location = tensors.get(name)
-  if (location === undefined) throw new EngineError('checkpoint.invalid', `The checkpoint has no tensor ${name}.`)
+  if (location === undefined) throw new EngineError('checkpoint.invalid', `The model has no tensor ${name}.`)
   if (location.shape.join() !== shape.join()) {
     const got = `[${location.shape.join(', ')}] instead of [${shape.join(', ')}]`
-    throw new EngineError('checkpoint.invalid', `The checkpoint’s tensor ${name} has the shape ${got}.`)
+    throw new EngineError('checkpoint.invalid', `The model’s tensor ${name} has the shape ${got}.`)
   }
   return location
 }

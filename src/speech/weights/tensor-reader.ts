@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { EngineError } from '../errors.ts'
 import type { TensorLocation } from './safetensors.ts'
 
-/** Reads tensors of a checkpoint piece by piece, since the largest are hundreds of megabytes. */
+/** Reads tensors of a model piece by piece, since the largest are hundreds of megabytes. */
 export class TensorReader implements AsyncDisposable {
   readonly #files = new Map<string, FileHandle>()
 
@@ -38,7 +38,7 @@ export class TensorReader implements AsyncDisposable {
       case 'U8':
         throw new EngineError(
           'checkpoint.unsupported',
-          `The checkpoint has weights of the type ${tensor.type}; F32, F16 and BF16 can be used.`,
+          `The model has weights of the type ${tensor.type}; F32, F16 and BF16 can be used.`,
         )
     }
   }

@@ -42,7 +42,7 @@ export async function findAlignment(
   const { nAudioCtx, nVocab } = dimensions
   const sot = tokenizer.sotSequence(language, task)
   const tokens = [...sot, tokenizer.noTimestamps, ...textTokens, tokenizer.eot]
-  // Whoever predicts a token of the text stands one place before it.
+  // The row at position p predicts the token at p + 1.
   const { logits, heads } = await slot.align(
     tokens,
     textTokens.map((_, index) => sot.length + index),

@@ -1,7 +1,7 @@
 import type { Word } from '../../../contract/transcript.ts'
 import { roundHalfEven } from '../rounding.ts'
 import { FRAMES_PER_SECOND } from '../frames.ts'
-import type { DraftSegment } from '../segments.ts'
+import type { DraftSegment } from '../transcription/segments.ts'
 import { WINDOW_FRAMES } from '../../../speech/audio/features.ts'
 
 const PUNCTUATION = '"\'“¿([{-"\'.。,，!！?？:：”)]}、'

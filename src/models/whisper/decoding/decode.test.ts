@@ -27,7 +27,7 @@ let model: WhisperModel
 let slot: Slot
 let first: Slot
 beforeAll(async () => {
-  model = await WhisperModel.load(DEMO, { threads: 2, slots: 2 })
+  model = await WhisperModel.load(DEMO, { threads: 1, slots: 2 })
   slot = model.slot()
   first = model.slot()
   await using features = await openFeatures(fixture('en-short.wav'), {
@@ -111,7 +111,7 @@ describe('the language', () => {
     )
   })
 
-  test('is English where the checkpoint knows no other', async () => {
+  test('is English where the model knows no other', async () => {
     const tokenizer = await Tokenizer.load(DEMO, { isMultilingual: false })
     expect(await detectLanguage({ tokenizer }, first)).toEqual([{ language: 'en', probability: 1 }])
   })

@@ -1,4 +1,4 @@
-import type { TranscribeOptions } from '../options.ts'
+import type { TranscribeOptions } from '../parameters/options.ts'
 
 type Decoded =
   | 'task'
@@ -15,7 +15,7 @@ type Decoded =
 
 /** How one window is decoded; names and meaning are the reference's (`DecodingOptions`). */
 export interface DecodingOptions extends Pick<TranscribeOptions, Decoded> {
-  /** Code of a language that the checkpoint knows. */
+  /** Code of a language that the model knows. */
   readonly language: string
   /** Token ids of the text so far. */
   readonly prompt: readonly number[]

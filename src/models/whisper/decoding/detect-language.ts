@@ -4,7 +4,7 @@ import { logSumExp } from './log-softmax.ts'
 
 /**
  * Probabilities of the languages of a slot's window, by their codes, the most probable first: the decoder's answer to `<|startoftranscript|>` alone,
- * among the language tokens. English alone for a checkpoint that knows no other.
+ * among the language tokens. English alone for a model that knows no other.
  */
 export async function detectLanguage(
   { tokenizer }: Pick<WhisperModel, 'tokenizer'>,

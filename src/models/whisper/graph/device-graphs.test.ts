@@ -4,11 +4,11 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { goldenJson, goldenTensor, maxError } from '../../../../test/support/golden.ts'
 import { PROJECT } from '../../../../test/support/server.ts'
-import { readCheckpoint } from '../checkpoint.ts'
-import type { Checkpoint } from '../checkpoint.ts'
+import { readWhisperWeights } from '../weights/whisper-weights.ts'
+import type { WhisperWeights } from '../weights/whisper-weights.ts'
 import { createSession } from '../../../speech/inference/session.ts'
-import { buildDeviceDecoder } from './device-decoder.ts'
-import { buildDeviceEncoder } from './device-encoder.ts'
+import { buildDeviceDecoder } from './device-decoder-graph.ts'
+import { buildDeviceEncoder } from './device-encoder-graph.ts'
 import { buildEncoderProducts } from './encoder-products.ts'
 import type { FloatType } from '../../../contract/device.ts'
 
@@ -27,11 +27,11 @@ describe.each([
 ] as const)(
   'the graphs for a device give the numbers of the reference: %s',
   (_, floats, isFused, ofEncoder, ofLogits) => {
-    let checkpoint: Checkpoint
+    let weights: WhisperWeights
     let encoded: InferenceSession.ReturnType
     beforeAll(async () => {
-      checkpoint = await readCheckpoint(DEMO)
-      const session = await createSession(buildDeviceEncoder(checkpoint, floats, isFused), 2)
+      weights = await readWhisperWeights(DEMO)
+      const session = await createSession(buildDeviceEncoder(weights, floats, isFused), 2)
       const mel = new Tensor('float32', goldenTensor('en-short.mel.f32'), [1, 80, 3000])
       const slot = new Tensor('int64', BigInt64Array.of(1n), [1, 1])
       encoded = await session.run({ mel, slot, ...zeros(session, floats) })
@@ -44,9 +44,9 @@ describe.each([
     })
 
     test('the decoder, for a window in the second of two slots, with its most probable text tokens', async () => {
-      const { ranking, ...graph } = buildDeviceDecoder(checkpoint, SPECIAL, floats)
+      const { ranking, ...graph } = buildDeviceDecoder(weights, SPECIAL, floats)
       const session = await createSession(graph, 2)
-      const { nVocab } = checkpoint.dimensions
+      const { nVocab } = weights.dimensions
       const n = tokens.length
       const rows = [...tokens.keys()]
       const mask = new Float32Array(nVocab).fill(-1e30, SPECIAL.timestampBegin)
@@ -107,11 +107,11 @@ describe.each([
 )
 
 test('what the encoder’s pace is measured with multiplies in float16 as in float32', async () => {
-  const checkpoint = await readCheckpoint(DEMO)
-  const { nState } = checkpoint.dimensions
+  const weights = await readWhisperWeights(DEMO)
+  const { nState } = weights.dimensions
   const x = new Tensor('float32', goldenTensor('en-short.encoder.f32').subarray(0, 100 * nState), [100, nState])
   const rowIn = async (floats: FloatType): Promise<Float32Array> => {
-    const session = await createSession(buildEncoderProducts(checkpoint, 100, floats), 2)
+    const session = await createSession(buildEncoderProducts(weights, 100, floats), 2)
     return (await session.run({ x }))['y']?.data as Float32Array
   }
   const row = await rowIn('F32')

@@ -1,4 +1,4 @@
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import { release } from '../../../speech/inference/release.ts'
 
 /** Cells are added by so many, since a new number of them moves all caches. */

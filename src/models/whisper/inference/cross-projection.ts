@@ -1,12 +1,12 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { Checkpoint, Dimensions } from '../checkpoint.ts'
+import type { WhisperWeights, Dimensions } from '../weights/whisper-weights.ts'
 import { SCALE_SUFFIX } from '../../../speech/weights/quantised-copy.ts'
 import { locate } from '../../../speech/weights/safetensors.ts'
 import { TensorReader } from '../../../speech/weights/tensor-reader.ts'
 import type { DeviceName } from '../../../contract/device.ts'
-import { buildCrossProjection } from '../graph/cross-projection.ts'
-import type { CrossWeightType } from '../graph/cross-projection.ts'
+import { buildCrossProjection } from '../graph/cross-projection-graph.ts'
+import type { CrossWeightType } from '../graph/cross-projection-graph.ts'
 import type { LayerCaches } from './caches.ts'
 import { releaseCopies } from '../../../speech/inference/release.ts'
 import { createSession } from '../../../speech/inference/session.ts'
@@ -55,19 +55,22 @@ export class CrossProjection implements AsyncDisposable {
  * @throws EngineError `checkpoint.invalid`, `checkpoint.unsupported`
  */
 export async function loadCrossProjection(
-  checkpoint: Checkpoint,
+  weights: WhisperWeights,
   threads: number,
   provider: DeviceName,
 ): Promise<CrossProjection> {
-  const { tensors, dimensions } = checkpoint
+  const { tensors, dimensions } = weights
   // Integers where they were quantised, else widened to float32.
   const type = tensors.get(nameOf(0, 'k_proj.weight'))?.type === 'I8' ? 'I8' : 'F32'
-  const layers = await readWeights(checkpoint, type)
+  const layers = await readWeights(weights, type)
   const session = await createSession(buildCrossProjection(dimensions, type), threads, provider)
   return new CrossProjection(session, dimensions, layers)
 }
 
-async function readWeights({ tensors, dimensions }: Checkpoint, type: CrossWeightType): Promise<readonly Weights[]> {
+async function readWeights(
+  { tensors, dimensions }: WhisperWeights,
+  type: CrossWeightType,
+): Promise<readonly Weights[]> {
   const { nState, nTextLayer } = dimensions
   await using reader = new TensorReader()
   const floats = async (name: string, shape: readonly number[]): Promise<Tensor> =>

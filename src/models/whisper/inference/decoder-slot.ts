@@ -1,4 +1,4 @@
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import type { Caches } from './caches.ts'
 import { CellSlot } from './cell-slot.ts'
 import { Cells } from './cells.ts'
@@ -15,7 +15,7 @@ export interface RowsOfStep {
   readonly firstRow: number
 }
 
-/** What a slot asks of the decoder that it is one of. */
+/** The decoder as its slots see it. */
 export interface SlotDecoder {
   readonly dimensions: Pick<Dimensions, 'nTextCtx'>
   readonly caches: Caches

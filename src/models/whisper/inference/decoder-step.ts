@@ -1,7 +1,7 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
-import { ALIGNMENT_PREFIX } from '../graph/decoder.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
+import { ALIGNMENT_PREFIX } from '../graph/decoder-graph.ts'
 import type { Caches } from './caches.ts'
 import type { DecoderSlot } from './decoder-slot.ts'
 import type { Reading, StepOutputs } from './reading.ts'
@@ -70,7 +70,7 @@ export class DecoderStep {
     const create = (): StepTensors => new StepTensors(shape, this.#caches)
     if (slots * sequences * t > KEPT_ROWS) return create()
     if (this.#cells !== this.#caches.cells) {
-      // Tensors of what the caches were before would keep them in memory.
+      // Views of the old caches would keep them in memory.
       this.#tensors.clear()
       this.#cells = this.#caches.cells
     }

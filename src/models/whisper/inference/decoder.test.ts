@@ -7,7 +7,7 @@ import type { Slot } from './slot.ts'
 
 let model: WhisperModel
 beforeAll(async () => {
-  model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 2, slots: 2 })
+  model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 1, slots: 2 })
 })
 afterAll(() => model[Symbol.asyncDispose]())
 

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import { Caches } from './caches.ts'
 import type { LayerCaches } from './caches.ts'
 import { DecoderSlot } from './decoder-slot.ts'
@@ -67,7 +67,7 @@ export class Decoder implements SlotDecoder, AsyncDisposable {
     }
   }
 
-  /** Reads with whoever else reads in this turn of the event loop. */
+  /** Batched with all readings of this turn of the event loop. */
   async read(reading: Reading<DecoderSlot>): Promise<StepOutputs> {
     const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
     this.#readings.push({ ...reading, resolve, reject })
@@ -84,7 +84,7 @@ export class Decoder implements SlotDecoder, AsyncDisposable {
     await this.#session.release()
   }
 
-  /** Moves the last slots into gaps: steps take slots that follow each other. */
+  /** Compaction: moves the last slots into gaps, since a step takes contiguous ones. */
   #closeGaps(): void {
     if (this.#encoding > 0) return
     for (;;) {

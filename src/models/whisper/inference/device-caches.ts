@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
-import { buildFilled, buildJoined } from '../../../speech/graph/device-memory.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
+import { buildFilled, buildJoined } from '../../../speech/graph/device-tensors.ts'
 import type { BuiltGraph } from '../../../speech/graph/graph-builder.ts'
 import { CELLS_PER_BLOCK } from './device-cells.ts'
 import type { FloatType } from '../../../contract/device.ts'

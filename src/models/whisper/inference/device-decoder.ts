@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import type { DeviceCaches } from './device-caches.ts'
 import type { DeviceEncoder } from './device-encoder.ts'
 import { DeviceSlot } from './device-slot.ts'
@@ -59,7 +59,7 @@ export class DeviceDecoder implements DeviceSlotDecoder, AsyncDisposable {
     return await this.#encoder.encode(mel, this.#caches, slot)
   }
 
-  /** Reads with whoever else reads in this turn of the event loop. */
+  /** Batched with all readings of this turn of the event loop. */
   async read(reading: Reading<DeviceSlot>): Promise<StepOutputs> {
     const { promise, resolve, reject } = Promise.withResolvers<StepOutputs>()
     this.#waiting.push({ reading, resolve, reject })

@@ -1,6 +1,6 @@
 import { Tensor } from 'onnxruntime-node'
 import type { InferenceSession } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import type { DeviceCaches } from './device-caches.ts'
 
 /** The audio encoder on a device, which leaves the cross-attention's keys and values in a slot's part of the caches. */

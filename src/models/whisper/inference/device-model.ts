@@ -1,8 +1,8 @@
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../weights/whisper-weights.ts'
 import type { Device } from '../../../contract/device.ts'
-import type { SpecialTokens } from '../graph/decoder.ts'
-import { buildDeviceDecoder } from '../graph/device-decoder.ts'
-import { buildDeviceEncoder } from '../graph/device-encoder.ts'
+import type { SpecialTokens } from '../graph/decoder-graph.ts'
+import { buildDeviceDecoder } from '../graph/device-decoder-graph.ts'
+import { buildDeviceEncoder } from '../graph/device-encoder-graph.ts'
 import { DeviceCaches } from './device-caches.ts'
 import { DeviceDecoder } from './device-decoder.ts'
 import { DeviceEncoder } from './device-encoder.ts'
@@ -17,17 +17,17 @@ const THREADS = 1
  * @throws EngineError `checkpoint.invalid`, `engine.load_failed`
  */
 export async function loadOnDevice(
-  checkpoint: Checkpoint,
+  weights: WhisperWeights,
   special: SpecialTokens,
   { device, slots, signal }: { readonly device: Device; readonly slots: number; readonly signal?: AbortSignal },
 ): Promise<DeviceDecoder> {
-  const { dimensions } = checkpoint
+  const { dimensions } = weights
   const { floats, hasFusedAttention } = device
   await using stack = new AsyncDisposableStack()
-  const encoder = await createSession(buildDeviceEncoder(checkpoint, floats, hasFusedAttention), THREADS, 'webgpu')
+  const encoder = await createSession(buildDeviceEncoder(weights, floats, hasFusedAttention), THREADS, 'webgpu')
   const ofEncoder = stack.use(new DeviceEncoder(encoder, dimensions))
   signal?.throwIfAborted()
-  const { ranking, ...graph } = buildDeviceDecoder(checkpoint, special, floats)
+  const { ranking, ...graph } = buildDeviceDecoder(weights, special, floats)
   const session = await createSession(graph, THREADS, 'webgpu')
   const step = stack.use(new DeviceStep(session, dimensions, ranking, special))
   signal?.throwIfAborted()

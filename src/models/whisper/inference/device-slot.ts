@@ -1,4 +1,4 @@
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import { CellSlot } from './cell-slot.ts'
 import { Cells } from './cells.ts'
 import { HIDDEN } from './device-cells.ts'
@@ -6,7 +6,7 @@ import { readingOf } from './reading.ts'
 import type { Reading, StepOutputs } from './reading.ts'
 import type { ReadOptions } from './slot.ts'
 
-/** What a slot asks of the decoder that it is one of. */
+/** The decoder as its slots see it. */
 export interface DeviceSlotDecoder {
   readonly dimensions: Pick<Dimensions, 'nTextCtx'>
   encode(mel: Float32Array, slot: number): Promise<Float32Array>

@@ -1,8 +1,8 @@
-import type { Checkpoint } from '../checkpoint.ts'
+import type { WhisperWeights } from '../weights/whisper-weights.ts'
 import type { Device } from '../../../contract/device.ts'
-import { buildDecoder } from '../graph/decoder.ts'
-import type { SpecialTokens } from '../graph/decoder.ts'
-import { buildEncoder } from '../graph/encoder.ts'
+import { buildDecoder } from '../graph/decoder-graph.ts'
+import type { SpecialTokens } from '../graph/decoder-graph.ts'
+import { buildEncoder } from '../graph/encoder-graph.ts'
 import { loadCrossProjection } from './cross-projection.ts'
 import { Decoder } from './decoder.ts'
 import type { Encode } from './decoder.ts'
@@ -16,7 +16,7 @@ import type { Slot } from './slot.ts'
  * @throws EngineError `checkpoint.invalid`, `engine.load_failed`
  */
 export async function loadOnHost(
-  checkpoint: Checkpoint,
+  weights: WhisperWeights,
   special: SpecialTokens,
   options: {
     readonly device: Device
@@ -26,13 +26,11 @@ export async function loadOnHost(
   },
 ): Promise<AsyncDisposable & { open(): Slot; readonly freeSlots: number }> {
   const { device, threads, slots, signal } = options
-  const { dimensions } = checkpoint
+  const { dimensions } = weights
   await using stack = new AsyncDisposableStack()
-  const encoder = stack.use(
-    new Encoder(await createSession(buildEncoder(checkpoint), threads, device.name), dimensions),
-  )
+  const encoder = stack.use(new Encoder(await createSession(buildEncoder(weights), threads, device.name), dimensions))
   signal?.throwIfAborted()
-  const cross = stack.use(await loadCrossProjection(checkpoint, threads, device.name))
+  const cross = stack.use(await loadCrossProjection(weights, threads, device.name))
   // What the encoder gives lies in the same array each time.
   const encode = oneAtATime<Parameters<Encode>, Float32Array>(async (mel, layers, slot) => {
     const encoded = await encoder.encode(mel)
@@ -40,7 +38,7 @@ export async function loadOnHost(
     return encoded
   })
   const provider = device.name === 'coreml' ? 'cpu' : device.name
-  const session = await createSession(buildDecoder(checkpoint, special), threads, provider)
+  const session = await createSession(buildDecoder(weights, special), threads, provider)
   const decoder = stack.use(new Decoder(session, dimensions, slots, encode))
   const parts = stack.move()
   return {
@@ -52,7 +50,7 @@ export async function loadOnHost(
   }
 }
 
-/** Calls wait for those before them. */
+/** A mutex: calls wait for those before them. */
 function oneAtATime<Args extends readonly unknown[], Result>(
   call: (...args: Args) => Promise<Result>,
 ): (...args: Args) => Promise<Result> {

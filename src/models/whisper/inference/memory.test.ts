@@ -12,7 +12,7 @@ const STEPS = 120
 
 let model: WhisperModel
 beforeAll(async () => {
-  model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 2, slots: 1 })
+  model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 1, slots: 1 })
 })
 afterAll(() => model[Symbol.asyncDispose]())
 

@@ -8,7 +8,7 @@ import { PROJECT } from '../../../../test/support/server.ts'
 import { wordErrors, words } from '../../../../test/support/word-error-rate.ts'
 import { openFeatures } from '../../../speech/audio/features.ts'
 import { WhisperModel } from '../model.ts'
-import { transcribe } from '../transcribe.ts'
+import { transcribe } from '../transcription/transcribe.ts'
 import { planQuantisation } from './precision.ts'
 import type { Precision } from '../../../contract/precision.ts'
 
@@ -36,7 +36,7 @@ test.each([
 
 /** Words that are wrong in recordings of the three languages. */
 async function errorsOf(precision: Precision): Promise<number> {
-  await using model = await WhisperModel.load(DEMO, { threads: 2, precision, cacheFolder })
+  await using model = await WhisperModel.load(DEMO, { threads: 1, precision, cacheFolder })
   let errors = 0
   for (const { path, text: reference, language } of clips(15)) {
     await using features = await openFeatures(path, { melBands: 80, temporaryFolder: tmpdir(), maxSeconds: null })

@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import type { Dimensions } from '../checkpoint.ts'
+import type { Dimensions } from '../weights/whisper-weights.ts'
 import type { QuantisationPlan } from '../../../speech/weights/quantised-copy.ts'
 import type { Quantisation } from '../../../speech/weights/quantiser.ts'
 import { buildIntegerProbe, PROBE_RESULT, PROBE_WIDTH } from '../../../speech/graph/integer-probe.ts'
@@ -12,7 +12,7 @@ type DecoderSizes = Pick<Dimensions, 'nState' | 'nTextLayer' | 'nVocab'>
 
 /**
  * `auto` leaves the encoder as it is: integer arithmetic scales all frames of a window by the largest value among them, and the
- * encoders of published checkpoints have a few channels that are far larger than the others.
+ * encoders of published models have a few channels that are far larger than the others.
  */
 export async function planQuantisation(precision: Precision, dimensions: DecoderSizes): Promise<QuantisationPlan> {
   switch (precision) {

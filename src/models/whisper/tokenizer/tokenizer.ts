@@ -10,7 +10,7 @@ export type Task = 'transcribe' | 'translate'
 const LANGUAGE_TOKEN = /^<\|([a-z]{2,3})\|>$/
 const TIMESTAMP_TOKEN = /^<\|\d+\.\d\d\|>$/
 
-/** Text ↔ token ids of one checkpoint, and the ids of Whisper's special tokens. */
+/** Text ↔ token ids of one model, and the ids of Whisper's special tokens. */
 export class Tokenizer {
   /** End of text; ids below are text. */
   readonly eot: number
@@ -23,7 +23,7 @@ export class Tokenizer {
   readonly noTimestamps: number
   /** `<|0.00|>`; each further id is 0.02 s later. */
   readonly timestampBegin: number
-  /** Language code → id, in the order of the ids; empty when the checkpoint knows English only. */
+  /** Language code → id, in the order of the ids; empty when the model knows English only. */
   readonly languages: ReadonlyMap<string, number>
   /** What stands for sounds and annotations rather than speech, in ascending order. */
   readonly nonSpeechTokens: readonly number[]
@@ -35,8 +35,7 @@ export class Tokenizer {
     const { special } = vocabulary
     const idOf = (...names: readonly string[]): number => {
       const id = names.map((name) => special.get(name)).find((found) => found !== undefined)
-      if (id === undefined)
-        throw new EngineError('checkpoint.invalid', `The checkpoint has no token ${names.join(' or ')}.`)
+      if (id === undefined) throw new EngineError('checkpoint.invalid', `The model has no token ${names.join(' or ')}.`)
       return id
     }
     this.isMultilingual = isMultilingual
@@ -48,7 +47,7 @@ export class Tokenizer {
     this.translate = idOf('<|translate|>')
     this.noSpeech = idOf('<|nospeech|>', '<|nocaptions|>')
     this.noTimestamps = idOf('<|notimestamps|>')
-    // Checkpoints of before 2023 do not list the timestamps; they follow the last special token.
+    // Models of before 2023 do not list the timestamps; they follow the last special token.
     this.timestampBegin = special.get('<|0.00|>') ?? this.noTimestamps + 1
     this.languages = new Map(isMultilingual ? languagesOf(special) : [])
     this.#encoder = byteLevelEncoder(vocabulary)
@@ -91,11 +90,11 @@ export class Tokenizer {
     return this.#text(ids)
   }
 
-  /** The prompt that asks for a task in a language; English-only checkpoints know neither. */
+  /** The prompt that asks for a task in a language; English-only models know neither. */
   sotSequence(language: string, task: Task): readonly number[] {
     if (!this.isMultilingual) return [this.sot]
     const languageToken = this.languages.get(language)
-    if (languageToken === undefined) throw new RangeError(`the checkpoint does not know the language ${language}`)
+    if (languageToken === undefined) throw new RangeError(`the model does not know the language ${language}`)
     return [this.sot, languageToken, task === 'transcribe' ? this.transcribe : this.translate]
   }
 

@@ -1,6 +1,6 @@
 import type { Tokenizer } from './tokenizer.ts'
 
-export interface Word {
+export interface TokenWord {
   readonly text: string
   readonly tokens: readonly number[]
 }
@@ -12,7 +12,7 @@ const WITHOUT_BLANKS: ReadonlySet<string> = new Set(['zh', 'ja', 'th', 'lo', 'my
 const PUNCTUATION = '!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~'
 
 /** Splits tokens into words; in languages without blanks, wherever they are whole characters. */
-export function splitToWords(tokenizer: Tokenizer, tokens: readonly number[], language: string): readonly Word[] {
+export function splitToWords(tokenizer: Tokenizer, tokens: readonly number[], language: string): readonly TokenWord[] {
   const characters = splitToCharacters(tokenizer, tokens)
   if (WITHOUT_BLANKS.has(language)) return characters
   const words: { text: string; tokens: number[] }[] = []
@@ -30,9 +30,9 @@ export function splitToWords(tokenizer: Tokenizer, tokens: readonly number[], la
 }
 
 /** A token may end within a character: then it waits for the next ones. */
-function splitToCharacters(tokenizer: Tokenizer, tokens: readonly number[]): readonly Word[] {
+function splitToCharacters(tokenizer: Tokenizer, tokens: readonly number[]): readonly TokenWord[] {
   const whole = [...tokenizer.decodeWithTimestamps(tokens)]
-  const words: Word[] = []
+  const words: TokenWord[] = []
   let pending: number[] = []
   let offset = 0
   for (const token of tokens) {

@@ -1,0 +1,83 @@
+import { isErrorCode } from '../../contract/error-codes.ts'
+import type { ErrorCode } from '../../contract/error-codes.ts'
+
+/** A fault of the server: its message is for the log. */
+const OWN = null
+
+/** The HTTP status that each error is answered with. */
+export const ERROR_STATUS: Readonly<Record<ErrorCode, number | null>> = {
+  // An ApiError carries its own status.
+  'request.refused': OWN,
+  'config.invalid': OWN,
+  'input.invalid': 400,
+  'input.unsupported': 400,
+  'engine.unreachable': 503,
+  'engine.unavailable': 503,
+  'engine.timeout': 503,
+  'engine.load_failed': 503,
+  'engine.cache_unusable': 503,
+  'engine.forbidden': 503,
+  'engine.disk_full': 503,
+  'engine.spool_full': 503,
+  'engine.refused': 422,
+  'engine.crashed': OWN,
+  'engine.failed': OWN,
+  'engine.aborted': OWN,
+  'engine.bad_result': OWN,
+  'engine.bad_answer': OWN,
+  'server.failed': OWN,
+  'device.unavailable': OWN,
+  'sandbox.unavailable': OWN,
+  'model.unknown': 404,
+  'model.unreachable': 503,
+  'model.forbidden': 503,
+  'model.not_found': 503,
+  'model.corrupt': 503,
+  'model.disk_full': 503,
+  'model.incomplete': 503,
+  'model.hub_invalid': 503,
+  'model.cache_unusable': 503,
+  'model.name_invalid': OWN,
+  'payload.too_large': 413,
+  'payload.interrupted': 400,
+  'payload.incomplete': 409,
+  'payload.missing': 410,
+  'payload.replaced': 409,
+  'payload.unavailable': 503,
+  'payload.wrong_offset': 409,
+  'payload.wrong_length': 400,
+  'payload.complete': 409,
+  'payload.superseded': 423,
+  'payload.invalid_key': OWN,
+  'secret.invalid': OWN,
+  'store.unavailable': 503,
+  'store.in_use': OWN,
+  'store.newer_schema': OWN,
+  'store.damaged': OWN,
+  'store.refused': OWN,
+  'recording.gone': 409,
+  'idempotency.mismatch': 422,
+  'limit.reached': 429,
+  'job.not_started': 503,
+  'job.too_slow': 503,
+  'job.over_budget': 422,
+  'job.timeout': OWN,
+  'job.unreadable': OWN,
+  'job.crashed': OWN,
+  'audio.empty': 422,
+  'audio.not_media': 422,
+  'audio.no_audio_stream': 422,
+  'audio.damaged': 422,
+  'audio.unsupported': 422,
+  'audio.silent': 422,
+  'audio.too_long': 413,
+  'checkpoint.missing_file': 503,
+  'checkpoint.invalid': 503,
+  'checkpoint.unsupported': 422,
+  'checkpoint.damaged': 503,
+}
+
+/** Undefined for codes that no user is meant to see, and for what is no code of ours at all. */
+export function statusOf(code: unknown): number | undefined {
+  return isErrorCode(code) ? (ERROR_STATUS[code] ?? undefined) : undefined
+}

@@ -1,0 +1,54 @@
+import Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Selectable } from 'kysely'
+import { JOB_EVENT_KINDS, JobEventSchema } from '../../contract/job-event.ts'
+import type { JobEvent } from '../../contract/job-event.ts'
+import type { Database } from '../sql/dialect.ts'
+import { JobStoreError } from '../errors.ts'
+import { numberEvents } from './event-order.ts'
+import { dateOf } from '../sql/job-row.ts'
+import type { JobEventsTable } from '../sql/schema.ts'
+
+/** Whose events are read: one job's, or those of all jobs of a key. */
+export type EventsOf = { readonly jobId: string } | { readonly keyId: string }
+
+/** In their order, those behind `after`; a newer version's kinds are passed over. */
+export async function readEvents(
+  database: Database,
+  of: EventsOf,
+  after: number,
+  limit: number,
+): Promise<readonly JobEvent[]> {
+  await numberEvents(database)
+  const events = database.queries.selectFrom('job_events').selectAll()
+  const own = 'jobId' in of ? events.where('job_id', '=', of.jobId) : events.where('key_id', '=', of.keyId)
+  const rows = await own
+    .where('sequence', '>', after)
+    .where('kind', 'in', JOB_EVENT_KINDS)
+    .orderBy('sequence')
+    .limit(limit)
+    .execute()
+  return rows.map(eventOf)
+}
+
+const EVENT = Compile(JobEventSchema)
+const MEMBERS = Compile(Type.Record(Type.String(), Type.Unknown()))
+
+function eventOf({ sequence, job_id: jobId, kind, data, at }: Selectable<JobEventsTable>): JobEvent {
+  const event = { sequence, jobId, at: dateOf(at).toISOString(), kind, data: membersOf(data, at) }
+  if (EVENT.Check(event)) return event
+  throw new JobStoreError(
+    'store.damaged',
+    `Event ${sequence} of job ${jobId} is damaged: restore the database from a backup.`,
+  )
+}
+
+/** Without those that are null. Times are seconds in the database. */
+function membersOf(data: string, at: number): Readonly<Record<string, unknown>> {
+  const members: unknown = JSON.parse(data)
+  if (!MEMBERS.Check(members)) return {}
+  const { notBefore, ...others } = members
+  const isLater = typeof notBefore === 'number' && notBefore > at
+  const told = Object.entries(others).filter(([, value]) => value !== null)
+  return { ...Object.fromEntries(told), ...(isLater ? { notBefore: dateOf(notBefore).toISOString() } : {}) }
+}

@@ -1,0 +1,114 @@
+import { sql } from 'kysely'
+import type { Database } from '../sql/dialect.ts'
+import { LimitError } from '../errors.ts'
+import { laneOf } from '../queue/queue-order.ts'
+import type { KeyLimits, NewJob } from '../job-store.ts'
+
+const SECONDS_PER_DAY = 86_400
+
+/** What is known of a key when its jobs come. */
+export interface KeyUsage {
+  queuedJobs: number
+  audioSeconds: number
+  /** Rank of the last job in each lane that waits or runs. */
+  readonly lastRanks: Map<number, number>
+}
+
+/** Of each key that has a job among these. */
+export async function usageOfKeys(
+  database: Database,
+  jobs: readonly NewJob[],
+  limits: KeyLimits,
+  now: number,
+): Promise<ReadonlyMap<string, KeyUsage>> {
+  const { queries } = database
+  const usages = new Map<string, KeyUsage>()
+  for (const keyId of new Set(jobs.map((job) => job.keyId))) {
+    usages.set(keyId, {
+      lastRanks: new Map(),
+      queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
+      audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
+    })
+  }
+  for (const { key_id: keyId, lane, waiting, running } of await lastRanksOf(database, jobs)) {
+    usages.get(keyId)?.lastRanks.set(lane, Math.max(waiting ?? 0, running ?? 0))
+  }
+  return usages
+}
+
+interface LastRank {
+  readonly key_id: string
+  readonly lane: number
+  readonly waiting: number | null
+  readonly running: number | null
+}
+
+/**
+ * Of the lines that these jobs are to stand in. What runs counts as well, with its true length once that is known: else a key that
+ * says too little of each of its jobs would only have to submit them one by one.
+ */
+async function lastRanksOf({ queries, dialect }: Database, jobs: readonly NewJob[]): Promise<readonly LastRank[]> {
+  const lines = new Map(jobs.map((job) => [`${job.keyId} ${laneOf(job)}`, { key_id: job.keyId, lane: laneOf(job) }]))
+  const given = dialect.rows([...lines.values()], { key_id: 'text', lane: 'int4' })
+  const { rows } = await sql<LastRank>`
+    select given.key_id, given.lane, (
+      select max(jobs.rank) from jobs
+      where jobs.key_id = given.key_id and jobs.lane = given.lane and jobs.status = 'pending'
+    ) as waiting, (
+      -- Not by an index of all jobs of the key: few jobs run.
+      select max(jobs.rank) from jobs
+      where jobs.key_id || '' = given.key_id and jobs.lane = given.lane and jobs.status = 'processing'
+    ) as running
+    from ${given}
+  `.execute(queries)
+  return rows
+}
+
+/** Counts no further than it has to. */
+async function queuedJobs(queries: Database['queries'], keyId: string, upTo: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from (
+      select 1 from jobs where key_id = ${keyId} and status = 'pending' limit ${upTo}
+    ) as queued
+  `.execute(queries)
+  return rows[0]?.count ?? 0
+}
+
+async function audioSecondsOn(queries: Database['queries'], keyId: string, day: number): Promise<number> {
+  const row = await queries
+    .selectFrom('audio_usage')
+    .select('audio_seconds')
+    .where('key_id', '=', keyId)
+    .where('day', '=', day)
+    .executeTakeFirst()
+  return row?.audio_seconds ?? 0
+}
+
+export function dayOf(now: number): number {
+  return Math.floor(now / SECONDS_PER_DAY)
+}
+
+/** Why a key may not have one more job; undefined: it may, and has it now. */
+export function refusal(job: NewJob, usage: KeyUsage, limits: KeyLimits, now: number): LimitError | undefined {
+  const { queuedJobs: mostJobs, audioSecondsPerDay: mostSeconds } = limits
+  if (mostJobs !== null && usage.queuedJobs >= mostJobs) {
+    return new LimitError(
+      `This API key has ${mostJobs} jobs waiting, which is as many as it may have. Submit again when some of them have started.`,
+      QUEUE_RETRY_SECONDS,
+    )
+  }
+  if (mostSeconds !== null && usage.audioSeconds + job.audioSeconds > mostSeconds) {
+    const used = Math.round(usage.audioSeconds)
+    return new LimitError(
+      `This API key may submit ${mostSeconds} s of audio a day; it has submitted ${used} s today, and this recording has ` +
+        `${Math.round(job.audioSeconds)} s. The day ends at midnight UTC.`,
+      Math.ceil((dayOf(now) + 1) * SECONDS_PER_DAY - now),
+    )
+  }
+  usage.queuedJobs += 1
+  usage.audioSeconds += job.audioSeconds
+  return undefined
+}
+
+/** About as long as a window takes: by then another job may have started. */
+const QUEUE_RETRY_SECONDS = 10

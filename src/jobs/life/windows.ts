@@ -1,0 +1,48 @@
+import { sql } from 'kysely'
+import type { RawBuilder, SqlBool } from 'kysely'
+import type { Database } from '../sql/dialect.ts'
+
+export interface Window {
+  readonly jobId: string
+  readonly ordinal: number
+  readonly data: string
+  readonly doneSeconds: number
+}
+
+/**
+ * Keeps a window, in one transaction whose first statement is the fence: it writes nothing unless `held` selects the job, and says whether it
+ * did. What was kept behind it is of an earlier run that this one did not go on from.
+ */
+export async function keepWindow(
+  { queries }: Database,
+  held: RawBuilder<SqlBool>,
+  { jobId, ordinal, data, doneSeconds }: Window,
+): Promise<boolean> {
+  return await queries.transaction().execute(async (transaction) => {
+    const { numUpdatedRows } = await transaction
+      .updateTable('jobs')
+      // What goes on is not what crashed before, nor what found no room.
+      .set({
+        done_seconds: doneSeconds,
+        crashes: 0,
+        deferrals: sql<number>`case when done_seconds < ${doneSeconds} then 0 else deferrals end`,
+        deferred_since: sql<number | null>`case when done_seconds < ${doneSeconds} then null else deferred_since end`,
+      })
+      .where(held)
+      .executeTakeFirst()
+    if (numUpdatedRows === 0n) return false
+    await transaction.deleteFrom('job_windows').where('job_id', '=', jobId).where('ordinal', '>=', ordinal).execute()
+    await transaction.insertInto('job_windows').values({ job_id: jobId, ordinal, data }).execute()
+    return true
+  })
+}
+
+export async function windows({ queries }: Database, jobId: string): Promise<readonly string[]> {
+  const rows = await queries
+    .selectFrom('job_windows')
+    .select('data')
+    .where('job_id', '=', jobId)
+    .orderBy('ordinal')
+    .execute()
+  return rows.map(({ data }) => data)
+}

@@ -1,0 +1,57 @@
+import type { Job } from '../job.ts'
+import type { JobRow } from './schema.ts'
+
+export function jobOf(row: JobRow): Job {
+  return {
+    id: row.id,
+    keyId: row.key_id,
+    model: row.model,
+    status: row.status,
+    serviceTier: row.service_tier,
+    servedTier: row.served_tier,
+    priority: row.priority,
+    urgent: row.urgent === 1,
+    input: inputOf(row),
+    payloadKey: row.payload_key,
+    payloadVersion: row.payload_version,
+    resultKey: row.result_key,
+    error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+    waitingFor:
+      row.status !== 'pending' || row.waiting_code === null
+        ? null
+        : { code: row.waiting_code, message: row.waiting_message ?? '' },
+    maxAudioSeconds: row.max_audio_seconds,
+    audioSeconds: row.audio_seconds,
+    doneSeconds: row.done_seconds,
+    acceptedAt: dateOf(row.accepted_at),
+    startedAt: dateOrNull(row.started_at),
+    completedAt: dateOrNull(row.completed_at),
+    cancelRequestedAt: dateOrNull(row.cancel_requested_at),
+    startBy: dateOrNull(row.start_by),
+    timeoutSeconds: row.timeout_seconds,
+    expiresAt: dateOrNull(row.expires_at),
+    attempt: row.attempt,
+    failures: row.failures,
+    crashes: row.crashes,
+    deferrals: row.deferrals,
+  }
+}
+
+/** Rounded, since `Date` would cut 1.2899999 s to 1.289 s. */
+export function dateOf(seconds: number): Date {
+  return new Date(Math.round(seconds * 1000))
+}
+
+function dateOrNull(seconds: number | null): Date | null {
+  return seconds === null ? null : dateOf(seconds)
+}
+
+/** A damaged input is for the job's own run to fail by: a claim, a list and a poll work all the same. */
+function inputOf(row: JobRow): Readonly<Record<string, unknown>> | null {
+  try {
+    const input: unknown = JSON.parse(row.input)
+    return typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input } : null
+  } catch {
+    return null
+  }
+}

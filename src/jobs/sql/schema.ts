@@ -1,0 +1,175 @@
+import type { Generated, Selectable } from 'kysely'
+import type { JobPriority, JobStatus, ServiceTier } from '../job.ts'
+
+/**
+ * The tables as Kysely sees them, the same for every database that a store is written for. Times are seconds since 1970
+ * by the database's clock, with fractions; they are made by the database, but for those that a client asked for.
+ */
+export interface Schema {
+  jobs: JobsTable
+  job_windows: JobWindowsTable
+  job_events: JobEventsTable
+  audio_usage: AudioUsageTable
+  workers: WorkersTable
+  garbage: GarbageTable
+  api_keys: ApiKeysTable
+  secrets: SecretsTable
+  write_checks: WriteChecksTable
+  uploads: UploadsTable
+  installation: InstallationTable
+}
+
+export interface JobsTable {
+  /** Grows with each submit: the order of acceptance. */
+  sequence: Generated<number>
+  id: string
+  key_id: string
+  model: string
+  status: Generated<JobStatus>
+  service_tier: ServiceTier
+  served_tier: ServiceTier | null
+  priority: Generated<JobPriority>
+  /** A JSON object. */
+  input: string
+  payload_key: string
+  result_key: string | null
+  error_code: string | null
+  error_message: string | null
+  max_audio_seconds: number | null
+  audio_seconds: Generated<number>
+  /** Seconds of audio whose windows are kept. */
+  done_seconds: Generated<number>
+  /** 0 or 1. */
+  urgent: number
+  /** `queueOf`: jobs of one queue are claimed in the order of their rank. */
+  queue: string
+  /** `laneOf`: jobs of one key in one lane stand behind each other. */
+  lane: Generated<number>
+  virtual_start: Generated<number>
+  rank: Generated<number>
+  accepted_at: Generated<number>
+  started_at: number | null
+  completed_at: number | null
+  cancel_requested_at: number | null
+  /** It waits for this, and is in no queue until then; null: it may run. A claim that finds it past makes it null. */
+  not_before: number | null
+  /** Since when it may run, or will be able to; null: since it was accepted. */
+  ready_at: number | null
+  start_by: number | null
+  timeout_seconds: number | null
+  /** Set when it finishes, unless its client set it. Null: it is kept. */
+  expires_at: number | null
+  idempotency_key: string | null
+  request_hash: string | null
+  attempt: Generated<number>
+  failures: Generated<number>
+  crashes: Generated<number>
+  /** How often it was given back uncounted, to wait for room, since `deferred_since`. */
+  deferrals: Generated<number>
+  deferred_since: number | null
+  /** Why it was given back last; null: for no reason of its own. */
+  waiting_code: string | null
+  waiting_message: string | null
+  /** Names the content of the recording that was submitted; null: it can't be replaced. */
+  payload_version: string | null
+  /** Null unless the status is `processing`, as is `lease_until`. */
+  lease_token: string | null
+  lease_until: number | null
+  /** Id of the worker that claimed it last; null: it did not say, or none has yet. */
+  claimed_by: string | null
+}
+
+export type JobRow = Selectable<JobsTable>
+
+/** Finished windows of jobs that have not finished. */
+export interface JobWindowsTable {
+  job_id: string
+  ordinal: number
+  data: string
+}
+
+/** What happened to jobs, written by triggers on their tables. */
+export interface JobEventsTable {
+  /** Grows in the order of commits; null: not told yet, as `event-order.ts` says. */
+  sequence: Generated<number>
+  job_id: string
+  key_id: string
+  kind: string
+  /** A JSON object, whose members may be null. */
+  data: string
+  at: number
+}
+
+/** Seconds of audio that a key has submitted on a day of UTC. */
+export interface AudioUsageTable {
+  key_id: string
+  /** Days since 1970. */
+  day: number
+  audio_seconds: number
+}
+
+export interface WorkersTable {
+  id: string
+  served_tier: ServiceTier
+  /** A JSON array of service tiers. */
+  asked_tiers: string
+  /** A JSON array of model ids; null: any model. */
+  models: string | null
+  slots: number
+  /** A JSON object: seconds of audio per second, for each model that it has measured. */
+  speeds: string
+  seen_at: number
+}
+
+/** Payloads that are to be removed, are being removed, or were removed a short time ago. `garbage.ts` says how. */
+export interface GarbageTable {
+  /** With a slash at its end, all that lies below. */
+  payload_key: string
+  /** It is not tried before that. */
+  due_at: Generated<number>
+  failures: Generated<number>
+  /** Set once somebody may have begun to remove it: no job takes it any more. Until then nobody else does. */
+  claimed_until: number | null
+  removed_at: number | null
+}
+
+/** What was uploaded through the API, and not submitted yet. */
+export interface UploadsTable {
+  payload_key: string
+  key_id: string
+  bytes: number
+  updated_at: number
+}
+
+/** One row: which database this is, to be compared with what the payload store says. */
+export interface InstallationTable {
+  only_row: number
+  id: string
+  created_at: number
+  /** Grows from time to time, here first. */
+  generation: Generated<number>
+  /** 1: the payload store that is found next belongs to this database, whatever it says. */
+  adopts: Generated<number>
+}
+
+export interface ApiKeysTable {
+  id: string
+  name: string
+  /** Beginning of the secret, to tell keys apart. */
+  prefix: string
+  /** SHA-256 of the secret in hexadecimal digits. */
+  hash: string
+  created_at: Generated<number>
+}
+
+/** Secrets that all servers on one database share, in base64. */
+export interface SecretsTable {
+  name: string
+  value: string
+}
+
+/** One row, written to learn whether the database takes a write. */
+export interface WriteChecksTable {
+  id: number
+  checked_at: number
+}

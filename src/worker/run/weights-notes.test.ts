@@ -1,0 +1,45 @@
+import { mkdtempDisposable } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import { expect, test } from 'vitest'
+import { running } from '../../jobs/running-job.fixture.ts'
+import { openSqlite } from '../../jobs/sqlite/database.ts'
+import { SqlJobStore } from '../../jobs/sql/sql-store.ts'
+import { WeightsNotes } from './weights-notes.ts'
+
+async function open() {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-weights-')))
+  const database = stack.use(await openSqlite(folder.path))
+  const jobs = new SqlJobStore(database)
+  const { lease } = await running(jobs)
+  const warnings: string[] = []
+  const logger = pino({ level: 'warn' }, { write: (line) => void warnings.push(line) })
+  const told = async (): Promise<readonly unknown[]> =>
+    (await jobs.events(lease.jobId, 0, 100)).flatMap(({ kind, data }) => (kind === 'weights' ? [data] : []))
+  const opened = stack.move()
+  return { jobs, lease, logger, warnings, told, database, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+test('a download is told of at its beginning and at its end, and not with each of its pieces', async () => {
+  await using fixture = await open()
+  {
+    await using notes = new WeightsNotes(fixture)
+    for (let received = 100; received <= 1000; received++) notes.add({ receivedBytes: received, totalBytes: 1000 })
+  }
+  const told = await fixture.told()
+  expect(told[0]).toEqual({ receivedBytes: 100, totalBytes: 1000 })
+  expect(told.at(-1)).toEqual({ receivedBytes: 1000, totalBytes: 1000 })
+  expect(told.length).toBeLessThanOrEqual(20)
+})
+
+test('a database that is away costs the job nothing', async () => {
+  await using fixture = await open()
+  await fixture.database[Symbol.asyncDispose]()
+  {
+    await using notes = new WeightsNotes(fixture)
+    notes.add({ receivedBytes: 1000, totalBytes: 1000 })
+  }
+  expect(fixture.warnings).toHaveLength(1)
+})
