@@ -1,15 +1,18 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'fuzz/**/*.test.ts'],
-    // They only end what hangs: how fast a busy machine is, no test says.
     globalSetup: 'test/support/compile-cache.ts',
+    sequence: { sequencer: LongestFirst },
+    // They only end what hangs: how fast a busy machine is, no test says.
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 120_000 } },
-    // Most tests wait for a server or a database half of their time.
-    maxWorkers: '100%',
+    // Tests of servers wait for pauses and leases a third of their time.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
     // As src/main.ts does for the program.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     reporters: ['default'],

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Client } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
@@ -11,6 +12,7 @@ import { untilWindows, windowsOf } from '../support/window-log.ts'
 
 const CLIP = fixture('en-one-minute.m4a')
 const KEY = 'a-key-that-every-start-is-given'
+const POLL_MS = 20
 const environment = { SOTTO_API_KEY: KEY, SOTTO_LOG_LEVEL: 'debug' }
 
 async function start(dataDir: string): Promise<{ server: Server; client: Client }> {
@@ -22,7 +24,7 @@ describe('kill -9 of the server', () => {
   test('after the PUT was acknowledged: the upload can be submitted to the next server', async () => {
     await using folder = await temporaryFolder()
     const first = await start(folder.path)
-    const url = await first.client.upload(CLIP)
+    const url = await first.client.upload(fixture('en-short.wav'))
     await first.server.end('SIGKILL')
 
     const second = await start(folder.path)
@@ -141,7 +143,8 @@ describe('in the middle of a recording of several minutes', () => {
 /** Kills each engine process as soon as it is there, until the job has failed. */
 async function killUntilFailed(server: Server, client: Client, id: string): Promise<void> {
   const killed = new Set<number>()
-  while ((await client.poll(id)).status !== 'failed') {
+  // The job pauses for seconds between its tries, in which to ask without a rest would keep a core busy.
+  for (; (await client.poll(id)).status !== 'failed'; await delay(POLL_MS)) {
     const engine = await server.engine().catch(() => undefined)
     if (engine === undefined || killed.has(engine)) continue
     killed.add(engine)

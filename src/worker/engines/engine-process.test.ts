@@ -13,10 +13,16 @@ import type { ResumePoint } from '../../contract/resume-point.ts'
 import type { EngineSettings } from '../../contract/engine-protocol.ts'
 
 let folder: string
+/** For the tests that leave it as it is. */
+let shared: EngineProcess
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sotto-engine-'))
+  shared = start()
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
 
 const taskOf = (clip: string): RecognitionTask => ({
   audioPath: fixture(clip),
@@ -50,11 +56,10 @@ async function untilSecondWindow(engine: EngineProcess, signal = never): Promise
 }
 
 test('tasks at the same time give what each gives alone', async () => {
-  await using engine = start()
   const clips = [LONG, SHORT, taskOf('de-short.webm'), taskOf('en-two-voices.mp3')]
   const alone = []
-  for (const task of clips) alone.push(await engine.transcribe(task, { signal: never }))
-  const together = await Promise.all(clips.map((task) => engine.transcribe(task, { signal: never })))
+  for (const task of clips) alone.push(await shared.transcribe(task, { signal: never }))
+  const together = await Promise.all(clips.map((task) => shared.transcribe(task, { signal: never })))
   const tokensOf = (results: typeof together) => results.map(({ segments }) => segments.map(({ tokens }) => tokens))
   expect(tokensOf(together)).toEqual(tokensOf(alone))
   expect(together.map(({ text }) => text)).toEqual(alone.map(({ text }) => text))
@@ -98,11 +103,14 @@ describe('what a process that was killed has finished', () => {
     return { windows, outcome }
   }
 
-  test.each([1, 3, 5])('is not decoded again by the next one: %i windows', async (killAt) => {
-    await using engine = start()
-    const undisturbed = await transcribe(engine, task)
-    expect(undisturbed.windows.length).toBeGreaterThan(killAt + 1)
+  let undisturbed: Awaited<ReturnType<typeof transcribe>>
+  beforeAll(async () => {
+    undisturbed = await transcribe(shared, task)
+  })
 
+  test.each([1, 3, 5])('is not decoded again by the next one: %i windows', async (killAt) => {
+    expect(undisturbed.windows.length).toBeGreaterThan(killAt + 1)
+    await using engine = start()
     const kill = (windows: number): unknown => windows === killAt && process.kill(engine.pid ?? 0, 'SIGKILL')
     const first = await transcribe(engine, task, kill)
     expect(first.outcome).toMatchObject({ code: 'engine.crashed' })
@@ -117,16 +125,14 @@ describe('what a process that was killed has finished', () => {
 })
 
 test('all windows of a task are told before it is done', async () => {
-  await using engine = start()
   const told: string[] = []
   const onWindow = ({ ordinal }: FinishedWindow): void => void told.push(`window ${ordinal}`)
-  await engine.transcribe(LONG, { signal: never, onWindow }).then(() => told.push('done'))
+  await shared.transcribe(LONG, { signal: never, onWindow }).then(() => told.push('done'))
   expect(told).toEqual(['window 0', 'window 1', 'done'])
 })
 
 test('parameters that are none of its model’s are refused, and not tried again', async () => {
-  await using engine = start()
-  const outcome = engine.transcribe(
+  const outcome = shared.transcribe(
     { ...SHORT, parameters: { unit: 'seconds', temperature: 'hot' } },
     { signal: never },
   )
@@ -141,10 +147,11 @@ test('a folder of no model is refused before anything is loaded', async () => {
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   'goes on after %s, which its worker gets as well',
   async (signal) => {
-    await using engine = start()
-    const { outcome } = await untilSecondWindow(engine)
-    process.kill(engine.pid ?? 0, signal)
+    const { outcome } = await untilSecondWindow(shared)
+    const { pid } = shared
+    process.kill(pid ?? 0, signal)
     expect(await outcome).toMatchObject({ text: expect.stringMatching(/\w/) })
+    expect(shared.pid).toBe(pid)
   },
 )
 
@@ -185,15 +192,14 @@ test('a code that is not known here reaches nobody', async () => {
 })
 
 test('an abort is answered at once; others in the same process go on', async () => {
-  await using engine = start()
   const controller = new AbortController()
-  const { outcome } = await untilSecondWindow(engine, controller.signal)
-  const other = engine.transcribe(SHORT, { signal: never })
-  const { pid } = engine
+  const { outcome } = await untilSecondWindow(shared, controller.signal)
+  const other = shared.transcribe(SHORT, { signal: never })
+  const { pid } = shared
   controller.abort(new Error('enough'))
   expect(await outcome).toMatchObject({ message: 'enough' })
   expect((await other).text).not.toBe('')
-  expect(engine.pid).toBe(pid)
+  expect(shared.pid).toBe(pid)
 })
 
 test('a process that is paused begins no window until it is resumed', async () => {
@@ -224,7 +230,7 @@ test('is ready when it answers, without a model', async () => {
     ...{ modelFolder: '', precision: 'f32', threads: 1, batch: 1 },
     ...{ temporaryFolder: folder, cacheFolder: folder },
   })
-  await engine.ready(AbortSignal.timeout(20_000))
+  await engine.ready(never)
   expect(isRunning(engine.pid)).toBe(true)
 })
 
