@@ -1,14 +1,19 @@
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import process from 'node:process'
+import { text } from 'node:stream/consumers'
 import type { FastifyRequest } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { REQUEST_LIMITS } from '../http/request-limits.ts'
-import { paceOf } from './arriving.ts'
+import { arrivingBody, paceOf } from './arriving.ts'
 
 const { paceMs, paceBytes } = REQUEST_LIMITS
 
 /** What of a request its pace is seen by. */
-function arriving() {
-  const raw = Object.assign(new EventEmitter(), { socket: { bytesRead: 500 }, readableLength: 0 })
+function arriving(destroyed = false) {
+  const raw = Object.assign(new EventEmitter(), { socket: { bytesRead: 500 }, readableLength: 0, destroyed })
   return { raw, slow: paceOf({ raw } as unknown as FastifyRequest, REQUEST_LIMITS) }
 }
 
@@ -65,4 +70,28 @@ describe('paceOf', () => {
     vi.advanceTimersByTime(10 * paceMs)
     expect(slow.aborted).toBe(false)
   })
+
+  test('does not look after one that is over', () => {
+    const { slow } = arriving(true)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(slow.aborted).toBe(false)
+  })
+})
+
+test('a body whose sender went while its turn was waited for breaks off, and nothing goes on looking for it', async () => {
+  await using server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const client = connect(typeof address === 'object' ? (address?.port ?? 0) : 0, '127.0.0.1')
+  client.write('PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf of it')
+  const [raw] = (await once(server, 'request')) as [IncomingMessage]
+  client.destroy()
+  raw.on('error', () => undefined)
+  await new Promise((resolve) => raw.once('close', resolve))
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const body = arrivingBody({ raw, headers: raw.headers } as FastifyRequest, REQUEST_LIMITS)
+  await expect(text(body)).rejects.toThrow('broke off')
+  expect(timers()).toBe(before)
 })

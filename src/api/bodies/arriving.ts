@@ -42,12 +42,14 @@ export function arrivingBody(
     end.addEventListener('abort', () => destroy(end.reason), { once: true })
   }
   if (signal?.aborted === true) destroy(signal.reason)
+  // Its sender has gone while its turn was waited for: there is no event of that any more.
+  if (isBrokenOff(raw)) destroy(undefined)
   const late = (): void => destroy(new ApiError(408, `The body did not arrive within ${(limitMs ?? 0) / 1000} s.`))
   const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs)
   body.once('close', () => clearTimeout(timer))
   raw.once('error', destroy)
   raw.once('close', () => {
-    if (!raw.readableEnded) destroy(undefined)
+    if (isBrokenOff(raw)) destroy(undefined)
   })
   raw.pipe(body)
   return encoding === undefined ? body : streamOf(decoded(body, encoding))
@@ -77,6 +79,8 @@ export function requireUnencoded(request: FastifyRequest): void {
 /** Aborted with an `ApiError` when the body comes too slowly to be waited for. */
 export function paceOf({ raw }: FastifyRequest, { paceMs, paceBytes }: RequestLimits): AbortSignal {
   const slow = new AbortController()
+  // Of one that is over nothing is told any more, what ends the watch neither.
+  if (raw.destroyed) return slow.signal
   const { socket } = raw
   let seen = socket.bytesRead
   const timer = setInterval(() => {
@@ -93,6 +97,10 @@ export function paceOf({ raw }: FastifyRequest, { paceMs, paceBytes }: RequestLi
   raw.once('end', end)
   raw.once('close', end)
   return slow.signal
+}
+
+function isBrokenOff(raw: FastifyRequest['raw']): boolean {
+  return raw.destroyed && !raw.readableEnded
 }
 
 async function* decoded(body: Readable, encoding: string): AsyncGenerator<Uint8Array> {
