@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/server.ts'
 import { Campaign } from './campaign.ts'
 import { JumpingClock } from './clock.ts'
 import { clockEnvironment } from './shifted-clock.ts'
-import { isInstallations, settled, temporaryFilesIn } from './left-over.ts'
+import { objectsIn, settled, temporaryFilesIn } from './left-over.ts'
 import { countsOf } from './disturbance.ts'
 import type { Disturbance } from './disturbance.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
@@ -57,12 +57,7 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
   const campaign = await Campaign.start({ baseUrl, key: KEY, random })
   const { verdict, occurrences } = await campaign.run(disturbances, options, () => clock.settle())
   await campaign.clear()
-  const objects = async (): Promise<readonly string[]> => {
-    const names = await readdir(join(dataDir, 'payloads/objects'), { recursive: true, withFileTypes: true })
-    const files = names.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
-    return files.filter((file) => !isInstallations(file))
-  }
-  const leftOver = await settled(objects)
+  const leftOver = await settled(() => objectsIn(dataDir))
   await server.end()
   return {
     setup: isSmall ? 'embedded, on a small disk' : 'embedded (no small disk could be mounted, so none was full)',

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { randomOf } from '../support/random.ts'
 import { temporaryFolder } from '../support/server.ts'
 import { Campaign } from './campaign.ts'
-import { isInstallations } from './left-over.ts'
+import { objectsIn } from './left-over.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
 import { Supervised } from './supervised.ts'
 
@@ -65,10 +65,4 @@ async function copyDatabase(from: string, to: string): Promise<void> {
   for (const name of (await readdir(to)).filter((each) => DATABASE.test(each))) await rm(join(to, name))
   for (const name of (await readdir(from)).filter((each) => DATABASE.test(each)))
     await copyFile(join(from, name), join(to, name))
-}
-
-async function objectsIn(dataDir: string): Promise<readonly string[]> {
-  const entries = await readdir(join(dataDir, 'payloads/objects'), { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
-  return files.filter((file) => !isInstallations(file))
 }

@@ -12,8 +12,9 @@ import { arrivingBody, paceOf } from './arriving.ts'
 const { paceMs, paceBytes } = REQUEST_LIMITS
 
 /** What of a request its pace is seen by. */
-function arriving(destroyed = false) {
-  const raw = Object.assign(new EventEmitter(), { socket: { bytesRead: 500 }, readableLength: 0, destroyed })
+function arriving(state: { readonly destroyed?: boolean; readonly complete?: boolean } = {}) {
+  const over = { destroyed: false, complete: false, ...state }
+  const raw = Object.assign(new EventEmitter(), { socket: { bytesRead: 500 }, readableLength: 0, ...over })
   return { raw, slow: paceOf({ raw } as unknown as FastifyRequest, REQUEST_LIMITS) }
 }
 
@@ -71,8 +72,17 @@ describe('paceOf', () => {
     expect(slow.aborted).toBe(false)
   })
 
-  test('does not look after one that is over', () => {
-    const { slow } = arriving(true)
+  test.each([{ destroyed: true }, { complete: true }])('does not look after one that is over: %j', (state) => {
+    const { slow } = arriving(state)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(slow.aborted).toBe(false)
+  })
+
+  test('looks no further when all has arrived, though nobody reads it', () => {
+    const { raw, slow } = arriving()
+    raw.readableLength = 65_536
+    raw.complete = true
+    vi.advanceTimersByTime(paceMs)
     expect(vi.getTimerCount()).toBe(0)
     expect(slow.aborted).toBe(false)
   })

@@ -80,10 +80,15 @@ export function requireUnencoded(request: FastifyRequest): void {
 export function paceOf({ raw }: FastifyRequest, { paceMs, paceBytes }: RequestLimits): AbortSignal {
   const slow = new AbortController()
   // Of one that is over nothing is told any more, what ends the watch neither.
-  if (raw.destroyed) return slow.signal
+  if (raw.destroyed || raw.complete) return slow.signal
   const { socket } = raw
   let seen = socket.bytesRead
   const timer = setInterval(() => {
+    // All of it has arrived. What nobody reads of it, since its sender has gone, has neither an end nor a close.
+    if (raw.complete) {
+      end()
+      return
+    }
     const arrived = socket.bytesRead - seen
     seen = socket.bytesRead
     // What has arrived and is not taken up yet is this server's slowness.
@@ -93,6 +98,8 @@ export function paceOf({ raw }: FastifyRequest, { paceMs, paceBytes }: RequestLi
       new ApiError(408, `The body brought ${arrived} bytes in ${paceMs / 1000} s, which is too slow. Send it again.`),
     )
   }, paceMs)
+  // Its connection keeps the process for as long as there is one.
+  timer.unref()
   const end = (): void => clearInterval(timer)
   raw.once('end', end)
   raw.once('close', end)
