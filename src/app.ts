@@ -13,7 +13,7 @@ import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
 import type { HubConfig } from './config/hub.ts'
 import { SERVER_SETTINGS } from './config/server.ts'
-import { openEngines, presenceOf } from './engines.ts'
+import { openTranscribers, presenceOf } from './transcribers.ts'
 import { CRASH_LIMIT, startHousekeeping } from './housekeeping.ts'
 import type { GarbageCollector } from './jobs/keeping/garbage-collector.ts'
 import { QueueView } from './jobs/queue/queue-view.ts'
@@ -97,8 +97,8 @@ async function startWorkers(
 ): Promise<readonly Worker[]> {
   const catalogue = createCatalogue(config.hub.models)
   const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
-  const engines = await openEngines({ config, catalogue, models, temporaryFolder, logger, signal })
-  return engines.map(({ transcriber, places, expressPlaces, served, asked }) => {
+  const transcribers = await openTranscribers({ config, catalogue, models, temporaryFolder, logger, signal })
+  return transcribers.map(({ transcriber, places, expressPlaces, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
       new Worker({

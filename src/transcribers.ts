@@ -22,7 +22,7 @@ import type { Transcriber } from './worker/transcriber.ts'
 import { requireWritable } from './writable-folder.ts'
 
 /** Something that transcribes, and what a worker with it takes. */
-export interface Engine {
+export interface WorkerTranscriber {
   readonly transcriber: Transcriber
   /** Jobs that it runs at the same time. */
   readonly places: number
@@ -47,11 +47,11 @@ interface Place {
  * What runs the jobs here: this machine's processor, beside it its GPU if there is one, or another server instead of both. None for tiers
  * that were not asked for.
  */
-export async function openEngines(place: Place): Promise<readonly Engine[]> {
+export async function openTranscribers(place: Place): Promise<readonly WorkerTranscriber[]> {
   const { tiers, remote } = place.config.engine
-  const engines = await allEngines(place)
-  const wanted = engines
-    .map((engine) => ({ ...engine, asked: engine.asked.filter((tier) => tiers === null || tiers.includes(tier)) }))
+  const transcribers = await allTranscribers(place)
+  const wanted = transcribers
+    .map((each) => ({ ...each, asked: each.asked.filter((tier) => tiers === null || tiers.includes(tier)) }))
     .filter(({ asked }) => asked.length > 0)
   if (remote !== null) place.logger.info({ server: remote.baseUrl }, 'another server runs the jobs')
   return wanted
@@ -62,7 +62,7 @@ export function presenceOf({ remote }: EngineConfig, models: ModelCache): Pick<M
   return remote === null ? models : { isPresent: () => Promise.resolve(true) }
 }
 
-async function allEngines(place: Place): Promise<readonly Engine[]> {
+async function allTranscribers(place: Place): Promise<readonly WorkerTranscriber[]> {
   const { catalogue, models } = place
   const { remote, workers, device: choice, gpuFallback } = place.config.engine
   if (remote !== null) {
@@ -74,9 +74,9 @@ async function allEngines(place: Place): Promise<readonly Engine[]> {
   }
   await requireCache(place.config.engine)
   const [device, sandbox] = await Promise.all([findDevice(choice, place.signal), sandboxOf(place)])
-  if (device.name === 'cpu') return [cpuEngine(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'], sandbox)]
+  if (device.name === 'cpu') return [cpuTranscriber(place, gpuFallback ? SERVICE_TIERS : ['cpuflex'], sandbox)]
   place.logger.info({ device: device.name }, 'gpuflex jobs run on a device')
-  return [cpuEngine(place, ['cpuflex'], sandbox), deviceEngine(place, device)]
+  return [cpuTranscriber(place, ['cpuflex'], sandbox), deviceTranscriber(place, device)]
 }
 
 /** Found at the start, not by the first job. In 16 and 32 bits weights are used as they are, and nothing is kept. */
@@ -92,11 +92,11 @@ async function sandboxOf({ config, temporaryFolder, logger, signal }: Place): Pr
 }
 
 /** The place beyond the batch is for short recordings. */
-function cpuEngine(
+function cpuTranscriber(
   { config, models, temporaryFolder, logger }: Place,
   asked: readonly ServiceTier[],
   sandbox: Sandbox | null,
-): Engine {
+): WorkerTranscriber {
   const { workers, threads, batch, precision, recordingMemoryBytes, cacheDir: cacheFolder } = config.engine
   const places = batch + 1
   const share = { device: CPU, precision, batch: places, memoryBytes: config.engine.modelMemoryBytes }
@@ -123,7 +123,7 @@ function cpuEngine(
   }
 }
 
-function deviceEngine({ config, models, temporaryFolder, logger }: Place, device: Device): Engine {
+function deviceTranscriber({ config, models, temporaryFolder, logger }: Place, device: Device): WorkerTranscriber {
   const { threads, precision, cacheDir: cacheFolder, modelTtlMs: ttlMs, deviceMemoryBytes: memoryBytes } = config.engine
   const planOf = (folder: string): Promise<MemoryPlan> =>
     planModel(folder, { device, precision, batch: MAX_SLOTS, memoryBytes })
