@@ -397,6 +397,24 @@ test.each([
   expect(await place.found()).toMatchObject({ status: 'failed', error: { code, message } })
 })
 
+test('a job may run for all the seconds that its client allows', async () => {
+  const aborts: boolean[] = []
+  await using place = await open(
+    async (_task, control) => {
+      for (const ms of [99_999, 1]) {
+        vi.advanceTimersByTime(ms)
+        aborts.push(control.signal.aborted)
+      }
+      throw await aborted(control)
+    },
+    { timeoutSeconds: 100 },
+  )
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  await place.run().finally(() => vi.useRealTimers())
+  expect(aborts).toEqual([false, true])
+  expect(await place.found()).toMatchObject({ status: 'failed', error: { code: 'job.timeout' } })
+})
+
 test('what is no transcript is not stored, and the job says so', async () => {
   await using place = await open(async () => ({ ...TRANSCRIPT, duration: Number.NaN }))
   await place.run()
