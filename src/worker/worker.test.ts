@@ -143,6 +143,72 @@ test('running jobs go back when it ends, and it is no longer among the workers',
   expect(await place.workers.list()).toEqual([])
 })
 
+describe('by its clock', () => {
+  test('it says every five seconds that it is there', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    await using place = await open()
+    await using _ = place.work({})
+    await expect.poll(() => place.workers.list()).toHaveLength(1)
+    await place.database.queries.updateTable('workers').set({ seen_at: 0 }).execute()
+    vi.advanceTimersByTime(4999)
+    expect(await place.workers.list()).toEqual([])
+    vi.advanceTimersByTime(1)
+    await expect.poll(() => place.workers.list()).toHaveLength(1)
+  })
+
+  test('it finds within a second what no news told of', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    await using place = await open()
+    await using _ = place.work({})
+    await expect.poll(() => place.workers.list()).toHaveLength(1)
+    // Another process's, whose news got lost.
+    const { id } = await submitted(new SqlJobStore(place.database), { payloadKey: PAYLOAD_KEY })
+    vi.advanceTimersByTime(1000)
+    await expect.poll(async () => (await place.jobs.find(id))?.status).toBe('success')
+  })
+
+  test('it does nothing any more when it has ended', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    await using place = await open()
+    const worker = place.work({})
+    await worker[Symbol.asyncDispose]()
+    expect(vi.getTimerCount()).toBe(0)
+    expect(await place.workers.list()).toEqual([])
+  })
+})
+
+test('how fast it goes is told as soon as it is news', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval'] })
+  await using place = await open()
+  await place.submit({ model: 'a' })
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  const transcribe: Transcriber['transcribe'] = async (_task, { onExpectedSpeed }) => {
+    onExpectedSpeed?.(40)
+    await ended
+    return TRANSCRIPT
+  }
+  await using _ = place.work({ transcribe })
+  await expect.poll(() => place.workers.list()).toMatchObject([{ speeds: { a: 40 } }])
+  end()
+})
+
+test('it answers a check as its transcriber does, until it has ended', async () => {
+  await using place = await open()
+  const signals: unknown[] = []
+  const check = async (signal: AbortSignal): Promise<void> => {
+    signals.push(signal)
+    if (signals.length > 1) throw new Error('no engine answers')
+  }
+  const worker = place.work({ check })
+  const { signal } = new AbortController()
+  await worker.check(signal)
+  expect(signals).toEqual([signal])
+  await expect(worker.check(signal)).rejects.toThrow('no engine answers')
+  await worker[Symbol.asyncDispose]()
+  await expect(worker.check(signal)).rejects.toMatchObject({ name: 'AbortError' })
+  expect(signals).toHaveLength(2)
+})
+
 describe('its looks at the queues', () => {
   type Look = JobStore['waiting']
 

@@ -121,6 +121,51 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
     })
   })
 
+  describe(`${name}: limits of what is submitted at once`, () => {
+    test('count the audio of each key, all of its jobs together', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { ...NO_LIMITS, audioSecondsPerDay: 100 } })
+      const given = [
+        { keyId: 'key-b', audioSeconds: 60 },
+        { keyId: 'key-a', audioSeconds: 70 },
+        { keyId: 'key-b', audioSeconds: 40 },
+        { keyId: 'key-a', audioSeconds: 31 },
+      ]
+      const outcomes = await Promise.allSettled(given.map((one) => store.submit(newJob(one))))
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
+      await expect(store.submit(newJob({ keyId: 'key-b', audioSeconds: 1 }))).rejects.toMatchObject({
+        code: 'limit.reached',
+      })
+      await store.submit(newJob({ keyId: 'key-a', audioSeconds: 30 }))
+      const usage = await fixture.database.queries
+        .selectFrom('audio_usage')
+        .select(['key_id', 'audio_seconds'])
+        .orderBy('key_id')
+        .execute()
+      expect(usage).toEqual([
+        { key_id: 'key-a', audio_seconds: 100 },
+        { key_id: 'key-b', audio_seconds: 100 },
+      ])
+    })
+
+    test('give each of a key’s jobs a place behind the one before', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      await Promise.all([100, 90, 80].map((audioSeconds) => store.submit(newJob({ audioSeconds, priority: 'high' }))))
+      const rows = await database.queries
+        .selectFrom('jobs')
+        .select(['virtual_start', 'rank'])
+        .orderBy('sequence')
+        .execute()
+      const start = rows[0]?.virtual_start ?? 0
+      expect(rows.map(({ virtual_start: from, rank }) => [from - start, rank - start].map(Math.round))).toEqual([
+        [0, 100],
+        [100, 190],
+        [190, 270],
+      ])
+    })
+  })
+
   describe(`${name}: windows`, () => {
     test('are there for the next run, in order', async () => {
       await using fixture = await open()

@@ -1,7 +1,9 @@
+import type { KyselyPlugin } from 'kysely'
 import { describe, expect, test } from 'vitest'
 import { EVERY_TIER, newJob, submitted } from '../new-job.fixture.ts'
 import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import { ERROR, LIMITS, running } from '../running-job.fixture.ts'
+import { SqlJobStore } from '../sql/sql-store.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
 import type { ClaimOptions, JobStore, NewJob, Places } from '../job-store.ts'
 
@@ -19,6 +21,21 @@ async function queued(store: JobStore, jobs: readonly Partial<NewJob>[]): Promis
 
 async function batch(store: JobStore, options: Partial<ClaimOptions>): Promise<readonly string[]> {
   return (await store.claim({ ...EVERY_TIER, ...options })).map(({ job }) => job.id)
+}
+
+/** A store on the same database, whose first claim another one overtakes: between what it sees and what it takes. */
+function overtaken({ database }: JobStoreFixture, overtake: () => Promise<unknown>): JobStore {
+  let isOvertaken = false
+  const plugin: KyselyPlugin = {
+    transformQuery: ({ node }) => node,
+    transformResult: async ({ result }) => {
+      if (isOvertaken || !result.rows.some((row) => 'is_stale' in row)) return result
+      isOvertaken = true
+      await overtake()
+      return result
+    },
+  }
+  return new SqlJobStore({ ...database, queries: database.queries.withPlugin(plugin) })
 }
 
 /** Several jobs in one claim, and several claims at once: a part of the contract of `JobStore`. */
@@ -230,6 +247,47 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
         expect(claims.map(({ length }) => length)).toEqual(stores.map(() => 1))
         expect(new Set(claims.map(([claim]) => claim?.job.id))).toEqual(new Set(ids))
       }
+    })
+
+    test.each([
+      ['the next one', 1, 1, [1]],
+      ['the next ones, as many as there are places for', 1, 2, [1, 2]],
+      ['what is behind all that it has seen', 10, 1, [10]],
+      ['what is left of more', 11, 3, [11]],
+      ['nothing when there is nothing left', 12, 3, []],
+    ])('that are overtaken take %s', async (_what, overtakenBy, places, expected) => {
+      await using fixture = await open()
+      const ids = await queued(
+        fixture.store,
+        Array.from({ length: 12 }, () => ({})),
+      )
+      const other = await fixture.connect()
+      const store = overtaken(fixture, async () => {
+        expect(await batch(other, { atMost: ordinary(overtakenBy) })).toHaveLength(overtakenBy)
+      })
+      expect(await batch(store, { atMost: ordinary(places) })).toEqual(expected.map((index) => ids[index]))
+    })
+
+    test('that are overtaken have what was let go meanwhile', async () => {
+      await using fixture = await open()
+      const [first, second] = await queued(fixture.store, [{}, {}])
+      const other = await fixture.connect()
+      const store = overtaken(fixture, async () => {
+        const [claim] = await other.claim(EVERY_TIER)
+        if (claim !== undefined) await other.release(claim.lease)
+      })
+      expect(await batch(store, { atMost: ordinary(2) })).toEqual([first, second])
+    })
+
+    test('that are overtaken at an urgent job give the next place to whose turn it is', async () => {
+      await using fixture = await open()
+      await queued(fixture.store, [{ urgent: true }])
+      const [other] = await queued(fixture.store, [{}])
+      const [, second] = await queued(fixture.store, [{ urgent: true }, { urgent: true }])
+      const faster = await fixture.connect()
+      const store = overtaken(fixture, () => faster.claim({ ...EVERY_TIER, atMost: ordinary(2) }))
+      const urgentInARow = MAX_URGENT_IN_A_ROW - 1
+      expect(await batch(store, { atMost: ordinary(2), urgentInARow })).toEqual([other, second])
     })
 
     test('share what there is, none twice', async () => {

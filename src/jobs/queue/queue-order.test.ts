@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { EXPRESS_SECONDS, laneOf, placeOf, queueOf } from './queue-order.ts'
+import { EXPRESS_SECONDS, countsAsExpress, laneOf, partsOfQueue, placeOf, queueOf } from './queue-order.ts'
 import type { Placed } from './queue-order.ts'
 
 const job = (audioSeconds: number, given: Partial<Placed> = {}): Placed => ({
@@ -108,4 +108,79 @@ describe('the order of claiming', () => {
     expect(queue(job(EXPRESS_SECONDS + 1))).toBe('cpuflex/ordinary/openai/whisper-tiny')
     expect(queue(job(1e6, { urgent: true }))).toBe('cpuflex/express/openai/whisper-tiny')
   })
+})
+
+describe('a key’s lines', () => {
+  const ENDS = [EXPRESS_SECONDS, 600, 3600]
+  const lane = (audioSeconds: number, given: Partial<Placed> = {}) => laneOf(job(audioSeconds, given))
+
+  test('are one for each class of length, the ends within', () => {
+    expect([0, 10, ...ENDS, 1e6].map((seconds) => lane(seconds))).toEqual(
+      [EXPRESS_SECONDS, EXPRESS_SECONDS, ...ENDS, 3601].map((seconds) => lane(seconds)),
+    )
+    for (const end of ENDS) expect(lane(end + 0.01)).toBe(lane(end) + 1)
+  })
+
+  test('are others for each priority, and one for all that are urgent: none is for two', () => {
+    const lengths = [1, ...ENDS.map((end) => end + 1)]
+    const lanes = (['high', 'normal', 'low'] as const).flatMap((priority) =>
+      lengths.map((seconds) => lane(seconds, { priority })),
+    )
+    const urgent = lengths.flatMap((seconds) => [
+      lane(seconds, { urgent: true }),
+      lane(seconds, { urgent: true, priority: 'low' }),
+    ])
+    expect(new Set(lanes).size).toBe(12)
+    expect(new Set(urgent).size).toBe(1)
+    expect(lanes).not.toContain(urgent[0])
+  })
+
+  test('have the numbers that stored jobs were given by versions before', () => {
+    expect([
+      lane(60, { priority: 'low' }),
+      lane(61, { priority: 'normal' }),
+      lane(4000, { priority: 'high' }),
+      lane(1, { urgent: true }),
+    ]).toEqual([8, 5, 3, 12])
+  })
+})
+
+describe('a job’s place', () => {
+  test('is its length behind its start, and that when the one before it in its line ends', () => {
+    expect(placeOf(job(90, { priority: 'high' }), 1000, undefined)).toEqual({ virtualStart: 1000, rank: 1090 })
+    expect(placeOf(job(90, { priority: 'high' }), 1000, 1500)).toEqual({ virtualStart: 1500, rank: 1590 })
+    expect(placeOf(job(90, { priority: 'high' }), 1000, 900)).toEqual({ virtualStart: 1000, rank: 1090 })
+  })
+
+  test('is further behind by its priority, which its line has only once', () => {
+    const first = placeOf(job(90), 1000, undefined)
+    expect(first).toEqual({ virtualStart: 1000, rank: 1690 })
+    expect(placeOf(job(90), 1000, first.rank)).toEqual({ virtualStart: 1090, rank: 1780 })
+    expect(placeOf(job(90, { priority: 'low' }), 1000, undefined)).toEqual({ virtualStart: 1000, rank: 8290 })
+  })
+
+  test('takes a second at least, for jobs of no length to have an order', () => {
+    expect(placeOf(job(0, { priority: 'high' }), 1000, undefined).rank).toBe(1001)
+    expect(placeOf(job(0, { urgent: true }), 1000, undefined).rank).toBe(1.001)
+  })
+
+  test('of an urgent one is before all others, in the same order among them', () => {
+    const urgent = job(90, { urgent: true, priority: 'low' })
+    const first = placeOf(urgent, 1000, undefined)
+    expect(first).toEqual({ virtualStart: 1000, rank: 1.09 })
+    expect(placeOf(urgent, 1000, first.rank)).toEqual({ virtualStart: 1090, rank: 1.18 })
+  })
+})
+
+test('whoever is urgent or short counts as express', () => {
+  expect(countsAsExpress(job(EXPRESS_SECONDS))).toBe(true)
+  expect(countsAsExpress(job(EXPRESS_SECONDS + 0.1))).toBe(false)
+  expect(countsAsExpress(job(1e6, { urgent: true }))).toBe(true)
+})
+
+test('a queue’s name says what it was made of', () => {
+  const model = 'openai/whisper-tiny'
+  const parts = (audioSeconds: number) => partsOfQueue(queueOf({ ...job(audioSeconds), serviceTier: 'gpuflex', model }))
+  expect(parts(10)).toEqual({ tier: 'gpuflex', isExpress: true, model })
+  expect(parts(1000)).toEqual({ tier: 'gpuflex', isExpress: false, model })
 })

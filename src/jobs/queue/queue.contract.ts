@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { MAX_URGENT_IN_A_ROW } from './queue-order.ts'
 import { QueueView } from './queue-view.ts'
@@ -230,6 +230,109 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
       let newer = 0
       await expect.poll(async () => (newer = await leftMs()), { interval: 20 }).toBeGreaterThan(0)
       expect(newer).toBeLessThanOrEqual(100)
+    })
+
+    describe('by a clock', () => {
+      afterEach(() => void vi.useRealTimers())
+
+      /** Its clock goes on when the test says so. */
+      async function clocked(fixture: JobStoreFixture, ...speeds: readonly number[]) {
+        const workers = new WorkerRegistry(fixture.database)
+        for (const speed of speeds) {
+          await workers.announce({ ...worker, id: randomUUID(), speeds: { 'sotto/whisper-demo': speed } })
+        }
+        vi.useFakeTimers({ toFake: ['performance'] })
+        const view = new QueueView(fixture.database, workers)
+        return {
+          ...{ workers, view },
+          etaAfter: async (ms: number, id: string): Promise<number> => {
+            vi.advanceTimersByTime(ms)
+            return (await view.positionOf({ id, status: 'processing' }))?.etaSeconds ?? -1
+          },
+        }
+      }
+
+      test('a job that has just begun has all of its time before it, and then less by what has passed', async () => {
+        await using fixture = await open()
+        const { store } = fixture
+        const { job, lease } = await running(store, { audioSeconds: 1000 })
+        const { etaAfter } = await clocked(fixture, 10)
+        expect(await etaAfter(0, job.id)).toBe(100)
+        expect(await etaAfter(500, job.id)).toBeCloseTo(99.5, 3)
+        expect(await etaAfter(1500, job.id)).toBeCloseTo(98, 3)
+        // A window of 30 s takes three seconds, and one takes longer.
+        expect(await etaAfter(10_000, job.id)).toBeCloseTo(97, 3)
+        await store.keepWindow(lease, 0, '{}', 30)
+        expect(await etaAfter(1000, job.id)).toBeCloseTo(97, 3)
+        expect(await etaAfter(2000, job.id)).toBeCloseTo(95, 3)
+      })
+
+      test('jobs that share a worker go on by what each of them gets', async () => {
+        await using fixture = await open()
+        const { store } = fixture
+        const { job } = await running(store, { audioSeconds: 1000 })
+        await running(store, { audioSeconds: 1000 })
+        const { etaAfter } = await clocked(fixture, 10)
+        expect(await etaAfter(0, job.id)).toBe(200)
+        expect(await etaAfter(2000, job.id)).toBeCloseTo(198, 3)
+      })
+
+      test('a job has no more than one of the workers', async () => {
+        await using fixture = await open()
+        const { job } = await running(fixture.store, { audioSeconds: 1000 })
+        const { etaAfter } = await clocked(fixture, 10, 10)
+        expect(await etaAfter(0, job.id)).toBe(100)
+        expect(await etaAfter(2000, job.id)).toBeCloseTo(98, 3)
+      })
+
+      test('a job that ought to have ended is about to', async () => {
+        await using fixture = await open()
+        const { job } = await running(fixture.store, { audioSeconds: 20 })
+        const { etaAfter } = await clocked(fixture, 100)
+        expect(await etaAfter(0, job.id)).toBeCloseTo(0.2, 3)
+        expect(await etaAfter(900, job.id)).toBe(0)
+        expect(await etaAfter(900, job.id)).toBe(0)
+      })
+
+      test('a look is taken again for a job that has come since, but not for each', async () => {
+        await using fixture = await open()
+        const { store } = fixture
+        const { view, etaAfter } = await clocked(fixture, 10)
+        const [first = ''] = await queued(store, [{}])
+        expect(await etaAfter(0, first)).toBeGreaterThan(0)
+        const [id = ''] = await queued(store, [{}])
+        vi.advanceTimersByTime(99)
+        expect(await view.positionOf({ id, status: 'pending' })).toBeUndefined()
+        vi.advanceTimersByTime(1)
+        expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 2 })
+        await store.cancel(first)
+        vi.advanceTimersByTime(999)
+        expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 2 })
+        vi.advanceTimersByTime(1)
+        expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 1 })
+      })
+
+      test('a look that failed is taken again by who asks next', async () => {
+        await using fixture = await open()
+        const { workers, view } = await clocked(fixture, 10)
+        const [id = ''] = await queued(fixture.store, [{}])
+        vi.spyOn(workers, 'list').mockRejectedValueOnce(new Error('the database is away'))
+        await expect(view.positionOf({ id, status: 'pending' })).rejects.toThrow('the database is away')
+        expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 1 })
+      })
+    })
+
+    test('is that of claiming, for what waits for its pause too', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { job, lease } = await running(store)
+      const [second = '', short = ''] = await queued(store, [{}, { audioSeconds: 10 }])
+      await store.release(lease, 3_600_000)
+      const view = new QueueView(database, new WorkerRegistry(database))
+      const places = [job.id, short, second].map(
+        async (id) => (await view.positionOf({ id, status: 'pending' }))?.position,
+      )
+      expect(await Promise.all(places)).toEqual([1, 2, 3])
     })
 
     test('has no forecast while no worker is there, or none that takes such jobs', async () => {

@@ -137,6 +137,47 @@ describe('a local copy', () => {
     expect(ranges).not.toContain('bytes=0-')
   })
 
+  test('that gets further each time may break off more often than one that does not', async () => {
+    await using fixture = await openS3()
+    const { s3, store } = fixture
+    const bytes = randomBytes(6 * MIB)
+    await store.write(KEY, body(bytes))
+    let reads = 0
+    s3.intercept = ({ cutAfter }) => {
+      reads += 1
+      if (reads <= 5) cutAfter(MIB)
+    }
+    await using local = await store.openLocal(KEY)
+    expect((await readFile(local.path)).equals(bytes)).toBe(true)
+    expect(reads).toBe(6)
+  })
+
+  test('of an object that is gone when its download goes on is missing', async () => {
+    await using fixture = await openS3()
+    const { s3, store } = fixture
+    await store.write(KEY, body(randomBytes(2 * MIB)))
+    let reads = 0
+    s3.intercept = async ({ method, cutAfter }) => {
+      if (method !== 'GET') return
+      reads += 1
+      if (reads === 1) cutAfter(MIB)
+      else await store.remove(KEY)
+    }
+    await expect(store.openLocal(KEY)).rejects.toMatchObject({ code: 'payload.missing' })
+    expect(await readdir(fixture.folder)).toEqual([])
+  })
+
+  test('of what was submitted is not of what took its place', async () => {
+    await using fixture = await openS3()
+    const { store } = fixture
+    await store.write(KEY, body(randomBytes(10)))
+    await expect(store.openLocal(KEY, undefined, '"another"')).rejects.toMatchObject({
+      code: 'payload.replaced',
+      retryable: false,
+    })
+    expect(await readdir(fixture.folder)).toEqual([])
+  })
+
   test.each([
     ['a longer one', 3 * MIB],
     ['a much shorter one', 1000],

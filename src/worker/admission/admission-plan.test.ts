@@ -71,6 +71,23 @@ test('an idle model goes for one that comes before it, and not for one behind it
   expect(Object.keys(plan([candidate('a'), candidate('c')], loaded).places)).toEqual(['a'])
 })
 
+test('an idle model that stays has its memory, and the places that its aborted tasks have left', () => {
+  const loaded = [engine('a', { ...idle, takenPlaces: 1 })]
+  expect(plan([candidate('a'), candidate('b'), candidate('c')], loaded).places).toEqual({
+    a: { ordinary: 2, express: 1 },
+    b: { ordinary: 3, express: 1 },
+  })
+  // One that goes for another is loaded anew later, in what is left.
+  expect(Object.keys(plan([candidate('b'), candidate('c'), candidate('a')], loaded).places)).toEqual(['b', 'c'])
+  expect(plan([candidate('a')], loaded, { memoryBytes: 100 }).places).toEqual({ a: { ordinary: 2, express: 1 } })
+})
+
+test('models that are one engine’s need its memory once', () => {
+  const { needs } = candidate('a')
+  const both = [candidate('a'), candidate('alias', { needs }), candidate('b')]
+  expect(Object.keys(plan(both, [engine('a', idle)]).places)).toEqual(['a', 'alias', 'b'])
+})
+
 test('a model that is larger than all memory is let in alone', () => {
   const large = candidate('large', { bytes: 1000 })
   expect(Object.keys(plan([large], [engine('a', idle)]).places)).toEqual(['large'])
@@ -90,6 +107,19 @@ describe('a model that is kept out', () => {
     const { places, closed } = plan([candidate('a'), candidate('b'), starving], served)
     expect(closed).toEqual(['a'])
     expect(places).toMatchObject({ a: { ordinary: 0 }, b: { ordinary: 2 } })
+  })
+
+  test('closes, of those that have served as long, the one that was loaded first, whatever their order', () => {
+    const as = (loadedAtMs: number, folder: string) => engine(folder, { loadedAtMs, servesSinceMs: 1000 })
+    expect(plan([starving], [as(500, 'a'), as(200, 'b')]).closed).toEqual(['b'])
+    expect(plan([starving], [as(200, 'a'), as(500, 'b')]).closed).toEqual(['a'])
+  })
+
+  test('is promised the memory of one that serves rather than of one that is still being loaded', () => {
+    const loading = (loadedAtMs: number, folder: string) => engine(folder, { loadedAtMs, servesSinceMs: undefined })
+    expect(plan([starving], [loading(0, 'a'), engine('b', { servesSinceMs: 2000 })]).closed).toEqual(['b'])
+    // Of two that are being loaded, none is closed: neither has served.
+    expect(plan([starving], [loading(500, 'a'), loading(200, 'b')]).closed).toEqual([])
   })
 
   test('closes no engine whose memory would be too little by itself beside one that is enough', () => {

@@ -161,6 +161,33 @@ describe('places', () => {
     expect(await place.next()).toEqual(['c'])
   })
 
+  test('go to another job after so many urgent ones, in however many claims', async () => {
+    await using place = await open({ enginePlaces: 1 })
+    await place.submit('a', { audioSeconds: 600, priority: 'high' })
+    await submitMany(place, 'a', 5, { audioSeconds: 600, urgent: true })
+    const urgent: boolean[] = []
+    for (let n = 0; n < 6; n++) {
+      await place.next()
+      urgent.push(...[...place.running.values()].map(({ claimed }) => claimed.job.urgent))
+      await place.end()
+    }
+    expect(urgent).toEqual([true, true, true, false, true, true])
+  })
+
+  test('that become free are told of, until the scheduler is disposed', async () => {
+    let told = 0
+    await using place = await open({ scheduler: { onRoom: () => (told += 1) } })
+    await place.submit('a')
+    await place.next()
+    expect(told).toBe(0)
+    await place.end()
+    expect(told).toBeGreaterThan(0)
+    place.scheduler[Symbol.dispose]()
+    const before = told
+    place.pool.hold({ modelFolder: 'a', bytes: 100, places: 4 })?.[Symbol.dispose]()
+    expect(told).toBe(before)
+  })
+
   test('are for the models that the worker takes', async () => {
     await using place = await open({ scheduler: { models: ['b'] } })
     for (const model of ['a', 'b', 'c']) await place.submit(model)
@@ -249,6 +276,16 @@ describe('a model that does not fit', () => {
     await place.submit('b')
     await place.age()
     expect(await place.next()).toEqual(['b'])
+  })
+
+  test('is told of in the log, once for each time that another one is closed for it', async () => {
+    const lines: string[] = []
+    const log = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
+    const { place } = await starving({ scheduler: { logger: log } })
+    await using _ = place
+    await place.next()
+    await place.next()
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([{ modelFolder: 'a', keptOut: 'b' }])
   })
 
   test('opens the door again when its last job is gone', async () => {
@@ -426,6 +463,14 @@ describe('a model whose weights are not here', () => {
     missing.error = new Error('the weights are damaged')
     expect(await place.next()).toEqual(['new'])
     await expect(engineOf(place.admitted(id))).rejects.toThrow('damaged')
+  })
+
+  test('is fetched beside one other, and a third one’s when the first have come', async () => {
+    await using place = await open({ needsOf: async () => undefined })
+    for (const model of ['x', 'y', 'z']) await place.submit(model)
+    expect([await place.next(), await place.next(), await place.next()]).toEqual([['x'], ['y'], []])
+    await place.end('x')
+    expect(await place.next()).toEqual(['z'])
   })
 
   test('has them fetched by the next one when the first gave up', async () => {

@@ -1,5 +1,5 @@
 import pino from 'pino'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Computing } from './computing.ts'
 import type { Computer } from './computing.ts'
 
@@ -9,8 +9,10 @@ afterEach(() => {
   for (const computing of open.splice(0)) computing[Symbol.dispose]()
 })
 
-function computingOf(limit: number): Computing {
-  const computing = new Computing({ limit, logger, quantumMs: 5 })
+const QUANTUM_MS = 5
+
+function computingOf(limit: number, log = logger): Computing {
+  const computing = new Computing({ limit, logger: log, quantumMs: QUANTUM_MS })
   open.push(computing)
   return computing
 }
@@ -28,6 +30,23 @@ class Counted implements Computer {
   resume(): void {
     this.isComputing = true
     this.quanta += 1
+  }
+}
+
+/** Is inside a window for as long as the test says; what it was asked last counts then, as of an engine. */
+class SlowToPause extends Counted {
+  readonly stopped = Promise.withResolvers<void>()
+  #isToPause = false
+
+  override async pause(): Promise<void> {
+    this.#isToPause = true
+    await this.stopped.promise
+    if (this.#isToPause) await super.pause()
+  }
+
+  override resume(): void {
+    this.#isToPause = false
+    super.resume()
   }
 }
 
@@ -64,15 +83,103 @@ test('who is paused and leaves is not resumed any more', () => {
   expect(other.quanta).toBe(0)
 })
 
-test('alone, nobody is interrupted', () => {
-  vi.useFakeTimers()
-  try {
-    const computing = computingOf(1)
-    const one = new Counted()
-    computing.join(one)
-    vi.advanceTimersByTime(1000)
-    expect(one).toMatchObject({ isComputing: true, quanta: 1 })
-  } finally {
-    vi.useRealTimers()
+describe('when a quantum is over', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+  const quantum = () => vi.advanceTimersByTimeAsync(QUANTUM_MS)
+  const computingNow = (computers: readonly Counted[]) => computers.map(({ isComputing }) => isComputing)
+
+  function joined<Joined extends Computer>(computing: Computing, computers: readonly Joined[]): readonly Joined[] {
+    for (const computer of computers) computing.join(computer)
+    return computers
   }
+
+  test('nobody is interrupted who is alone', async () => {
+    const one = new Counted()
+    computingOf(1).join(one)
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(one).toMatchObject({ isComputing: true, quanta: 1 })
+  })
+
+  test('nor who was not alone and is', async () => {
+    const computing = computingOf(1)
+    const [one, other] = [new Counted(), new Counted()]
+    joined(computing, [one, other])
+    computing.leave(other)
+    await quantum()
+    expect(one).toMatchObject({ isComputing: true, quanta: 1 })
+  })
+
+  test('who has computed longest hands on to who has waited longest', async () => {
+    const computers = joined(computingOf(2), [new Counted(), new Counted(), new Counted(), new Counted()])
+    const turns = [computingNow(computers)]
+    for (let n = 0; n < 4; n++) {
+      await quantum()
+      turns.push(computingNow(computers))
+    }
+    expect(turns).toEqual([
+      [true, true, false, false],
+      [false, true, true, false],
+      [false, false, true, true],
+      [true, false, false, true],
+      [true, true, false, false],
+    ])
+  })
+
+  test('nobody is resumed before the one whose turn is over has stopped', async () => {
+    const [slow, other] = [new SlowToPause(), new Counted()]
+    joined(computingOf(1), [slow, other])
+    await quantum()
+    expect(other).toMatchObject({ isComputing: false, quanta: 0 })
+    slow.stopped.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(other).toMatchObject({ isComputing: true, quanta: 1 })
+  })
+
+  test('who leaves while it is being paused gets no other turn', async () => {
+    const computing = computingOf(1)
+    const [slow, other] = [new SlowToPause(), new Counted()]
+    joined(computing, [slow, other])
+    await quantum()
+    computing.leave(slow)
+    expect(other.isComputing).toBe(true)
+    slow.stopped.resolve()
+    await quantum()
+    computing.leave(other)
+    expect(slow.quanta).toBe(1)
+    expect(other).toMatchObject({ isComputing: true, quanta: 1 })
+  })
+
+  test('who leaves and comes again while it is being paused computes as others do', async () => {
+    const computing = computingOf(1)
+    const [slow, other] = [new SlowToPause(), new Counted()]
+    joined(computing, [slow, other])
+    await quantum()
+    computing.leave(other)
+    computing.leave(slow)
+    computing.join(slow)
+    slow.stopped.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(slow.isComputing).toBe(true)
+  })
+
+  test('nothing is changed any more after it was disposed', async () => {
+    const computing = computingOf(1)
+    const computers = joined(computing, [new Counted(), new Counted()])
+    computing[Symbol.dispose]()
+    await quantum()
+    expect(computingNow(computers)).toEqual([true, false])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('one that can’t be paused is told of, and the others go on', async () => {
+    const lines: string[] = []
+    const computing = computingOf(1, pino({ level: 'error' }, { write: (line) => void lines.push(line) }))
+    const other = new Counted()
+    const broken: Computer = { pause: () => Promise.reject(new Error('it is stuck')), resume: () => undefined }
+    joined(computing, [other, broken])
+    await vi.advanceTimersByTimeAsync(0)
+    expect(lines).toEqual([expect.stringContaining('it is stuck')])
+    expect(other.isComputing).toBe(true)
+  })
 })

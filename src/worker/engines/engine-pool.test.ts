@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import pino from 'pino'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { fixture } from '../../../test/support/clips.ts'
 import { DEFAULT_PARAMETERS } from '../../../test/support/golden.ts'
 import type { CageOptions } from './cage.ts'
@@ -111,6 +111,85 @@ test('an aborted task keeps its place until its native call has returned, and th
   expect(pool.engines).toMatchObject([{ holders: 0, takenPlaces: 0 }])
 })
 
+test('a task that is to be alone has a process that nobody shares, and that ends with it', async () => {
+  await using pool = poolOf()
+  const shared = hold(pool, 0)
+  const alone = hold(pool, 0, { isAlone: true })
+  expect(alone.process).not.toBe(shared.process)
+  expect(pool.engines).toMatchObject([
+    { isAlone: false, places: 2 },
+    { isAlone: true, places: 1 },
+  ])
+  expect(hold(pool, 0, { isExpress: true }).process).toBe(shared.process)
+  alone[Symbol.dispose]()
+  expect(pool.engines).toMatchObject([{ isAlone: false, holders: 2, expressHolders: 1 }])
+})
+
+test('a place that becomes free is told of, to who still listens', async () => {
+  await using pool = poolOf()
+  let told = 0
+  const listening = pool.onRoom(() => (told += 1))
+  hold(pool, 0)[Symbol.dispose]()
+  expect(told).toBe(1)
+  listening[Symbol.dispose]()
+  hold(pool, 0)[Symbol.dispose]()
+  expect(told).toBe(1)
+})
+
+test('a model has been left when the last of its tasks has ended, and serves since the first one has', async () => {
+  let nowMs = 1000
+  await using pool = poolOf({ nowMs: () => nowMs })
+  const [first, second] = [hold(pool, 0), hold(pool, 0, { isExpress: true })]
+  nowMs = 2000
+  first[Symbol.dispose]()
+  expect(pool.leftAtMs(DEMO)).toBeUndefined()
+  expect(pool.engines).toMatchObject([{ loadedAtMs: 1000, servesSinceMs: 2000 }])
+  nowMs = 3000
+  second[Symbol.dispose]()
+  expect(pool.leftAtMs(DEMO)).toBe(3000)
+  expect(pool.engines).toMatchObject([{ servesSinceMs: 2000, holders: 0, expressHolders: 0 }])
+})
+
+describe('of engines that share the cores', () => {
+  /** A place in a model's engine, whose process computes nothing: it ends a task when the test says so. */
+  function place(pool: EnginePool, model: number, options: HoldOptions = {}) {
+    const held = hold(pool, model, options)
+    const { process: engine } = held
+    const end = Promise.withResolvers<never>()
+    vi.spyOn(engine, 'transcribe').mockImplementationOnce(() => end.promise)
+    const state = { isPaused: false, pauses: 0 }
+    vi.spyOn(engine, 'pause').mockImplementation(async () => {
+      state.isPaused = true
+      state.pauses += 1
+    })
+    vi.spyOn(engine, 'resume').mockImplementation(() => void (state.isPaused = false))
+    const ended = held.transcribe(task, { signal: never }).catch(() => undefined)
+    const finish = async (): Promise<void> => {
+      end.reject(new Error('it is over'))
+      await ended
+    }
+    return { state, finish }
+  }
+
+  test('one that has two tasks takes one engine’s part, until both have ended', async () => {
+    await using pool = poolOf({ computing: 1 })
+    const first = place(pool, 0)
+    const second = place(pool, 0, { isExpress: true })
+    expect([first, second].map(({ state }) => state.pauses)).toEqual([0, 0])
+    const other = place(pool, 1)
+    expect(other.state.isPaused).toBe(true)
+    await first.finish()
+    expect(other.state.isPaused).toBe(true)
+    await second.finish()
+    expect(other.state.isPaused).toBe(false)
+    const third = place(pool, 2)
+    expect(third.state.isPaused).toBe(true)
+    await other.finish()
+    expect(third.state.isPaused).toBe(false)
+    await third.finish()
+  })
+})
+
 test('a model begins to serve when its first task is at it, and not when that got its place', async () => {
   await using pool = poolOf()
   using held = hold(pool, 0)
@@ -144,6 +223,24 @@ describe('where memory is for two models', () => {
     first[Symbol.dispose]()
     hold(pool, 2)
     expect(pool.engines.map(({ modelFolder }) => modelFolder)).toEqual([models[1], models[2]])
+  })
+
+  test('an idle one leaves for the third, and not one in use that was taken longer ago', async () => {
+    await using pool = poolOf({ memoryBytes: 250 })
+    hold(pool, 0)
+    hold(pool, 1)[Symbol.dispose]()
+    hold(pool, 2)
+    expect(pool.engines.map(({ modelFolder }) => modelFolder)).toEqual([models[0], models[2]])
+  })
+
+  test('no more idle ones leave than have to', async () => {
+    await using pool = poolOf({ memoryBytes: 250 })
+    hold(pool, 0)[Symbol.dispose]()
+    hold(pool, 1)[Symbol.dispose]()
+    hold(pool, 2, {}, { bytes: 50 })
+    expect(pool.engines).toHaveLength(3)
+    hold(pool, 3, {}, { bytes: 100 })
+    expect(pool.engines.map(({ modelFolder }) => modelFolder)).toEqual([models[1], models[2], ''])
   })
 
   test('no idle one leaves for a third one that finds no room all the same', async () => {
@@ -228,6 +325,20 @@ describe('whether an engine answers', () => {
     await expect(pool.check(never)).rejects.toMatchObject({ code: 'engine.crashed' })
     dataBytes = null
     await pool.check(never)
+  })
+
+  test('is not asked for who has gone already', async () => {
+    const { starts, cageOf } = counted()
+    await using pool = poolOf({ cageOf })
+    await expect(pool.check(AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone')
+    expect(starts.count).toBe(0)
+  })
+
+  test('is not found out on when the pool is disposed of: who asks is told, and no process is left', async () => {
+    const pool = poolOf()
+    const asked = pool.check(never).catch((error: unknown) => error)
+    await pool[Symbol.asyncDispose]()
+    expect(await asked).toMatchObject({ name: 'AbortError' })
   })
 
   test('needs no try while one runs', async () => {

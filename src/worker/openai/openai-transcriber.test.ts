@@ -191,6 +191,13 @@ describe('an answer', () => {
     })
   })
 
+  test('of a recording that is as long as allowed, but for its padding, is taken', async () => {
+    const body = { text: 'Hello.', duration: 60.5 }
+    expect(await answered({ body }, { maxAudioSeconds: 60 })).toMatchObject({ duration: 60.5 })
+    const longer = { text: 'Hello.', duration: 60.51 }
+    await expect(answered({ body: longer }, { maxAudioSeconds: 60 })).rejects.toMatchObject({ code: 'audio.too_long' })
+  })
+
   test('of a recording that is longer than allowed is refused', async () => {
     const body = { text: 'Hello.', duration: 61 }
     await expect(answered({ body }, { maxAudioSeconds: 60 })).rejects.toMatchObject({ code: 'audio.too_long' })
@@ -318,6 +325,13 @@ describe('an abort', () => {
     abort.abort(reason)
     await expect(running).rejects.toBe(reason)
     await expect.poll(() => server.abandoned).toBe(1)
+  })
+
+  test('that came before asks nothing of anybody', async () => {
+    await using server = await OpenAiServer.start(TEXT)
+    const reason = new Error('cancelled')
+    await expect(transcribe(server.origin, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    expect(server.requests).toEqual([])
   })
 
   test('ends the pause before another try', async () => {

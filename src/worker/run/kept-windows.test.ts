@@ -64,6 +64,39 @@ test('what can’t be read ends what is gone on from', async () => {
   expect(fixture.warnings.join('')).toContain('"window":2')
 })
 
+test.each([
+  ['no JSON', 'damaged'],
+  ['no point', 'null'],
+  ['a point of no family', '{"family":"","version":1,"data":{}}'],
+  ['of a version that is none', '{"family":"a-family","version":0,"data":{}}'],
+])('nothing behind a window is gone on from that is %s', async (_what, damaged) => {
+  await using fixture = await open()
+  const { jobs, lease, create } = fixture
+  const stored = POINTS.map((point) => JSON.stringify(point)).with(2, damaged)
+  for (const [ordinal, data] of stored.entries()) await jobs.keepWindow(lease, ordinal, data, 30)
+  expect(await create().read()).toEqual(POINTS.slice(0, 2))
+  expect(fixture.warnings).toHaveLength(1)
+})
+
+test('windows of which all can be read are told of to nobody', async () => {
+  await using fixture = await open()
+  const windows = fixture.create()
+  windows.keep(WINDOWS[0]!)
+  await windows.flush()
+  expect(await fixture.create().read()).toEqual(POINTS.slice(0, 1))
+  expect(fixture.warnings).toEqual([])
+})
+
+test('a window that was kept later than others is written after them, and after a pause too', async () => {
+  await using fixture = await open()
+  const windows = fixture.create()
+  windows.keep(WINDOWS[0]!)
+  await expect.poll(() => fixture.jobs.windows(fixture.lease.jobId)).toHaveLength(1)
+  windows.keep(WINDOWS[1]!)
+  await expect.poll(() => fixture.jobs.windows(fixture.lease.jobId)).toHaveLength(2)
+  expect(await fixture.create().read()).toEqual(POINTS.slice(0, 2))
+})
+
 test('windows that were kept before there were families are the first one’s', async () => {
   await using fixture = await open()
   const { jobs, lease, create } = fixture
@@ -80,6 +113,7 @@ test('a database that is away for a moment gets them later, in their order', asy
   for (const each of WINDOWS) windows.keep(each)
   await expect.poll(() => warnings.length).toBeGreaterThan(1)
   expect(warnings.join('')).not.toContain('x'.repeat(10))
+  expect(JSON.parse(warnings[0] ?? '')).toMatchObject({ window: 0, err: { message: expect.any(String) } })
   expect(await jobs.windows(lease.jobId)).toEqual([])
   await fixture.makeRoom()
   await expect.poll(() => jobs.windows(lease.jobId)).toHaveLength(WINDOWS.length)

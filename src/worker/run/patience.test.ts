@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { JobStoreError } from '../../jobs/errors.ts'
 import { PayloadError } from '../../payloads/errors.ts'
 import { patiently } from './patience.ts'
 import type { Patience } from './patience.ts'
@@ -38,6 +39,18 @@ describe('patience with the payload store', () => {
     const action = failing(Infinity, away)
     await expect(patiently(action.run, never, () => undefined, { ...brief, totalMs: 20 })).rejects.toBe(away)
     expect(action.runs).toBeGreaterThan(1)
+  })
+
+  test('is for the jobs table as well', async () => {
+    const action = failing(1, new JobStoreError('store.unavailable', 'away'))
+    expect(await patiently(action.run, never, () => undefined, brief)).toBe('there')
+  })
+
+  test('does not begin a pause that would end after its own end', async () => {
+    const action = failing(Infinity, away)
+    const short = { totalMs: 10_000, firstPauseMs: 50_000, longestPauseMs: 50_000 }
+    await expect(patiently(action.run, never, (error) => action.paused.push(error), short)).rejects.toBe(away)
+    expect(action).toMatchObject({ runs: 1, paused: [] })
   })
 
   test('is for nothing else', async () => {

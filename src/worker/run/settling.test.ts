@@ -16,6 +16,7 @@ import { FolderPayloadStore } from '../../payloads/folder/folder-store.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import { EngineProcessError } from '../errors.ts'
 import { JobRun } from './job-run.ts'
+import { untilSettled } from './settling.ts'
 import { SpeedMeter } from './speed-meter.ts'
 import type { Transcriber } from '../transcriber.ts'
 
@@ -46,9 +47,13 @@ async function open(
     check: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   }
-  const run = async (given: ClaimedJob, store: JobStore = jobs, stop: AbortSignal = never): Promise<void> => {
+  const run = async (
+    given: ClaimedJob,
+    store: JobStore = jobs,
+    stop: AbortSignal = never,
+    limits = { failures: 3, crashes: 3 },
+  ): Promise<void> => {
     const logger = pino({ level: 'silent' })
-    const limits = { failures: 3, crashes: 3 }
     const options = {
       jobs: store,
       payloads,
@@ -208,6 +213,34 @@ describe('a job that broke off', () => {
     expect(await found()).toMatchObject({ crashes: 0, ...expected })
   })
 
+  test.each([
+    ['engine.failed', 'failures'],
+    ['engine.crashed', 'crashes'],
+  ] as const)('by %s waits twice as long each time, up to a minute', async (code, counter) => {
+    await using fixture = await open(broken(code))
+    const { jobs, run, found, database } = fixture
+    for (const [tries, longest] of [
+      [0, 1],
+      [1, 2],
+      [3, 8],
+      [6, 60],
+      [20, 60],
+    ] as const) {
+      await database.queries
+        .updateTable('jobs')
+        .set({ [counter]: tries, not_before: null })
+        .execute()
+      const claim = await claimed(jobs)
+      const settledFrom = Date.now() / 1000
+      await run(claim, jobs, never, { failures: 99, crashes: 99 })
+      const settledTo = Date.now() / 1000
+      const row = await database.queries.selectFrom('jobs').select(['not_before']).executeTakeFirstOrThrow()
+      expect(row.not_before).toBeGreaterThanOrEqual(settledFrom + longest / 2 - 0.002)
+      expect(row.not_before).toBeLessThanOrEqual(settledTo + longest + 0.002)
+      expect(await found()).toMatchObject({ status: 'pending', [counter]: tries + 1 })
+    }
+  })
+
   test('through what nobody foresaw says nothing of it, whatever it says of itself', async () => {
     const foreign = Object.assign(new Error('secret'), { code: 'engine.failed', retryable: false })
     await using fixture = await open(() => Promise.reject(foreign))
@@ -240,5 +273,40 @@ describe('a job that broke off', () => {
     const { jobs, run, found } = fixture
     await run(await claimed(jobs), jobs, stop.signal)
     expect(await found()).toMatchObject({ status: 'pending', failures: 0, deferrals: 0, waitingFor: null })
+  })
+})
+
+describe('what settles a job', () => {
+  const away = new JobStoreError('store.unavailable', 'The connection broke.')
+  const logger = pino({ level: 'silent' })
+  const patience = { totalMs: 600_000, firstPauseMs: 300_000, longestPauseMs: 300_000 }
+
+  /** Fails so often, of which the test is told, and is done then. */
+  function failing(times: number, onFailure: () => void = () => undefined) {
+    let runs = 0
+    return async (): Promise<number> => {
+      runs += 1
+      if (runs > times) return runs
+      onFailure()
+      throw away
+    }
+  }
+
+  test('is not waited with by a worker that stops meanwhile, but tried again', async () => {
+    const stop = new AbortController()
+    const action = failing(1, () => queueMicrotask(() => stop.abort()))
+    expect(await untilSettled(action, { logger, stop: stop.signal, patience })).toBe(2)
+  })
+
+  test('is tried for a moment by a worker that has stopped', async () => {
+    expect(await untilSettled(failing(1), { logger, stop: AbortSignal.abort(), patience })).toBe(2)
+  })
+
+  test('fails as it does where no wait would help', async () => {
+    const refused = new JobStoreError('store.refused', 'No.')
+    const stop = new AbortController()
+    await expect(untilSettled(() => Promise.reject(refused), { logger, stop: stop.signal, patience })).rejects.toBe(
+      refused,
+    )
   })
 })

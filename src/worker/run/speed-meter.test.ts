@@ -121,6 +121,72 @@ describe('SpeedMeter', () => {
     expect(speedOf()).toBeGreaterThan(45)
   })
 
+  test('counts what is older than two minutes half', () => {
+    const { speed, pass, speedOf } = meter()
+    using run = speed.run('a')
+    pass(120)
+    run.add(1200)
+    expect(speedOf()).toBeCloseTo(10)
+    pass(10)
+    run.add(500)
+    expect(speedOf()).toBeCloseTo((600 + 500) / (60 + 10))
+  })
+
+  test('counts the time of several jobs half as well', () => {
+    const { speed, pass, speedOf } = meter()
+    using run = speed.run('a')
+    using other = speed.run('a')
+    pass(120)
+    run.add(1200)
+    other.add(1200)
+    expect(speedOf()).toBeCloseTo(20)
+  })
+
+  test.each([
+    ['half a window forgets what came before it', 15, 3],
+    ['less does not', 14.9, (30 + 14.9) / (40 + 5)],
+  ])('while a model warms up, %s', (_what, audioSeconds, expected) => {
+    const { speed, pass, speedOf } = meter()
+    using run = speed.run('a')
+    pass(40)
+    run.add(30)
+    pass(5)
+    run.add(audioSeconds)
+    expect(speedOf()).toBeCloseTo(expected)
+  })
+
+  test('forgets nothing of a model that is warm by its first ten minutes', () => {
+    const { speed, pass, speedOf } = meter()
+    using run = speed.run('a')
+    pass(60)
+    run.add(600)
+    pass(10)
+    run.add(30)
+    expect(speedOf()).toBeCloseTo(9)
+  })
+
+  test('learns from a second of audio, and not from less', () => {
+    const { speed, pass, speedOf } = meter()
+    using run = speed.run('a')
+    pass(1)
+    run.add(0.99)
+    expect(speedOf()).toBeUndefined()
+    run.add(1)
+    expect(speedOf()).toBeCloseTo(1)
+  })
+
+  test.each([
+    [12.5, 2],
+    [12.4, 1],
+    [8, 2],
+    [8.1, 1],
+  ])('tells of %d after 10, if that is news: told %d times', (later, times) => {
+    const { speed, news } = meter()
+    speed.expect('a', 10)
+    speed.expect('a', later)
+    expect(news()).toBe(times)
+  })
+
   test('tells when a speed is known and when it has changed much, and not with each window', () => {
     const { speed, pass, news } = meter()
     using run = speed.run('a')

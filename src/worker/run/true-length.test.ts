@@ -79,6 +79,15 @@ test('the limit of an ordinary job is its own, and what is longer than that has 
   expect(await place.find()).toMatchObject({ status: 'failed', error: { code: 'audio.too_long' } })
 })
 
+test('a job that is longer than its header says, and may be, leaves the express lane too', async () => {
+  await using place = await open({ audioSeconds: 1, maxAudioSeconds: 500 }, 400)
+  await place.run()
+  expect(place.tasks).toMatchObject([{ maxAudioSeconds: 60 }])
+  await place.run()
+  expect(place.tasks[1]).toMatchObject({ isExpress: false, maxAudioSeconds: 500 })
+  expect(await place.find()).toMatchObject({ status: 'success', audioSeconds: 400 })
+})
+
 test('a job that may not be longer than short ones are has failed when it is', async () => {
   await using place = await open({ audioSeconds: 60, maxAudioSeconds: 60, urgent: true }, 61)
   await place.run()

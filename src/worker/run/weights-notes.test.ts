@@ -2,11 +2,13 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { running } from '../../jobs/running-job.fixture.ts'
 import { openSqlite } from '../../jobs/sqlite/database.ts'
 import { SqlJobStore } from '../../jobs/sql/sql-store.ts'
 import { WeightsNotes } from './weights-notes.ts'
+
+afterEach(() => void vi.useRealTimers())
 
 async function open() {
   await using stack = new AsyncDisposableStack()
@@ -32,6 +34,30 @@ test('a download is told of at its beginning and at its end, and not with each o
   expect(told[0]).toEqual({ receivedBytes: 100, totalBytes: 1000 })
   expect(told.at(-1)).toEqual({ receivedBytes: 1000, totalBytes: 1000 })
   expect(told.length).toBeLessThanOrEqual(20)
+})
+
+test('a download is told of when a twentieth more has come and a second has passed, and whenever it is complete', async () => {
+  await using fixture = await open()
+  vi.useFakeTimers({ toFake: ['performance'] })
+  {
+    await using notes = new WeightsNotes(fixture)
+    for (const [passedMs, receivedBytes] of [
+      [0, 4],
+      [0, 5],
+      [5000, 9],
+      [0, 11],
+      [999, 20],
+      [1, 21],
+      [0, 100],
+      [0, 100],
+    ] as const) {
+      vi.advanceTimersByTime(passedMs)
+      notes.add({ receivedBytes, totalBytes: 100 })
+    }
+  }
+  expect(await fixture.told()).toEqual(
+    [5, 11, 21, 100, 100].map((receivedBytes) => ({ receivedBytes, totalBytes: 100 })),
+  )
 })
 
 test('a database that is away costs the job nothing', async () => {
