@@ -75,9 +75,16 @@ export class QueueView {
   /** Undefined for a job that has finished, was submitted this moment, or is behind all that is looked at. */
   async positionOf({ id, status }: Pick<Job, 'id' | 'status'>): Promise<QueuePosition | undefined> {
     if (isFinished(status)) return undefined
-    const known = await this.#look(FRESH_MS)
-    // A job that came since then is worth another look.
-    return positionIn(known.positions.has(id) ? known : await this.#look(YOUNG_MS), id)
+    const isRunning = status === 'processing'
+    const fits = (place: QueuePosition | undefined): boolean =>
+      place !== undefined && (place.position === 0) === isRunning
+    const known = positionIn(await this.#look(FRESH_MS), id)
+    if (fits(known)) return known
+    // A job that came, or was claimed or given back, since then is worth another look.
+    const place = positionIn(await this.#look(YOUNG_MS), id)
+    // The job as its poll tells it counts, whatever was read of it a moment before or after.
+    if (fits(place)) return place
+    return isRunning && place !== undefined ? { ...place, position: 0 } : undefined
   }
 
   /** Reads every waiting job's entry in an index: not for each request. */

@@ -312,6 +312,22 @@ export function describeQueue(name: string, open: () => Promise<JobStoreFixture>
         expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 1 })
       })
 
+      test('a job that has begun, or waits again, since the last look is not told to stand where it stood', async () => {
+        await using fixture = await open()
+        const { store } = fixture
+        const { view } = await clocked(fixture, 10)
+        const [id = ''] = await queued(store, [{}])
+        expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 1 })
+        const { lease } = await claimed(store)
+        expect(await view.positionOf({ id, status: 'processing' })).toMatchObject({ position: 0 })
+        vi.advanceTimersByTime(100)
+        expect(await view.positionOf({ id, status: 'processing' })).toMatchObject({ position: 0 })
+        await store.release(lease)
+        expect(await view.positionOf({ id, status: 'pending' })).toBeUndefined()
+        vi.advanceTimersByTime(100)
+        expect(await view.positionOf({ id, status: 'pending' })).toMatchObject({ position: 1 })
+      })
+
       test('a look that failed is taken again by who asks next', async () => {
         await using fixture = await open()
         const { workers, view } = await clocked(fixture, 10)
