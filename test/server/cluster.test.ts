@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openPostgres } from '../../src/jobs/postgres/connection.ts'
@@ -107,6 +108,8 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     const first = await own.process('worker')
     const { id } = await api.submit(await api.upload(MINUTE))
     await api.waitFor(id, (job) => job.status === 'processing')
+    // Or it would be done before the second one has started.
+    process.kill(first.pid, 'SIGSTOP')
     const second = await own.process('worker')
     await first.end('SIGKILL')
     expect((await api.finish(id)).status).toBe('success')
