@@ -66,16 +66,11 @@ async function finishSome(
 ): Promise<UpgradeFixture['uploads']> {
   await using worker = await cluster.process('worker', { environment })
   const short = await visitor.upload(SHORT)
-  const finish = async (name: string, submit: Parameters<Visitor['submit']>[1]): Promise<string> => {
-    const id = await visitor.submit(name, submit)
-    await visitor.client.finish(id)
-    return id
-  }
-  await finish('success', { url: short, idempotencyKey: IDEMPOTENCY_KEY })
-  await finish('long', { url: await visitor.upload(LONG) })
-  await finish('undisturbed', { url: await visitor.upload(LONG), input: MANY_WINDOWS })
-  await finish('failed', { url: await visitor.upload(Buffer.from('not a recording')) })
-  const stuck = await finish('stuck', { url: await visitor.upload(SHORT) })
+  await visitor.finish('success', { url: short, idempotencyKey: IDEMPOTENCY_KEY })
+  await visitor.finish('long', { url: await visitor.upload(LONG) })
+  await visitor.finish('undisturbed', { url: await visitor.upload(LONG), input: MANY_WINDOWS })
+  await visitor.finish('failed', { url: await visitor.upload(Buffer.from('not a recording')) })
+  const stuck = await visitor.finish('stuck', { url: await visitor.upload(SHORT) })
   cluster.s3.intercept = ({ method, query, refuse }) => {
     if (method === 'DELETE' || 'delete' in query) refuse('AccessDenied')
   }

@@ -77,23 +77,18 @@ export class EmbeddedMaker {
     await using _ = server
     const visitor = new Visitor(server.url, this.#key('first'), this.#jobs)
     const short = await visitor.upload(SHORT)
-    const finish = async (name: string, submit: Parameters<Visitor['submit']>[1]): Promise<string> => {
-      const id = await visitor.submit(name, submit)
-      await visitor.client.finish(id)
-      return id
-    }
-    await finish('success', { url: short, idempotencyKey: IDEMPOTENCY_KEY })
-    await finish('long', { url: await visitor.upload(LONG) })
-    await finish('undisturbed', { url: await visitor.upload(LONG), input: MANY_WINDOWS })
-    await finish('failed', { url: await visitor.upload(Buffer.from('not a recording')) })
+    await visitor.finish('success', { url: short, idempotencyKey: IDEMPOTENCY_KEY })
+    await visitor.finish('long', { url: await visitor.upload(LONG) })
+    await visitor.finish('undisturbed', { url: await visitor.upload(LONG), input: MANY_WINDOWS })
+    await visitor.finish('failed', { url: await visitor.upload(Buffer.from('not a recording')) })
     const expiresAt = new Date((this.#dueSeconds() - 2) * 1000).toISOString()
-    await finish('expiring', { url: await visitor.upload(SHORT), options: { expiresAt } })
+    await visitor.finish('expiring', { url: await visitor.upload(SHORT), options: { expiresAt } })
 
-    const gone = await finish('removed', { url: await visitor.upload(SHORT) })
+    const gone = await visitor.finish('removed', { url: await visitor.upload(SHORT) })
     await visitor.remove(gone)
     while (!this.#has(`select 1 from garbage where removed_at is not null`)) await delay(20)
     const url = await visitor.upload(SHORT)
-    const stuck = await finish('stuck', { url })
+    const stuck = await visitor.finish('stuck', { url })
     const file = join(this.#dataDir, 'payloads/objects/uploads', new URL(url).pathname.replace(/.*\//, ''))
     await rename(file, `${file}.kept`)
     await mkdir(file)

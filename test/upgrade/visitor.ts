@@ -55,6 +55,13 @@ export class Visitor {
     return response.id
   }
 
+  /** Until it has ended, however it did. */
+  async finish(name: string, submit: Submit): Promise<string> {
+    const id = await this.submit(name, submit)
+    await this.#client.finish(id)
+    return id
+  }
+
   async cancel(id: string): Promise<void> {
     await this.#client.json(200, `/v1/async/requests/${id}/cancel`, { method: 'POST' })
   }
