@@ -108,5 +108,10 @@ export interface AudioWarning extends Readonly<Static<typeof WarningSchema>> {
 
 /** A part of a transcript as it is told before the whole is there. */
 export function passageOf(segments: readonly Segment[], firstSegment: number): Passage {
-  return { firstSegment, segments: segments.map(({ tokens: _, ...told }) => told) }
+  return { firstSegment, segments: segments.map(withoutTokens) }
+}
+
+function withoutTokens(segment: Segment): ToldSegment {
+  const { tokens: _, ...told } = segment
+  return told
 }

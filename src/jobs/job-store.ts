@@ -1,5 +1,6 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import type { Passage, ToldSegment } from '../contract/transcript.ts'
+import type { EventFeed } from './events/event-feed.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 
 export interface NewJob {
@@ -156,6 +157,9 @@ export interface JobStore {
   events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]>
   /** The same of all jobs of a key. */
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
+
+  /** What happens, for those who follow it: see `follow.ts`. */
+  readonly feed: EventFeed
 
   /** Housekeeping: leaves little to be done for whoever reads events next. */
   numberEvents(): Promise<void>

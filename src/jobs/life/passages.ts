@@ -102,8 +102,8 @@ export async function settleWithPassages(
     const { id, key_id: keyId, audio_seconds: audioSeconds } = job
     for (const passage of rest) {
       await keepPassage(transaction, id, passage.ordinal, passage)
-      const end = passage === rest.at(-1) ? audioSeconds : (passage.segments.at(-1)?.end ?? 0)
-      const data = { windows: passage.ordinal + 1, doneSeconds: Math.min(end, audioSeconds), audioSeconds }
+      const until = passage === rest.at(-1) ? audioSeconds : (passage.segments.at(-1)?.end ?? 0)
+      const data = { windows: passage.ordinal + 1, doneSeconds: Math.min(until, audioSeconds), audioSeconds }
       await sql`
         insert into job_events (job_id, key_id, kind, data, at)
         values (${id}, ${keyId}, 'window', ${JSON.stringify(data)}, ${dialect.now})

@@ -5,6 +5,7 @@ import { claim } from '../queue/claim.ts'
 import type { ToldSegment } from '../../contract/transcript.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
+import { EventFeed } from '../events/event-feed.ts'
 import { readEvents } from '../events/event-log.ts'
 import { numberEvents } from '../events/event-order.ts'
 import { noteWeights } from '../events/event-note.ts'
@@ -48,6 +49,7 @@ export const UNLIMITED: JobStoreOptions = {
 
 /** The jobs in SQLite or PostgreSQL. Every transition is one statement, committed and durable when its promise resolves. */
 export class SqlJobStore implements JobStore {
+  readonly feed: EventFeed
   readonly #database: Database
   readonly #options: JobStoreOptions
   readonly #news: JobNewsBus
@@ -59,6 +61,7 @@ export class SqlJobStore implements JobStore {
     this.#database = database
     this.#options = options
     this.#news = news
+    this.feed = new EventFeed(database, news)
     this.#finder = new JobFinder(database)
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
