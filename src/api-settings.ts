@@ -8,6 +8,7 @@ export function apiSettings({ server, jobs, payloads, engine }: Config): ApiSett
     trustedProxies: server.trustedProxies,
     corsOrigins: server.corsOrigins,
     maxRequestsPerSecond: server.maxRequestsPerSecond,
+    maxStreams: server.maxStreams,
     pollUrlTtlSeconds: server.pollUrlTtlSeconds,
     syncTimeoutMs: server.syncTimeoutMs,
     maxUploadBytes: payloads.maxUploadBytes,

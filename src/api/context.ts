@@ -33,6 +33,8 @@ export interface ApiSettings {
   readonly retentionMs: number | null
   /** Of one API key; null: any number. */
   readonly maxRequestsPerSecond: number | null
+  /** Event streams of one API key, and as many requests that wait; null: any number. */
+  readonly maxStreams: number | null
 }
 
 /** What the API is made of. */

@@ -8,6 +8,7 @@ import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './http/connection.ts'
 import type { ApiContext, ApiParts } from './context.ts'
 import { addCors } from './http/cors.ts'
+import { eventRoutes } from './events/events.ts'
 import { frameworkErrors, handleError, noRoute } from './errors/error-handler.ts'
 import { addFront } from './http/front.ts'
 import { healthRoutes } from './system/health.ts'
@@ -74,6 +75,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(eventRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(healthRoutes(context))

@@ -76,6 +76,17 @@ export const SERVER_SETTINGS = {
     meaning: 'requests of one API key that one server answers in a second; more are refused with 429',
     see: '[below](#limits)',
   },
+  /** Of one API key, for each server; null: any number. */
+  maxStreams: {
+    variable: 'SOTTO_MAX_STREAMS',
+    flag: 'max-streams',
+    type: orOff(count),
+    default: '1000',
+    meaning:
+      'event streams that one API key may have open at one server, and as many requests that wait; more streams are refused with 429, ' +
+      'and more that would wait are answered at once',
+    see: '[events](events.md#limits)',
+  },
   pollUrlTtlSeconds: {
     variable: 'SOTTO_POLL_URL_TTL',
     flag: 'poll-url-ttl',

@@ -19,6 +19,9 @@ export async function signRequest(
   return signPath(signingSecret, { ...request, owner })
 }
 
+/** A poll URL's signature covers what lies below it too, such as the job's events. */
+const POLL_PATH = /^\/v1\/async\/requests\/[^/]+/
+
 /** Whether a request carries a signature for it, and the key that it was signed for is still valid. Its `owner` is that key's id. */
 export async function verify(
   request: FastifyRequest,
@@ -26,7 +29,8 @@ export async function verify(
   { apiKeys, signingSecret }: ApiContext,
 ): Promise<SignatureVerdict> {
   const [path = '', query = ''] = request.url.split('?', 2)
-  const verdict = verifyPath(signingSecret, { method, path, query: new URLSearchParams(query) }, new Date())
+  const signed = method === 'GET' ? (POLL_PATH.exec(path)?.[0] ?? path) : path
+  const verdict = verifyPath(signingSecret, { method, path: signed, query: new URLSearchParams(query) }, new Date())
   // The key is looked up only when the MAC is right: a forged URL costs no query.
   if (!('owner' in verdict)) return verdict
   const { owner, mark } = partsOf(verdict.owner)

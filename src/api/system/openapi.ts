@@ -17,6 +17,7 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
     servers: [{ url: '/' }],
     tags: [
       { name: 'Async API', description: 'For recordings of any length.' },
+      { name: 'Events', description: 'What happens, as it happens.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
       { name: 'Models', description: 'What can be submitted to.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
