@@ -49,6 +49,9 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         startBy: new Date('2090-01-02T03:04:05.678Z'),
         timeoutSeconds: 7200,
         expiresAt: new Date('2091-01-02T03:04:05.678Z'),
+        removeAfterSeconds: 0.5,
+        name: 'Gespräch 🎙.m4a',
+        metadata: { 'case no.': '7\'8"9', empty: '' },
         input: { a: ['é', null] },
       })
       const before = Date.now()

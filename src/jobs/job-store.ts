@@ -1,10 +1,15 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
+import type { Metadata } from './job-labels.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 
 export interface NewJob {
   readonly id: string
   readonly keyId: string
   readonly model: string
+  /** Default: none. */
+  readonly name?: string | null
+  /** Default: none. */
+  readonly metadata?: Metadata
   readonly serviceTier: ServiceTier
   readonly priority: JobPriority
   readonly input: Readonly<Record<string, unknown>>
@@ -18,8 +23,10 @@ export interface NewJob {
   readonly urgent: boolean
   readonly startBy: Date | null
   readonly timeoutSeconds: number | null
-  /** Null: as the store's retention says, once it has finished. */
+  /** Null, and no `removeAfterSeconds`: as the store's retention says, once it has finished. */
   readonly expiresAt: Date | null
+  /** So long after its end it is removed, if `expiresAt` does not come first. Default: as the store's retention says. */
+  readonly removeAfterSeconds?: number | null
   readonly idempotency: Idempotency | null
 }
 

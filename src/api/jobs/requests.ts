@@ -94,6 +94,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
+          ...{ name: job.name, metadata: job.metadata, removeAfterSeconds: job.removeAfterSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         }
         const again = await submitRecording(renewed, context)

@@ -272,6 +272,32 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect(await fixture.store.expire(9)).toBe(0)
     })
 
+    test('is what a job’s own time after its end says, or its date, whichever comes first', async () => {
+      await using fixture = await open()
+      const { database } = fixture
+      const store = await fixture.connect({ retentionMs: 0 })
+      const hourAgo = Date.now() / 1000 - 3600
+      const later = new Date(Date.now() + 3_600_000)
+      const given = [
+        { removeAfterSeconds: 3500 },
+        { removeAfterSeconds: 3700 },
+        { removeAfterSeconds: 3500, expiresAt: later },
+        { removeAfterSeconds: 3700, expiresAt: later },
+      ]
+      const ids: string[] = []
+      for (const each of given) {
+        const { lease } = await running(store, each)
+        await store.succeed(lease, 'results/1.json')
+        ids.push(lease.jobId)
+      }
+      await database.queries.updateTable('jobs').set({ completed_at: hourAgo }).execute()
+      // It has not finished, so nothing has begun.
+      const unfinished = await submitted(store, { removeAfterSeconds: 0.001 })
+      expect(await store.expire(9)).toBe(2)
+      const left = await Promise.all([...ids, unfinished.id].map(async (id) => (await store.find(id)) !== undefined))
+      expect(left).toEqual([false, true, false, true, true])
+    })
+
     test('comes when the retention has passed since the end, and not before', async () => {
       await using fixture = await open()
       const { database } = fixture

@@ -150,4 +150,17 @@ const jobEvents: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents]
+/** What users call jobs by, and how long each of them is kept. */
+const jobLabels: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real }) => `
+  alter table jobs add column name text;
+  alter table jobs add column folded_name text;
+  alter table jobs add column metadata text;
+  alter table jobs add column remove_after_seconds ${real};
+  create index jobs_removed_after on jobs ((completed_at + remove_after_seconds))
+    where completed_at is not null and remove_after_seconds is not null;
+  `,
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobLabels]

@@ -25,6 +25,11 @@ export interface JobsTable {
   id: string
   key_id: string
   model: string
+  name: string | null
+  /** `foldedText` of the name, to be searched. */
+  folded_name: string | null
+  /** A JSON object of strings; null: none. */
+  metadata: string | null
   status: Generated<JobStatus>
   service_tier: ServiceTier
   served_tier: ServiceTier | null
@@ -57,8 +62,10 @@ export interface JobsTable {
   ready_at: number | null
   start_by: number | null
   timeout_seconds: number | null
-  /** Set when it finishes, unless its client set it. Null: it is kept. */
+  /** Set by its client alone, as is `remove_after_seconds`. Neither: the retention decides. */
   expires_at: number | null
+  /** From its end on. */
+  remove_after_seconds: number | null
   idempotency_key: string | null
   request_hash: string | null
   attempt: Generated<number>
