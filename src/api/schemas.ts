@@ -130,7 +130,8 @@ export const SubmittedSchema = Type.Object({
 })
 export const JobListSchema = Type.Object({
   requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
-    description: 'The newest first, without their results and places.',
+    description: 'Without their results and places in the queue.',
   }),
-  next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),
+  next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),
+  previous: nullable(Type.String({ description: 'The same for the page before; null: this is the first one.' })),
 })

@@ -77,7 +77,7 @@ export function futureDate(name: string, text: string | undefined): Date | null 
 }
 
 /** A leap second is the second after it, as the machine's own clock has it. */
-function dateOf(text: string): Date {
+export function dateOf(text: string): Date {
   const [, day, minute, second, fraction = '', utc, hours, minutes = '00'] = DATE_TIME.exec(text) ?? []
   const zone = utc === undefined ? `${hours}:${minutes}` : 'Z'
   if (second !== '60') return new Date(`${day}T${minute}:${second}${fraction}${zone}`)

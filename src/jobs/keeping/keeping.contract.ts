@@ -67,7 +67,7 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       const outcomes = await Promise.allSettled([newJob(), again(), newJob()].map((one) => store.submit(one)))
       expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
       expect(outcomes[1]).toMatchObject({ reason: { message: 'the connection broke' } })
-      expect(await fixture.store.list('key-1', { limit: 9 })).toHaveLength(3)
+      expect((await fixture.store.list('key-1', { limit: 9 })).jobs).toHaveLength(3)
     })
 
     test('a replay counts against no limit, its own nor that of others', async () => {

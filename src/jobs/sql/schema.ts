@@ -9,6 +9,7 @@ export interface Schema {
   jobs: JobsTable
   job_windows: JobWindowsTable
   job_events: JobEventsTable
+  job_metadata: JobMetadataTable
   audio_usage: AudioUsageTable
   workers: WorkersTable
   garbage: GarbageTable
@@ -93,6 +94,14 @@ export interface JobWindowsTable {
   job_id: string
   ordinal: number
   data: string
+}
+
+/** The pairs of `jobs.metadata`, kept by triggers, by which jobs are found; without the urgent ones'. */
+export interface JobMetadataTable {
+  job_id: string
+  key_id: string
+  name: string
+  value: string
 }
 
 /** What happened to jobs, written by triggers on their tables. */
