@@ -28,6 +28,7 @@ import type {
   ClaimOptions,
   ClaimedJob,
   JobNewsBus,
+  JobPage,
   JobStore,
   JobStoreOptions,
   Lease,
@@ -81,8 +82,8 @@ export class SqlJobStore implements JobStore {
     return this.#finder.find(id)
   }
 
-  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
-    return list(this.#queries, keyId, options)
+  list(keyId: string | null, options: ListOptions): Promise<JobPage> {
+    return list(this.#database, keyId, options)
   }
 
   events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
