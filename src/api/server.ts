@@ -7,6 +7,7 @@ import { Background } from './background.ts'
 import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './http/connection.ts'
 import type { ApiContext, ApiParts } from './context.ts'
+import { addCompression } from './http/compression.ts'
 import { addCors } from './http/cors.ts'
 import { frameworkErrors, handleError, noRoute } from './errors/error-handler.ts'
 import { addFront } from './http/front.ts'
@@ -18,6 +19,7 @@ import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
 import { requestRoutes } from './jobs/requests.ts'
+import { resultRoutes } from './jobs/result-routes.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
@@ -57,6 +59,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   // Preflights carry no key.
   addCors(api, settings.corsOrigins)
   addConnectionEnds(api, limits.lingerMs)
+  addCompression(api)
   addFront(api, limits)
   addAuthorisation(api, context)
 
@@ -74,6 +77,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(resultRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(healthRoutes(context))
