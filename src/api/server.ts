@@ -7,6 +7,7 @@ import { Background } from './background.ts'
 import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './http/connection.ts'
 import type { ApiContext, ApiParts } from './context.ts'
+import { addCompression } from './http/compression.ts'
 import { addCors } from './http/cors.ts'
 import { eventRoutes } from './events/events.ts'
 import { frameworkErrors, handleError, noRoute } from './errors/error-handler.ts'
@@ -20,6 +21,7 @@ import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
 import { jobListRoutes } from './jobs/job-list.ts'
 import { requestRoutes } from './jobs/requests.ts'
+import { resultRoutes } from './jobs/result-routes.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
@@ -59,6 +61,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   // Preflights carry no key.
   addCors(api, settings.corsOrigins)
   addConnectionEnds(api, limits.lingerMs)
+  addCompression(api)
   addFront(api, limits)
   addAuthorisation(api, context)
 
@@ -78,6 +81,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(requestRoutes(context))
   await api.register(eventRoutes(context))
   await api.register(jobListRoutes(context))
+  await api.register(resultRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(healthRoutes(context))

@@ -4,7 +4,8 @@ import { newJobId } from '../../jobs/job-id.ts'
 import { isFinished } from '../../jobs/job.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { jobJson, sendJson } from './job-body.ts'
+import { jobJson, sendJob, sendJson } from './job-body.ts'
+import { fieldsField, leftOutOf } from './result-query.ts'
 import { JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
 import { notFound, requireOwn } from './own-job.ts'
 import { submittedJson } from './submissions.ts'
@@ -24,12 +25,14 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           summary: '4. Poll',
           description: 'Works with the API key, or with the poll URL as submit returned it.',
           params: JobParams,
-          response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
+          querystring: Type.Object(fieldsField),
+          response: { 200: JobSchema, ...errors(400, 401, 403, 404, 503) },
         },
       },
       async (request, reply) => {
+        const leftOut = leftOutOf(request.query.fields)
         const job = await requireOwn(jobs, request.params.id, request.owner)
-        return await sendJson(reply, await jobJson(job, context))
+        return await sendJob(reply, job, context, leftOut)
       },
     )
 

@@ -11,7 +11,19 @@ import { jsonParser } from '../bodies/json.ts'
 import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { addVary } from '../http/vary.ts'
 import { sendJson } from './job-body.ts'
+import { requireWordTimes } from './representation.ts'
+import type { Representation } from './representation.ts'
+import {
+  MEDIA_TYPES,
+  TEXTS,
+  askedFormat,
+  fieldsField,
+  formatField,
+  representationOf,
+  subtitleFields,
+} from './result-query.ts'
 import { ModelParams, TierQuery, errors } from '../schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
@@ -40,9 +52,15 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
             'The body is JSON with the recording as base64 in Bytes or as a presigned URL, a multipart/form-data form with the ' +
             'recording as its file, or the recording itself, with any other Content-Type.',
           params: ModelParams,
-          querystring: TierQuery,
+          querystring: Type.Object({ ...TierQuery.properties, ...formatField, ...subtitleFields, ...fieldsField }),
           response: {
-            200: Type.Object({ response: TranscriptSchema }),
+            200: {
+              description: 'The transcript, in the format that the query or Accept asks for; by itself, but for JSON.',
+              content: {
+                [MEDIA_TYPES.json]: { schema: Type.Object({ response: TranscriptSchema }) },
+                ...TEXTS,
+              },
+            },
             ...errors(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
           },
         },
@@ -52,13 +70,23 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const model = findModel(request.params, context)
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const { parameters } = await context.familyOf(model)
-        const parseInput = (input: unknown): ModelParameters => parameters.parse(input, model)
+        // What does not say, or asks for what there is not, gets JSON, as it did when there was nothing else.
+        const format = askedFormat(request, request.query.format) ?? 'json'
+        const representation = representationOf(format, request.query)
+        const parseInput = (input: unknown): ModelParameters => {
+          const parsed = parameters.parse(input, model)
+          requireWordTimes(representation, parsed)
+          return parsed
+        }
         const { input, recording } = await receiveSync(request, { parseInput, parseJson, ...context })
         const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
         const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
         const isSent = recording.audioSeconds === undefined
-        const json = await run({ ...asked, payloadKey, payloadVersion, audioSeconds, isSent }, gone, context)
-        await sendJson(reply, `{"response":${json}}`)
+        const job = { ...asked, payloadKey, payloadVersion, audioSeconds, isSent, representation }
+        const body = await run(job, gone, context)
+        addVary(reply, 'Accept')
+        if (format === 'json') return await sendJson(reply, `{"response":${body}}`)
+        return await reply.type(`${MEDIA_TYPES[format]}; charset=utf-8`).send(body)
       },
     )
     done()
@@ -79,10 +107,15 @@ interface SyncJob extends Pick<
 > {
   /** Whether the recording came with the request, so that no other job can have it. */
   readonly isSent: boolean
+  readonly representation: Representation
 }
 
-/** Runs the job while the client waits, and leaves nothing of it. Says its result, as JSON. */
-async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiContext): Promise<string> {
+/** Runs the job while the client waits, and leaves nothing of it. Says its result, as it was asked for. */
+async function run(
+  { isSent, representation, ...job }: SyncJob,
+  gone: AbortSignal,
+  context: ApiContext,
+): Promise<string> {
   const { jobs, results, settings } = context
   const { promise: ended, resolve: end } = Promise.withResolvers<'finished' | 'timeout' | 'gone'>()
   using _ = jobs.onJob('finished', job.id, () => end('finished'))
@@ -104,7 +137,8 @@ async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiC
     await submitRecording({ ...job, ...options, ...times }, context)
     const how = await ended
     const found = how === 'finished' ? await jobs.find(job.id) : await jobs.cancel(job.id)
-    if (found?.status === 'success' && found.resultKey !== null) return await results.json(found.resultKey)
+    if (found?.status === 'success' && found.resultKey !== null)
+      return await results.get(found.resultKey, representation)
     throw failure(found)
   } finally {
     clearTimeout(timer)
@@ -115,7 +149,7 @@ async function run({ isSent, ...job }: SyncJob, gone: AbortSignal, context: ApiC
 
 /** A job that is being cancelled is removed when its worker has let go of it; one that can't be waited for goes when it expires. */
 async function clear(
-  { id, payloadKey, isSent }: SyncJob,
+  { id, payloadKey, isSent }: Pick<SyncJob, 'id' | 'payloadKey' | 'isSent'>,
   { jobs, payloads, clearGarbage }: ApiContext,
   closing: AbortSignal,
 ): Promise<void> {
