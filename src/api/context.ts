@@ -1,11 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { JobStore } from '../jobs/job-store.ts'
+import type { JobStore, KeyLimits } from '../jobs/job-store.ts'
 import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
+import type { KeyUses } from './authentication/key-uses.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
@@ -33,6 +34,8 @@ export interface ApiSettings {
   readonly retentionMs: number | null
   /** Of one API key; null: any number. */
   readonly maxRequestsPerSecond: number | null
+  /** Of a key that has none of its own. */
+  readonly keyLimits: KeyLimits
 }
 
 /** What the API is made of. */
@@ -68,4 +71,5 @@ export interface ApiParts {
 export interface ApiContext extends ApiParts {
   readonly limits: RequestLimits
   readonly background: Background
+  readonly keyUses: KeyUses
 }

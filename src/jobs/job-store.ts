@@ -21,6 +21,8 @@ export interface NewJob {
   /** Null: as the store's retention says, once it has finished. */
   readonly expiresAt: Date | null
   readonly idempotency: Idempotency | null
+  /** What its key may have, where that is not what the store's options say. */
+  readonly limits?: Partial<KeyLimits>
 }
 
 export interface Idempotency {
@@ -40,9 +42,18 @@ export interface KeyLimits {
   readonly audioSecondsPerDay: number | null
 }
 
+/** What a key has now. */
+export interface KeyUsage {
+  readonly queuedJobs: number
+  readonly runningJobs: number
+  /** Submitted on this day of UTC; null: nobody counts, since there is no limit of it. */
+  readonly audioSecondsToday: number | null
+}
+
 export interface JobStoreOptions {
   /** How long a finished job is kept that its client set no time for; null: for ever. */
   readonly retentionMs: number | null
+  /** Of keys that have none of their own. */
   readonly limits: KeyLimits
   /** Told of a job that is due and can't be removed now. */
   readonly onKept?: (jobId: string, error: unknown) => void
@@ -144,6 +155,12 @@ export interface JobStore {
   findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
 
   find(id: string): Promise<Job | undefined>
+
+  /**
+   * What a key has of what `KeyLimits` limit.
+   * @param limits its own, where they are not what the store's options say
+   */
+  usage(keyId: string, limits?: Partial<KeyLimits>): Promise<KeyUsage>
 
   /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>

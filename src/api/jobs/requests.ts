@@ -3,6 +3,7 @@ import Type from 'typebox'
 import { newJobId } from '../../jobs/job-id.ts'
 import { JOB_STATUSES, isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
+import { keyAskedFor, requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
@@ -87,6 +88,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         const recording = await recordings.find(job.payloadKey, request.owner)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
+        requireModel(request, model)
         if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
         const { maxAudioSeconds } = context.settings
         const { payloadKey, payloadVersion } = recording
@@ -138,12 +140,19 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
                 description: 'The `next` of the page before, be that job removed or not.',
               }),
             ),
+            key: Type.Optional(
+              Type.String({
+                maxLength: 100,
+                description: 'Another key’s jobs, by its id, or with * all keys’: for keys with the scope admin.',
+              }),
+            ),
           }),
-          response: { 200: JobListSchema, ...errors(400, 401, 503) },
+          response: { 200: JobListSchema, ...errors(400, 401, 403, 503) },
         },
       },
       async (request) => {
-        const found = await jobs.list(request.owner, { ...request.query, limit: PAGE_LENGTH })
+        const { key, ...which } = request.query
+        const found = await jobs.list(keyAskedFor(request, key), { ...which, limit: PAGE_LENGTH })
         return {
           requests: found.map((job) => jobSummary(job, context)),
           next: found.length < PAGE_LENGTH ? null : (found.at(-1)?.id ?? null),

@@ -31,7 +31,17 @@ import type {
   Lease,
   LeaseState,
 } from '../job-store.ts'
-import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
+import type {
+  Idempotency,
+  JobNewsKind,
+  KeyLimits,
+  KeyUsage,
+  ListOptions,
+  NewJob,
+  Submitted,
+  WaitingModel,
+} from '../job-store.ts'
+import { usageOf } from '../life/key-usage.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
@@ -73,6 +83,10 @@ export class SqlJobStore implements JobStore {
 
   find(id: string): Promise<Job | undefined> {
     return this.#finder.find(id)
+  }
+
+  usage(keyId: string, limits: Partial<KeyLimits> = {}): Promise<KeyUsage> {
+    return usageOf(this.#database, keyId, { ...this.#options.limits, ...limits })
   }
 
   list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
