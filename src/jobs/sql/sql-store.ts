@@ -45,6 +45,7 @@ import { usageOf } from '../life/key-usage.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
+import { RunningLimits } from '../queue/running-limits.ts'
 import { waitingModels } from '../queue/waiting.ts'
 import { keepWindow, windows } from '../life/windows.ts'
 
@@ -61,12 +62,14 @@ export class SqlJobStore implements JobStore {
   readonly #submits: SubmitGroups
   readonly #finder: JobFinder
   readonly #retention: Retention
+  readonly #runningLimits: RunningLimits
 
   constructor(database: Database, options: JobStoreOptions = UNLIMITED, news: JobNewsBus = new LocalNews()) {
     this.#database = database
     this.#options = options
     this.#news = news
     this.#finder = new JobFinder(database)
+    this.#runningLimits = new RunningLimits(options.limits.runningJobs)
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
@@ -120,16 +123,14 @@ export class SqlJobStore implements JobStore {
   }
 
   async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
-    const { runningJobs } = this.#options.limits
-    const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    const claimed = await claim(this.#database, options, this.#runningLimits, (jobs) => this.#tellOfExpired(jobs))
     for (const { job } of claimed) this.#known.forget(job.id)
     if (claimed.length > 0) this.#tell('progress')
     return claimed
   }
 
   waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]> {
-    const { runningJobs } = this.#options.limits
-    return waitingModels(this.#database, asked, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    return waitingModels(this.#database, asked, this.#runningLimits, (jobs) => this.#tellOfExpired(jobs))
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {
