@@ -15,6 +15,7 @@ export function apiSettings({ server, jobs, payloads, engine }: Config): ApiSett
     uploadUrlTtlSeconds: payloads.uploadUrlTtlSeconds,
     maxAudioSeconds: jobs.maxAudioSeconds,
     retentionMs: jobs.retentionMs,
+    keyLimits: jobs.limits,
     framework: engine.remote === null ? 'onnxruntime' : 'openai-api',
   }
 }

@@ -139,8 +139,8 @@ async function startApi(
   const probe = stack.use(new HeaderProbe({ logger }))
   const probing = probe.start()
   const apiKeys = new ApiKeys(database)
-  const { apiKey, host, port } = config.server
-  if (apiKey !== null) await apiKeys.setEnvironmentKey(apiKey)
+  const { apiKey, apiKeyScopes, host, port } = config.server
+  if (apiKey !== null) await apiKeys.setEnvironmentKey(apiKey, apiKeyScopes)
   else if (await apiKeys.hasEnvironmentKey()) {
     // Not ended here: one server that was started without the variable would shut out the clients of all.
     logger.warn('SOTTO_API_KEY is not set; the key that it gave last stays valid until sotto keys revoke environment')

@@ -1,11 +1,12 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { JobStore } from '../jobs/job-store.ts'
+import type { JobStore, KeyLimits } from '../jobs/job-store.ts'
 import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
+import type { KeyUses } from './authentication/key-uses.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
@@ -35,6 +36,8 @@ export interface ApiSettings {
   readonly maxRequestsPerSecond: number | null
   /** Event streams of one API key, and as many requests that wait; null: any number. */
   readonly maxStreams: number | null
+  /** Of a key that has none of its own. */
+  readonly keyLimits: KeyLimits
 }
 
 /** What the API is made of. */
@@ -70,4 +73,5 @@ export interface ApiParts {
 export interface ApiContext extends ApiParts {
   readonly limits: RequestLimits
   readonly background: Background
+  readonly keyUses: KeyUses
 }

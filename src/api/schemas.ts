@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import type { TSchema } from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
+import { SCOPES } from '../contract/scope.ts'
 import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
@@ -13,6 +14,10 @@ export const ErrorSchema = Type.Object(
   {
     code: Type.Integer({ description: 'The HTTP status.' }),
     message: Type.String({ description: 'What is wrong, and what to do.' }),
+    reason: Type.Optional(
+      Type.String({ description: 'Where a valid API key is not enough: why.', examples: ['key.scope_missing'] }),
+    ),
+    scope: Type.Optional(Type.Enum(SCOPES, { description: 'The scope that the API key lacks.' })),
   },
   { description: 'An error.' },
 )

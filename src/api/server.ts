@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { addAuthorisation } from './authentication/authorised.ts'
+import { KeyUses } from './authentication/key-uses.ts'
 import { Background } from './background.ts'
 import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './http/connection.ts'
@@ -14,6 +15,9 @@ import { frameworkErrors, handleError, noRoute } from './errors/error-handler.ts
 import { addFront } from './http/front.ts'
 import { healthRoutes } from './system/health.ts'
 import { sendJson } from './jobs/job-body.ts'
+import { keyRoutes } from './keys/keys.ts'
+import { meRoutes } from './keys/me.ts'
+import { tokenRoutes } from './keys/tokens.ts'
 import { addMetrics } from './system/metrics.ts'
 import { modelRoutes } from './system/models.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
@@ -35,7 +39,8 @@ const IDLE_MS = 300_000
 export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promise<FastifyInstance> {
   const { settings, logger } = parts
   const background = new Background(logger)
-  const context: ApiContext = { ...parts, limits, background }
+  const keyUses = new KeyUses(parts.apiKeys, logger)
+  const context: ApiContext = { ...parts, limits, background, keyUses }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -56,7 +61,10 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     throw noRoute(request)
   })
 
-  api.addHook('onClose', () => background.close())
+  api.addHook('onClose', async () => {
+    await background.close()
+    await keyUses[Symbol.asyncDispose]()
+  })
 
   // Preflights carry no key.
   addCors(api, settings.corsOrigins)
@@ -84,6 +92,9 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(resultRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
+  await api.register(keyRoutes(context))
+  await api.register(tokenRoutes(context))
+  await api.register(meRoutes(context))
   await api.register(healthRoutes(context))
   let document: string | undefined
   api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) =>

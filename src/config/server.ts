@@ -1,6 +1,7 @@
 import { addressRanges, httpUrl, origins } from './addresses.ts'
 import type { Settings, ValueType, Values } from './setting.ts'
-import { count, folder, integer, named, oneOf, orOff, secondsAsMs, text } from './value-types.ts'
+import { count, folder, integer, named, oneOf, orOff, secondsAsMs, someOf, text } from './value-types.ts'
+import { SCOPES } from '../contract/scope.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -65,6 +66,14 @@ export const SERVER_SETTINGS = {
     default: null,
     meaning: 'an API key, instead of the one that the first start makes',
     isSecret: true,
+    see: '[below](#keys)',
+  },
+  apiKeyScopes: {
+    variable: 'SOTTO_API_KEY_SCOPES',
+    flag: null,
+    type: someOf(SCOPES),
+    default: 'transcribe,read',
+    meaning: 'what SOTTO_API_KEY may do, separated by commas; admin is all of it, and managing keys',
     see: '[below](#keys)',
   },
   /** Of one API key, for each server; null: any number. */

@@ -31,6 +31,8 @@ export interface NewJob {
   /** So long after its end it is removed, if `expiresAt` does not come first. Default: as the store's retention says. */
   readonly removeAfterSeconds?: number | null
   readonly idempotency: Idempotency | null
+  /** What its key may have, where that is not what the store's options say. */
+  readonly limits?: Partial<KeyLimits>
 }
 
 export interface Idempotency {
@@ -50,9 +52,18 @@ export interface KeyLimits {
   readonly audioSecondsPerDay: number | null
 }
 
+/** What a key has now. */
+export interface KeyUsage {
+  readonly queuedJobs: number
+  readonly runningJobs: number
+  /** Submitted on this day of UTC; null: nobody counts, since there is no limit of it. */
+  readonly audioSecondsToday: number | null
+}
+
 export interface JobStoreOptions {
   /** How long a finished job is kept that its client set no time for; null: for ever. */
   readonly retentionMs: number | null
+  /** Of keys that have none of their own. */
   readonly limits: KeyLimits
   /** Told of a job that is due and can't be removed now. */
   readonly onKept?: (jobId: string, error: unknown) => void
@@ -177,6 +188,12 @@ export interface JobStore {
   findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
 
   find(id: string): Promise<Job | undefined>
+
+  /**
+   * What a key has of what `KeyLimits` limit.
+   * @param limits its own, where they are not what the store's options say
+   */
+  usage(keyId: string, limits?: Partial<KeyLimits>): Promise<KeyUsage>
 
   /**
    * A page of a key's jobs, or of all keys', without the urgent ones, which are gone with their connection. It may have fewer than there is

@@ -49,7 +49,7 @@ function partsOf(text: string): { readonly owner: string; readonly mark: string 
   return { owner, mark }
 }
 
-/** A MAC, not a hash, so that the URL does not help to guess a weak secret offline. */
-function markOf(generation: string, signingSecret: Buffer): string {
+/** Of a key's generation. A MAC, not a hash, so that what carries it does not help to guess a weak secret offline. */
+export function markOf(generation: string, signingSecret: Buffer): string {
   return createHmac('sha256', signingSecret).update(`key ${generation}`).digest('base64url').slice(0, MARK_LENGTH)
 }

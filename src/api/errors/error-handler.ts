@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { CodedError, hasCode } from '../../contract/coded-error.ts'
+import { KeyError } from '../authentication/key-errors.ts'
 import { hasBody } from '../http/connection.ts'
 import { markForPages } from '../http/cors.ts'
 import { ApiError } from './api-error.ts'
@@ -12,14 +13,16 @@ interface Answer {
   readonly status: number
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
+  /** For programs, beside what all errors say. */
+  readonly details?: Readonly<Record<string, string>>
 }
 
 /**
- * Every error leaves as `{"code": <HTTP status>, "message": …}`, whatever was thrown; what is not the client's doing is logged with its
+ * Every error leaves as `{"code": <HTTP status>, "message": …}`, some with more, whatever was thrown; what is not the client's doing is logged with its
  * cause.
  */
 export async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { status, message, headers } = answerTo(error)
+  const { status, message, headers, details } = answerTo(error)
   if (status >= 500) logFailure(error, request)
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
@@ -27,7 +30,7 @@ export async function handleError(error: unknown, request: FastifyRequest, reply
   return await reply
     .status(status)
     .headers(headers ?? {})
-    .send({ code: status, message })
+    .send({ code: status, message, ...details })
 }
 
 function logFailure(error: unknown, request: FastifyRequest): void {
@@ -66,6 +69,9 @@ function answerTo(error: unknown): Answer {
   if (hasCode(error, 'payload.interrupted') && cause instanceof ApiError) return cause
   if (isFastifyError(error) && error.validation !== undefined) return { status: 400, message: validationMessage(error) }
   const status = error instanceof CodedError ? statusOf(error.code) : fastifyStatus(error)
+  if (status !== undefined && error instanceof KeyError) {
+    return { status, message: error.message, headers: error.headers, details: error.details }
+  }
   if (status !== undefined && error instanceof Error) return { status, message: error.message }
   return { status: 500, message: 'The server failed on this request. Its log says why.' }
 }

@@ -9,7 +9,8 @@ const EXPOSED = [
   'ETag, Content-Disposition',
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
-  'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
+  'RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+  'X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests',
 ].join(', ')
 /** Names of headers, as they come from a browser. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:, ?[\w!#$%&'*+.^`|~-]+)*$/

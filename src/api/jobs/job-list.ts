@@ -2,6 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import Type from 'typebox'
 import { CURSOR_PATTERN, parseCursor } from '../../jobs/reading/cursor.ts'
 import type { Cursor } from '../../jobs/reading/cursor.ts'
+import { keyAskedFor } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { JobListSchema, errors } from '../schemas.ts'
@@ -26,6 +27,12 @@ const Query = Type.Object({
       description: 'The `next` or `previous` of a page of the same list, be the jobs of that page removed or not.',
     }),
   ),
+  key: Type.Optional(
+    Type.String({
+      maxLength: 100,
+      description: 'Another key’s jobs, by its id, or with * all keys’: for keys with the scope admin.',
+    }),
+  ),
   before: Type.Optional(
     Type.String({
       pattern: CURSOR_PATTERN,
@@ -48,12 +55,12 @@ export function jobListRoutes(context: ApiContext): FastifyPluginCallbackTypebox
             'Those that are as the query says in all that it names. `metadata.<key>=<value>` beside the parameters below: those that have ' +
             'this pair. A page may have fewer jobs than its limit, even none, although there are more: `next` alone says whether.',
           querystring: Query,
-          response: { 200: JobListSchema, ...errors(400, 401, 503) },
+          response: { 200: JobListSchema, ...errors(400, 401, 403, 503) },
         },
       },
       async (request) => {
-        const { order, limit, cursor, before, ...filter } = request.query
-        const page = await context.jobs.list(request.owner, {
+        const { order, limit, cursor, before, key, ...filter } = request.query
+        const page = await context.jobs.list(keyAskedFor(request, key), {
           ...filterOf(filter, metadataIn(request.query)),
           limit: lengthOf(limit),
           ...(order === undefined ? {} : { order }),

@@ -63,6 +63,7 @@ export function jobOptions(given: Type.Static<typeof JobOptionsSchema>): JobOpti
 /** RFC 3339's forms, and those that validators of `date-time` take beside them. */
 const DATE_TIME = /^(\d{4}-\d\d-\d\d)[t\s](\d\d:\d\d):(\d\d)(\.\d+)?(?:(z)|([+-]\d\d)(?::?(\d\d))?)$/i
 
+/** @throws ApiError 400 for what is no time, or has passed */
 export function futureDate(name: string, text: string | undefined): Date | null {
   if (text === undefined) return null
   const date = dateOf(text)

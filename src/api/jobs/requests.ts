@@ -2,6 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import Type from 'typebox'
 import { newJobId } from '../../jobs/job-id.ts'
 import { isFinished } from '../../jobs/job.ts'
+import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { jobJson, sendJob, sendJson } from './job-body.ts'
@@ -78,6 +79,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         const recording = await recordings.find(job.payloadKey, request.owner)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
+        requireModel(request, model)
         if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
         const { maxAudioSeconds } = context.settings
         const { payloadKey, payloadVersion } = recording

@@ -7,6 +7,7 @@ import type { ServiceTier } from '../../jobs/job.ts'
 import type { Submitted } from '../../jobs/job-store.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import type { ApiContext } from '../context.ts'
+import { requireModel } from '../authentication/principal.ts'
 import { validationMessage } from '../errors/error-handler.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
@@ -54,6 +55,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         }
         const { owner: keyId } = request
         const model = findModel(request.params, context)
+        requireModel(request, model.id)
         requireValidBut(request, 'input', AnyInputBody)
         const { serviceTier: asked = 'cpuflex' } = request.query
         const idempotency = idempotencyOf(request, [model.id, asked, request.body])

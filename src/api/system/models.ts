@@ -4,6 +4,7 @@ import Type from 'typebox'
 import { SERVICE_TIERS } from '../../jobs/job.ts'
 import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
+import { mayUse } from '../authentication/principal.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
@@ -96,7 +97,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       {
         schema: {
           tags: ['Models'],
-          summary: 'List the models',
+          summary: 'List the models that the API key may use',
           response: {
             200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
             ...errors(401),
@@ -104,10 +105,9 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request) => {
-        return {
-          object: 'list' as const,
-          data: await Promise.all(catalogue.list().map((model) => describe(model, request))),
-        }
+        const { principal } = request
+        const usable = catalogue.list().filter(({ id }) => principal === null || mayUse(principal, id))
+        return { object: 'list' as const, data: await Promise.all(usable.map((model) => describe(model, request))) }
       },
     )
     api.get(

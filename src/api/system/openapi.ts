@@ -20,6 +20,7 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'Events', description: 'What happens, as it happens.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
       { name: 'Models', description: 'What can be submitted to.' },
+      { name: 'Keys', description: 'Who may do what.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],
     components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key.' } } },

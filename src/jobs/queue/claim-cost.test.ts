@@ -18,9 +18,10 @@ const SMALL_QUEUE = 1000
 const LARGE_QUEUE = 20_000
 
 const SITUATIONS = {
-  'all are of a key at its limit': { columns: {}, runningJobs: 1 },
-  'all wait for their pause to end': { columns: { not_before: 9e9 }, runningJobs: null },
-  'all had to start by now': { columns: { start_by: 1000 }, runningJobs: null },
+  'all are of a key at its limit': { columns: {}, runningJobs: 1, ownLimit: null },
+  'all are of a key at a limit of its own': { columns: {}, runningJobs: null, ownLimit: 1 },
+  'all wait for their pause to end': { columns: { not_before: 9e9 }, runningJobs: null, ownLimit: null },
+  'all had to start by now': { columns: { start_by: 1000 }, runningJobs: null, ownLimit: null },
 } as const
 
 type Situation = (typeof SITUATIONS)[keyof typeof SITUATIONS]
@@ -31,13 +32,17 @@ type Situation = (typeof SITUATIONS)[keyof typeof SITUATIONS]
  */
 async function costs(
   database: Database,
-  { columns, runningJobs }: Situation,
+  { columns, runningJobs, ownLimit }: Situation,
 ): Promise<{ readonly few: number; readonly many: number }> {
   const store = new SqlJobStore(database, { ...UNLIMITED, limits: { ...UNLIMITED.limits, runningJobs } })
   const cost = async (): Promise<number> => {
     // The first one moves what is not where it belongs, each job once.
     await emptyClaim(store)
     return await pagesRead(database, () => emptyClaim(store))
+  }
+  if (ownLimit !== null) {
+    const key = { id: 'key-0', name: '', prefix: '', hash: '', running_jobs: ownLimit }
+    await database.queries.insertInto('api_keys').values(key).execute()
   }
   await fillQueue(database, SMALL_QUEUE, columns)
   // A key reaches its limit.

@@ -223,4 +223,23 @@ const jobLists: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists]
+/**
+ * What a key may do, how long, and how much. Keys that are there do what they did before; a server of the version before knows no other
+ * ones, until it is replaced.
+ */
+const keyRules: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real }) => `
+  alter table api_keys add column scopes text not null default '["transcribe","read"]';
+  alter table api_keys add column models text;
+  alter table api_keys add column expires_at ${real};
+  alter table api_keys add column last_used_at ${real};
+  alter table api_keys add column queued_jobs integer;
+  alter table api_keys add column running_jobs integer;
+  alter table api_keys add column audio_seconds_per_day integer;
+  alter table api_keys add column requests_per_minute integer;
+  create index api_keys_with_running_jobs on api_keys (id) where running_jobs > 0;
+  `,
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists, keyRules]

@@ -188,6 +188,18 @@ export interface ApiKeysTable {
   /** SHA-256 of the secret in hexadecimal digits. */
   hash: string
   created_at: Generated<number>
+  /** A JSON array of scopes. */
+  scopes: Generated<string>
+  /** A JSON array of model ids and aliases; null: any model. */
+  models: string | null
+  expires_at: number | null
+  /** To the minute; null: not since it is noted. */
+  last_used_at: number | null
+  /** Its own limits in the place of the server's. Null: the server's; 0: none. */
+  queued_jobs: number | null
+  running_jobs: number | null
+  audio_seconds_per_day: number | null
+  requests_per_minute: number | null
 }
 
 /** Secrets that all servers on one database share, in base64. */
