@@ -19,7 +19,9 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   probe: ['contract', 'payloads', 'speech', 'confinement'],
   models: ['contract', 'speech', 'transcript'],
   family: ['contract', 'speech', 'transcript', 'models'],
-  api: ['contract', 'jobs', 'payloads', 'models', 'transcript'],
+  outbound: ['contract'],
+  webhooks: ['contract', 'jobs', 'outbound'],
+  api: ['contract', 'jobs', 'payloads', 'models', 'transcript', 'outbound', 'webhooks'],
   engine: ['contract', 'speech', 'models'],
   worker: ['contract', 'jobs', 'payloads', 'hub', 'models', 'transcript', 'confinement'],
 }

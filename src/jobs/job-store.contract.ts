@@ -50,6 +50,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         timeoutSeconds: 7200,
         expiresAt: new Date('2091-01-02T03:04:05.678Z'),
         input: { a: ['é', null] },
+        webhook: { endpoint: '{"a":1}', events: ['job.success', 'job.failed'], queue: 'key-1 example.com' },
       })
       const before = Date.now()
       const { job, isNew } = await store.submit({ ...given, idempotency: null })

@@ -1,5 +1,5 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
-import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
+import type { Job, JobError, JobPriority, JobStatus, JobWebhook, ServiceTier } from './job.ts'
 
 export interface NewJob {
   readonly id: string
@@ -21,6 +21,8 @@ export interface NewJob {
   /** Null: as the store's retention says, once it has finished. */
   readonly expiresAt: Date | null
   readonly idempotency: Idempotency | null
+  /** Null or absent: nobody is told of it. */
+  readonly webhook?: JobWebhook | null
 }
 
 export interface Idempotency {

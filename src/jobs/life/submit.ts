@@ -36,6 +36,9 @@ const COLUMNS = {
   expires_at: 'float8',
   idempotency_key: 'text',
   request_hash: 'text',
+  webhook: 'text',
+  webhook_events: 'text',
+  webhook_queue: 'text',
 } as const satisfies Partial<Record<keyof JobsTable, 'text' | 'float8' | 'int4'>>
 
 type NewRow = Pick<Selectable<JobsTable>, keyof typeof COLUMNS>
@@ -167,6 +170,9 @@ function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRo
     expires_at: secondsOf(job.expiresAt),
     idempotency_key: job.idempotency?.key ?? null,
     request_hash: job.idempotency?.requestHash ?? null,
+    webhook: job.webhook?.endpoint ?? null,
+    webhook_events: job.webhook?.events.join(' ') ?? null,
+    webhook_queue: job.webhook?.queue ?? null,
   }
 }
 
