@@ -77,6 +77,8 @@ const OTHER_ERROR_CODES = {
   'store.newer_schema': lasting('a newer version wrote the database'),
   'store.damaged': lasting('what the file holds is no database of ours, or is broken'),
   'store.refused': lasting('a constraint or trigger of the schema refused the write: a bug of the caller'),
+  'outbound.refused': lasting('a URL that this server does not ask: see `SOTTO_FETCH_ALLOW`'),
+  'outbound.unresolved': passing('the name servers do not answer about a URL’s host'),
   'payload.too_large': lasting('the body has more bytes than it may have'),
   'payload.interrupted': passing('the body broke off'),
   'payload.incomplete': lasting('what was uploaded in parts can’t be put together yet'),

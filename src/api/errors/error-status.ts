@@ -38,6 +38,8 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number | null>> = {
   'model.hub_invalid': 503,
   'model.cache_unusable': 503,
   'model.name_invalid': OWN,
+  'outbound.refused': 400,
+  'outbound.unresolved': 503,
   'payload.too_large': 413,
   'payload.interrupted': 400,
   'payload.incomplete': 409,
