@@ -7,6 +7,7 @@ import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
 import { jobOptionFields } from './jobs/job-options.ts'
 import { nullable } from './nullable.ts'
+import { SubmittedWebhookSchema, WebhookField } from './webhooks/webhook-schemas.ts'
 
 export const ErrorSchema = Type.Object(
   {
@@ -53,7 +54,12 @@ const UploadUrlField = Type.String({
 
 /** @param input the schema of a model's parameters */
 export function submitBody(input: TSchema) {
-  const fields = { URL: UploadUrlField, input: Type.Unsafe<unknown>(input), ...jobOptionFields }
+  const fields = {
+    URL: UploadUrlField,
+    input: Type.Unsafe<unknown>(input),
+    ...jobOptionFields,
+    webhook: Type.Optional(WebhookField),
+  }
   return Type.Object(fields, { additionalProperties: false })
 }
 
@@ -122,7 +128,11 @@ const jobFields = {
 
 export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
 export const SubmittedSchema = Type.Object({
-  response: Type.Object({ ...jobFields, urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }) }),
+  response: Type.Object({
+    ...jobFields,
+    urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }),
+    webhook: Type.Optional(SubmittedWebhookSchema),
+  }),
 })
 export const JobListSchema = Type.Object({
   requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {

@@ -22,6 +22,8 @@ import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
 import { uploadRoutes } from './uploads/uploads.ts'
+import { deliveryRoutes } from './webhooks/delivery-routes.ts'
+import { webhookRoutes } from './webhooks/webhook-routes.ts'
 import { answerUnknownExpectations } from './http/expectation.ts'
 
 /** A connection that carries nothing for so long is closed, such as one that waits for an answer. */
@@ -74,6 +76,8 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(webhookRoutes(context))
+  await api.register(deliveryRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(healthRoutes(context))

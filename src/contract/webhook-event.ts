@@ -12,7 +12,11 @@ export type WebhookEvent = keyof typeof WEBHOOK_EVENTS
 export const WEBHOOK_EVENT_TYPES = Object.keys(WEBHOOK_EVENTS) as readonly WebhookEvent[]
 
 /** What is told where nothing else is asked for: how a job ended. */
-export const TERMINAL_WEBHOOK_EVENTS = ['job.success', 'job.failed', 'job.cancelled'] as const satisfies readonly WebhookEvent[]
+export const TERMINAL_WEBHOOK_EVENTS = [
+  'job.success',
+  'job.failed',
+  'job.cancelled',
+] as const satisfies readonly WebhookEvent[]
 
 /** For what is stored: other versions may know others. */
 export function isWebhookEvent(text: string): text is WebhookEvent {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { CodedError, hasCode } from '../contract/coded-error.ts'
 import { version } from '../version.ts'
 import type { AttemptCode } from './delivery-codes.ts'
-import { retryAfterMs } from './retry.ts'
+import { readRetryAfter } from './retry.ts'
 import { signedHeaders } from './secret.ts'
 import type { SignedMessage } from './secret.ts'
 
@@ -85,7 +85,7 @@ export async function tryDelivery(options: AttemptOptions): Promise<AttemptResul
     })
     const answer = await excerptOf(body)
     const attempt = ended({ status: statusCode, ...judged(statusCode, headers), answer })
-    return { attempt, retryAfterMs: retryAfterMs(headers['retry-after'], new Date()) }
+    return { attempt, retryAfterMs: readRetryAfter(headers['retry-after'], new Date()) }
   } catch (error) {
     signal.throwIfAborted()
     const reason: Pick<Attempt, 'code' | 'detail'> = timeout.aborted
@@ -122,7 +122,8 @@ async function excerptOf(body: AsyncIterable<unknown> & { destroy(): unknown }):
 }
 
 /** Codes of Node, OpenSSL and undici: of certificates that are not trusted, or not of this host. */
-const UNTRUSTED = /^(?:CERT_|ERR_TLS_CERT|ERR_SSL|EPROTO$|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/
+const UNTRUSTED =
+  /^(?:CERT_|ERR_TLS_CERT|ERR_SSL|EPROTO$|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH)/
 
 function failureOf(error: unknown): Pick<Attempt, 'code' | 'detail'> {
   if (error instanceof CodedError) {

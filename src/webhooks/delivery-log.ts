@@ -115,7 +115,8 @@ function loggedOf(
   return {
     ...{ id, jobId, type },
     createdAt: dateOf(row.created_at),
-    status: outcome === null ? 'pending' : outcome === 'delivered' ? 'delivered' : dropped === null ? 'failed' : 'dropped',
+    status:
+      outcome === null ? 'pending' : outcome === 'delivered' ? 'delivered' : dropped === null ? 'failed' : 'dropped',
     droppedBecause: dropped,
     url: targetOf(row.endpoint)?.endpoint?.url ?? null,
     nextAttemptAt: row.due_at === null ? null : dateOf(row.due_at),

@@ -10,7 +10,7 @@ export const WEBHOOK_INCLUDES = ['result'] as const
 /** A receiver, as somebody named it. */
 export interface Endpoint {
   readonly url: string
-  readonly include: readonly (typeof WEBHOOK_INCLUDES)[number][]
+  readonly include: (typeof WEBHOOK_INCLUDES)[number][]
   /** `whsec_…`; null: the key's. */
   readonly secret: string | null
 }

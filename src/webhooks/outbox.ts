@@ -21,8 +21,7 @@ const QUEUES_PER_KEY = 16
 const STRAY_AGE_SECONDS = 3600
 
 /** What becomes of a delivery: it is tried again, or has ended. */
-export type DeliveryEnd =
-  { readonly outcome: null; readonly pauseMs: number } | { readonly outcome: DeliveryOutcome }
+export type DeliveryEnd = { readonly outcome: null; readonly pauseMs: number } | { readonly outcome: DeliveryOutcome }
 
 /** A queue that has something to be told now. */
 export interface DueQueue {

@@ -24,7 +24,7 @@ export function pauseMs(failures: number, retryAfterMs: number | null, random: n
 export const LONGEST_PAUSE_MS = MAX_PAUSE_MS * (1 + JITTER)
 
 /** A `Retry-After`: seconds, or a date; null: there is none that can be understood. */
-export function retryAfterMs(header: string | undefined, now: Date): number | null {
+export function readRetryAfter(header: string | undefined, now: Date): number | null {
   if (header === undefined) return null
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000
   const date = Date.parse(header)

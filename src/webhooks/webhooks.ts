@@ -107,7 +107,7 @@ export class Webhooks {
   }
 }
 
-/** In one order, each once. */
-function eventsOf({ events = TERMINAL_WEBHOOK_EVENTS }: AskedWebhook): readonly WebhookEvent[] {
+/** What it is told, in one order, each once. */
+export function eventsOf({ events = TERMINAL_WEBHOOK_EVENTS }: AskedWebhook): readonly WebhookEvent[] {
   return WEBHOOK_EVENT_TYPES.filter((type) => events.includes(type))
 }

@@ -7,24 +7,17 @@ import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
+import { JOB_ID, findOwnJob, noJob } from './own-job.ts'
 import { submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
 const PAGE_LENGTH = 50
-const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
 /** Step 4: what became of a job; and cancelling, removing and listing them. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, recordings } = context
 
-  /** 404 also for another key's job, so that ids can't be probed. */
-  const findOwn = async (id: string, keyId: string): Promise<Job> => {
-    // Not every text may be asked of every database, and what others ask for may be in the same statement.
-    if (!UUID.test(id)) throw notFound(id)
-    const job = await jobs.find(id)
-    if (job === undefined || job.keyId !== keyId) throw notFound(id)
-    return job
-  }
+  const findOwn = (id: string, keyId: string): Promise<Job> => findOwnJob(id, keyId, jobs)
 
   return (api, _options, done) => {
     api.get(
@@ -60,7 +53,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       async (request, reply) => {
         const { id } = await findOwn(request.params.id, request.owner)
         const job = await jobs.cancel(id)
-        if (job === undefined) throw notFound(id)
+        if (job === undefined) throw noJob(id)
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
@@ -94,7 +87,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
-          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
+          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null, webhook: job.webhook },
         }
         const again = await submitRecording(renewed, context)
         return await sendJson(reply.status(202), await submittedJson(again, request, context))
@@ -134,7 +127,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
             status: Type.Optional(Type.Enum(JOB_STATUSES)),
             before: Type.Optional(
               Type.String({
-                pattern: UUID.source,
+                pattern: JOB_ID.source,
                 description: 'The `next` of the page before, be that job removed or not.',
               }),
             ),
@@ -152,8 +145,4 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
     )
     done()
   }
-}
-
-function notFound(id: string): ApiError {
-  return new ApiError(404, `There is no request ${id.slice(0, 100)}, or not of this API key.`)
 }

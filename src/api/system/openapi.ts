@@ -18,6 +18,7 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
     tags: [
       { name: 'Async API', description: 'For recordings of any length.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
+      { name: 'Webhooks', description: 'To hear of jobs instead of polling them.' },
       { name: 'Models', description: 'What can be submitted to.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],
