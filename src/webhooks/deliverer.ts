@@ -8,11 +8,12 @@ import { Lanes } from './lanes.ts'
 const LOOK_INTERVAL_MS = 1000
 /** Debounce: much happens to jobs that nobody is told. */
 const BELL_MS = 20
-/** How long receivers that were asked may take to answer when the server stops. */
 const GRACE_MS = 5000
 
 export interface DelivererOptions extends DeliveryParts {
   readonly news: Pick<JobStore, 'on'>
+  /** How long receivers that were asked may take to answer when the server stops. */
+  readonly graceMs?: number
 }
 
 /** Makes the deliveries that are due, in any number of processes on one database, until it is disposed. */
@@ -49,7 +50,7 @@ export class Deliverer implements AsyncDisposable {
     clearInterval(this.#timer)
     clearTimeout(this.#bell)
     this.#news[Symbol.dispose]()
-    const grace = setTimeout(() => this.#hurry.abort(), GRACE_MS)
+    const grace = setTimeout(() => this.#hurry.abort(), this.#options.graceMs ?? GRACE_MS)
     await this.#round
     await Promise.all(this.#running)
     clearTimeout(grace)

@@ -70,7 +70,12 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       const [delivery, ...others] = await takeAll(new Outbox(database))
       expect(others).toEqual([])
       expect(delivery).toMatchObject({
-        ...{ id: expect.stringMatching(/^evt_[\da-f]{32}$/), keyId: 'key-1', jobId: lease.jobId, type: `job.${status}` },
+        ...{
+          id: expect.stringMatching(/^evt_[\da-f]{32}$/),
+          keyId: 'key-1',
+          jobId: lease.jobId,
+          type: `job.${status}`,
+        },
         snapshot: { model: 'sotto/whisper-demo', attempt: 1, completedAt: expect.any(Number) },
       })
       expect(delivery?.snapshot?.code).toBe(status === 'failed' ? ERROR.code : null)
