@@ -5,6 +5,7 @@ import type { Family } from '../models/family.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
+import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
 import type { KeyUses } from './authentication/key-uses.ts'
 import type { Background } from './background.ts'
@@ -63,6 +64,7 @@ export interface ApiParts {
   readonly clearGarbage: () => void
   /** What keys may upload before they submit it. */
   readonly uploads: UploadRoom
+  readonly webhooks: Webhooks
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
   readonly settings: ApiSettings

@@ -9,6 +9,7 @@ import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
 import { RemoveAfterField, jobOptionFields } from './jobs/job-options.ts'
 import { MetadataField, NameField } from './jobs/job-labels.ts'
 import { nullable } from './nullable.ts'
+import { SubmittedWebhookSchema, WebhookField } from './webhooks/webhook-schemas.ts'
 
 export const ErrorSchema = Type.Object(
   {
@@ -59,7 +60,12 @@ const UploadUrlField = Type.String({
 
 /** @param input the schema of a model's parameters */
 export function submitBody(input: TSchema) {
-  const fields = { URL: UploadUrlField, input: Type.Unsafe<unknown>(input), ...jobOptionFields }
+  const fields = {
+    URL: UploadUrlField,
+    input: Type.Unsafe<unknown>(input),
+    ...jobOptionFields,
+    webhook: Type.Optional(WebhookField),
+  }
   return Type.Object(fields, { additionalProperties: false })
 }
 
@@ -131,7 +137,11 @@ const jobFields = {
 
 export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
 export const SubmittedSchema = Type.Object({
-  response: Type.Object({ ...jobFields, urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }) }),
+  response: Type.Object({
+    ...jobFields,
+    urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }),
+    webhook: Type.Optional(SubmittedWebhookSchema),
+  }),
 })
 export const JobListSchema = Type.Object({
   requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {

@@ -30,6 +30,8 @@ import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
 import { uploadRoutes } from './uploads/uploads.ts'
+import { deliveryRoutes } from './webhooks/delivery-routes.ts'
+import { webhookRoutes } from './webhooks/webhook-routes.ts'
 import { answerUnknownExpectations } from './http/expectation.ts'
 
 /** A connection that carries nothing for so long is closed, such as one that waits for an answer. */
@@ -90,6 +92,8 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(eventRoutes(context))
   await api.register(jobListRoutes(context))
   await api.register(resultRoutes(context))
+  await api.register(webhookRoutes(context))
+  await api.register(deliveryRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(keyRoutes(context))

@@ -1,4 +1,4 @@
-import { addressRanges, httpUrl, origins } from './addresses.ts'
+import { addressRanges, httpUrl, origins, reachable } from './addresses.ts'
 import type { Settings, ValueType, Values } from './setting.ts'
 import { count, folder, integer, named, oneOf, orOff, secondsAsMs, someOf, text } from './value-types.ts'
 import { SCOPES } from '../contract/scope.ts'
@@ -58,6 +58,16 @@ export const SERVER_SETTINGS = {
     default: '',
     meaning: 'origins whose pages may use the API from a browser, separated by commas, or * for any; by default none',
     see: '[below](#pages)',
+  },
+  /** Beyond the public internet. */
+  fetchAllow: {
+    variable: 'SOTTO_FETCH_ALLOW',
+    flag: 'fetch-allow',
+    type: reachable,
+    default: '',
+    meaning:
+      'addresses, CIDR ranges and hosts, separated by commas, beyond the public internet that URLs of recordings and webhooks may name',
+    see: '[below](#urls-of-others)',
   },
   apiKey: {
     variable: 'SOTTO_API_KEY',

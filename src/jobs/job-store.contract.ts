@@ -57,6 +57,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         name: 'Gespräch 🎙.m4a',
         metadata: { 'case no.': '7\'8"9', empty: '' },
         input: { a: ['é', null] },
+        webhook: { endpoint: '{"a":1}', events: ['job.success', 'job.failed'], queue: 'key-1 example.com' },
       })
       const before = Date.now()
       const { job, isNew } = await store.submit({ ...given, idempotency: null })

@@ -3,7 +3,7 @@ import type { Passage, ToldSegment } from '../contract/transcript.ts'
 import type { EventFeed } from './events/event-feed.ts'
 import type { Cursor } from './reading/cursor.ts'
 import type { Metadata } from './job-labels.ts'
-import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
+import type { Job, JobError, JobPriority, JobStatus, JobWebhook, ServiceTier } from './job.ts'
 
 export interface NewJob {
   readonly id: string
@@ -33,6 +33,8 @@ export interface NewJob {
   readonly idempotency: Idempotency | null
   /** What its key may have, where that is not what the store's options say. */
   readonly limits?: Partial<KeyLimits>
+  /** Null or absent: nobody is told of it. */
+  readonly webhook?: JobWebhook | null
 }
 
 export interface Idempotency {

@@ -58,6 +58,15 @@ export interface StoredJobError {
   readonly message: string
 }
 
+/** Whom what happens to a job is told. The endpoint is opaque to all but the webhooks, and may hold a secret. */
+export interface JobWebhook {
+  readonly endpoint: string
+  /** Types of events. */
+  readonly events: readonly string[]
+  /** Deliveries of one queue are made a few at a time. */
+  readonly queue: string
+}
+
 export interface Job {
   /** UUID of version 7: what is submitted one after the other lies side by side in the index. */
   readonly id: string
@@ -115,4 +124,6 @@ export interface Job {
   readonly crashes: number
   /** How often it was given back uncounted, since it last made progress. */
   readonly deferrals: number
+  /** Null: nobody. */
+  readonly webhook: JobWebhook | null
 }

@@ -88,7 +88,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           // Where the job has run, this is no guess any more.
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
           ...{ name: job.name, metadata: job.metadata, removeAfterSeconds: job.removeAfterSeconds },
-          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
+          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null, webhook: job.webhook },
         }
         const again = await submitRecording(renewed, context)
         return await sendJson(reply.status(202), await submittedJson(again, request, context))

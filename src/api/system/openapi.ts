@@ -19,6 +19,7 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'Async API', description: 'For recordings of any length.' },
       { name: 'Events', description: 'What happens, as it happens.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
+      { name: 'Webhooks', description: 'To hear of jobs instead of polling them.' },
       { name: 'Models', description: 'What can be submitted to.' },
       { name: 'Keys', description: 'Who may do what.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },

@@ -40,6 +40,9 @@ const COLUMNS = {
   remove_after_seconds: 'float8',
   idempotency_key: 'text',
   request_hash: 'text',
+  webhook: 'text',
+  webhook_events: 'text',
+  webhook_queue: 'text',
 } as const satisfies Partial<Record<keyof JobsTable, 'text' | 'float8' | 'int4'>>
 
 type NewRow = Pick<Selectable<JobsTable>, keyof typeof COLUMNS>
@@ -176,6 +179,9 @@ function place(job: NewJob, { lastRanks }: UsageAtSubmit, virtualTime: number): 
     remove_after_seconds: job.removeAfterSeconds ?? null,
     idempotency_key: job.idempotency?.key ?? null,
     request_hash: job.idempotency?.requestHash ?? null,
+    webhook: job.webhook?.endpoint ?? null,
+    webhook_events: job.webhook?.events.join(' ') ?? null,
+    webhook_queue: job.webhook?.queue ?? null,
   }
 }
 

@@ -2,7 +2,7 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { foldedText } from '../job-labels.ts'
 import type { Metadata } from '../job-labels.ts'
-import type { Job } from '../job.ts'
+import type { Job, JobWebhook } from '../job.ts'
 import type { JobRow } from './schema.ts'
 
 export function jobOf(row: JobRow): Job {
@@ -41,7 +41,12 @@ export function jobOf(row: JobRow): Job {
     failures: row.failures,
     crashes: row.crashes,
     deferrals: row.deferrals,
+    webhook: webhookOf(row),
   }
+}
+
+function webhookOf({ webhook: endpoint, webhook_events: events, webhook_queue: queue }: JobRow): JobWebhook | null {
+  return endpoint === null || events === null || queue === null ? null : { endpoint, events: events.split(' '), queue }
 }
 
 /** Rounded, since `Date` would cut 1.2899999 s to 1.289 s. */

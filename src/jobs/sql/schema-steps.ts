@@ -11,6 +11,8 @@ export interface SchemaStep {
 /** Where the databases' words differ. */
 export interface SchemaWords {
   readonly real: 'real' | 'double precision'
+  /** Of 64 bits. */
+  readonly integer: 'integer' | 'bigint'
   /** Seconds since 1970. */
   readonly now: string
   /** What ends a table's definition. */
@@ -19,6 +21,10 @@ export interface SchemaWords {
   readonly eventOrder: string
   /** What else that takes. */
   readonly eventOrderIndexes: string
+  /** The column of `job_events` that a row has from its insert on. */
+  readonly eventId: 'sequence' | 'id'
+  /** 128 random bits in hexadecimal digits. */
+  readonly randomHex: string
   /** A JSON object as text. */
   readonly json: (members: Readonly<Record<string, string>>) => string
   /** What a JSON object of strings holds, as a table of `key` and `value`. */
@@ -224,6 +230,106 @@ const jobLists: SchemaStep = {
 }
 
 /**
+ * An outbox: what a webhook is to be told is written by the statement of the transition itself, so that no crash is between the two. It
+ * holds all that is told of the job, which may be gone when a receiver is there again; a delivery that is still to be made outlives its job.
+ * Servers of the version before write deliveries as well, and submit without webhooks.
+ */
+const webhooks: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real, integer, options, eventId, randomHex, json, trigger }) => {
+    const job = {
+      model: 'model',
+      audioSeconds: 'audio_seconds',
+      attempt: 'attempt',
+      acceptedAt: 'accepted_at',
+      startedAt: 'started_at',
+      completedAt: 'completed_at',
+      code: 'error_code',
+      message: 'error_message',
+    }
+    return `
+  alter table jobs add column webhook text;
+  alter table jobs add column webhook_events text;
+  alter table jobs add column webhook_queue text;
+
+  create table webhook_secrets (
+    value text not null primary key,
+    key_id text not null,
+    created_at ${real} not null,
+    valid_until ${real}
+  )${options};
+  create unique index webhook_secrets_current on webhook_secrets (key_id) where valid_until is null;
+  create index webhook_secrets_of_key on webhook_secrets (key_id);
+
+  create table webhook_defaults (
+    key_id text not null primary key,
+    endpoint text not null,
+    events text not null,
+    updated_at ${real} not null,
+    disabled_at ${real}
+  )${options};
+
+  create table webhook_deliveries (
+    id text not null primary key,
+    key_id text not null,
+    job_id text not null,
+    event ${integer} not null,
+    type text not null,
+    at ${real} not null,
+    data text not null,
+    queue text not null,
+    endpoint text not null,
+    due_at ${real},
+    token text,
+    tries integer not null default 0,
+    outcome text,
+    created_at ${real} not null
+  )${options};
+  create index webhook_deliveries_due on webhook_deliveries (queue, due_at) where due_at is not null;
+  create index webhook_deliveries_of_job on webhook_deliveries (job_id, event);
+
+  create table webhook_attempts (
+    delivery_id text not null,
+    ordinal integer not null,
+    at ${real} not null,
+    duration_ms integer not null,
+    status integer,
+    code text,
+    detail text,
+    answer text,
+    primary key (delivery_id, ordinal)
+  )${options};
+
+  ${trigger({
+    name: 'webhook_deliveries_of_event',
+    after: 'insert',
+    on: 'job_events',
+    when: "new.kind in ('accepted', 'claimed', 'finished')",
+    run: `insert into webhook_deliveries (id, key_id, job_id, event, type, at, data, queue, endpoint, due_at, created_at)
+      select 'evt_' || ${randomHex}, key_id, id, new.${eventId}, type, new.at, ${json(job)}, webhook_queue, webhook, new.at, new.at
+      from (
+        select jobs.*, 'job.' || case new.kind when 'accepted' then new.kind when 'claimed' then 'processing' else status end as type
+        from jobs where id = new.job_id and webhook is not null
+      ) as told
+      where ' ' || webhook_events || ' ' like '% ' || type || ' %'`,
+  })}
+  ${trigger({
+    name: 'webhook_deliveries_go_with_their_job',
+    after: 'delete',
+    on: 'jobs',
+    run: 'delete from webhook_deliveries where job_id = old.id and due_at is null',
+  })}
+  ${trigger({
+    name: 'webhook_attempts_go_with_their_delivery',
+    after: 'delete',
+    on: 'webhook_deliveries',
+    run: 'delete from webhook_attempts where delivery_id = old.id',
+  })}
+  `
+  },
+}
+
+/**
  * What a key may do, how long, and how much. Keys that are there do what they did before; a server of the version before knows no other
  * ones, until it is replaced.
  */
@@ -242,4 +348,4 @@ const keyRules: SchemaStep = {
   `,
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists, keyRules]
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists, keyRules, webhooks]

@@ -19,6 +19,10 @@ export interface Schema {
   write_checks: WriteChecksTable
   uploads: UploadsTable
   installation: InstallationTable
+  webhook_secrets: WebhookSecretsTable
+  webhook_defaults: WebhookDefaultsTable
+  webhook_deliveries: WebhookDeliveriesTable
+  webhook_attempts: WebhookAttemptsTable
 }
 
 export interface JobsTable {
@@ -86,6 +90,11 @@ export interface JobsTable {
   lease_until: number | null
   /** Id of the worker that claimed it last; null: it did not say, or none has yet. */
   claimed_by: string | null
+  /** As `webhook_deliveries.endpoint`; null: nobody is told of it. */
+  webhook: string | null
+  /** What its webhook is told: types of events, with a space between two. */
+  webhook_events: string | null
+  webhook_queue: string | null
 }
 
 export type JobRow = Selectable<JobsTable>
@@ -206,6 +215,71 @@ export interface ApiKeysTable {
 export interface SecretsTable {
   name: string
   value: string
+}
+
+/** What keys sign their webhooks with, where an endpoint has no secret of its own. */
+export interface WebhookSecretsTable {
+  /** As receivers are given it, `whsec_…`. */
+  value: string
+  key_id: string
+  created_at: number
+  /** Until when it signs beside the one that came after it; null: it is the key's current one. */
+  valid_until: number | null
+}
+
+/** Where what happens to a key's jobs is told that name no webhook of their own. */
+export interface WebhookDefaultsTable {
+  key_id: string
+  /** JSON, as `endpoint.ts` of the webhooks has it. */
+  endpoint: string
+  /** As `jobs.webhook_events`. */
+  events: string
+  updated_at: number
+  /** Set when it answered that it is gone (410). */
+  disabled_at: number | null
+}
+
+/** The outbox: what webhooks were told and are to be told, written by triggers on `job_events`. */
+export interface WebhookDeliveriesTable {
+  /** The `webhook-id`, the same for all attempts. */
+  id: string
+  key_id: string
+  job_id: string
+  /** Which event of `job_events` it tells of, as `sequenceOf` takes it. */
+  event: number
+  /** `job.success`, say. */
+  type: string
+  /** When the event happened. */
+  at: number
+  /** A JSON object: the job as it was then. */
+  data: string
+  /** Of one key and host: what is due of one queue is delivered a few at a time. */
+  queue: string
+  /** JSON, as `endpoint.ts` of the webhooks has it. */
+  endpoint: string
+  /** When it is tried next; while it is being tried, when another may take it over; null: it has an outcome. */
+  due_at: number | null
+  /** The fence of whoever tries it; null: nobody does. */
+  token: string | null
+  /** Failed attempts since it was written or asked for again. */
+  tries: Generated<number>
+  outcome: string | null
+  created_at: number
+}
+
+/** Each attempt at a delivery, from 1. */
+export interface WebhookAttemptsTable {
+  delivery_id: string
+  ordinal: number
+  at: number
+  duration_ms: number
+  /** The HTTP status of the answer; null: there was none. */
+  status: number | null
+  /** Why it failed; null: it did not. */
+  code: string | null
+  detail: string | null
+  /** The beginning of the answer's body. */
+  answer: string | null
 }
 
 /** One row, written to learn whether the database takes a write. */
