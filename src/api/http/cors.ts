@@ -9,6 +9,7 @@ const EXPOSED = [
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
+  'X-Request-Id, X-Should-Retry, X-Sotto-Job-Id, OpenAI-Processing-Ms',
 ].join(', ')
 /** Names of headers, as they come from a browser. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:, ?[\w!#$%&'*+.^`|~-]+)*$/

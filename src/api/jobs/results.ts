@@ -4,6 +4,7 @@ import { Compile } from 'typebox/compile'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
 import { TranscriptSchema } from '../../contract/transcript.ts'
+import type { Transcript } from '../../contract/transcript.ts'
 
 /** Characters. */
 const REMEMBERED = 2 ** 25
@@ -31,6 +32,13 @@ export class Results {
       this.#reading.set(key, reading)
     }
     return await reading
+  }
+
+  /** The same, taken apart. */
+  async transcript(key: PayloadKey): Promise<Transcript> {
+    const value: unknown = JSON.parse(await this.json(key))
+    if (!transcript.Check(value)) throw new Error(`the stored result ${key} is no transcript`)
+    return value
   }
 
   async #fetch(key: PayloadKey): Promise<string> {

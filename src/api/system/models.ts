@@ -6,8 +6,9 @@ import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
-import { ApiError } from '../errors/api-error.ts'
 import { nullable } from '../nullable.ts'
+import { addAnswerHeaders } from '../openai/headers.ts'
+import { unknownModel } from '../openai/options.ts'
 import { errors } from '../schemas.ts'
 import { baseUrl } from '../urls.ts'
 
@@ -29,6 +30,9 @@ const ParameterSchema = Type.Object({
 
 const ModelSchema = Type.Object({
   id: Type.String({ examples: [SUGGESTED_MODEL.id] }),
+  aliasOf: Type.Optional(
+    Type.String({ description: 'Of a name that OpenAI’s clients send: the id of the model that it stands for here.' }),
+  ),
   object: Type.Literal('model'),
   created: Type.Integer({ description: 'Seconds since the epoch.' }),
   owned_by: Type.String(),
@@ -49,13 +53,15 @@ const ModelSchema = Type.Object({
 
 /** What can be submitted to, in a superset of the form that OpenAI's clients read. */
 export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { catalogue, familyOf, models, settings } = context
+  const { catalogue, names, familyOf, models, settings } = context
 
   const describe = async (
     model: ModelDescription,
     request: FastifyRequest,
+    name = model.id,
   ): Promise<Type.Static<typeof ModelSchema>> => ({
-    id: model.id,
+    id: name,
+    ...(name === model.id ? {} : { aliasOf: model.id }),
     object: 'model',
     created: Math.floor(model.publishedAt.getTime() / 1000),
     owned_by: model.publisher,
@@ -84,13 +90,13 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   }
 
   const show = async (id: string, request: FastifyRequest): Promise<Type.Static<typeof ModelSchema>> => {
-    const model = catalogue.find(id)
-    if (model === undefined)
-      throw new ApiError(404, `There is no model ${id.slice(0, 200)}. GET /v1/models lists them.`)
-    return await describe(model, request)
+    const model = await names.find(id)
+    if (model === undefined) throw unknownModel(id)
+    return await describe(model, request, id)
   }
 
   return (api, _options, done) => {
+    addAnswerHeaders(api)
     api.get(
       '/v1/models',
       {
@@ -106,7 +112,10 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       async (request) => {
         return {
           object: 'list' as const,
-          data: await Promise.all(catalogue.list().map((model) => describe(model, request))),
+          data: await Promise.all([
+            ...catalogue.list().map((model) => describe(model, request)),
+            ...(await names.listed()).map(({ name, model }) => describe(model, request, name)),
+          ]),
         }
       },
     )

@@ -18,6 +18,8 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
     tags: [
       { name: 'Async API', description: 'For recordings of any length.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
+      { name: 'OpenAI’s API', description: 'For programs that were made for OpenAI’s audio API.' },
+      { name: 'whisper-asr-webservice', description: 'For subtitle managers that were made for it.' },
       { name: 'Models', description: 'What can be submitted to.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],
