@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import process from 'node:process'
-import { Option } from 'commander'
+import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
@@ -16,8 +16,6 @@ import { DEFAULT_MODEL, SUGGESTED_MODEL, createCatalogue } from '../models/catal
 import type { Family } from '../models/family.ts'
 import type { ParameterDescription } from '../models/parameters/parameter-set.ts'
 import { familyIn, loadFamily, modelFiles } from '../models/index.ts'
-import { TRANSCRIPT_FORMATS, formatTranscript } from '../transcript/formats.ts'
-import type { TranscriptFormat } from '../transcript/formats.ts'
 import type { Transcript } from '../contract/transcript.ts'
 import { EngineProcess } from '../worker/engines/engine-process.ts'
 import { findDevice } from '../worker/engines/find-device.ts'
@@ -25,16 +23,14 @@ import type { CommandContext } from './context.ts'
 import { findInputs, openInput } from './inputs.ts'
 import type { Input } from './inputs.ts'
 import { addSettings, givenFlags } from './options.ts'
-import { outputNames } from './output-names.ts'
+import { Output } from './output.ts'
+import { addOutputOptions, subtitleOptions } from './output-formats.ts'
+import type { OutputFlags } from './output-formats.ts'
 import { addParameters, givenParameters } from './parameter-flags.ts'
 import { downloadBar, showProgress } from './progress-bar.ts'
 
-const EXTENSIONS: Readonly<Record<TranscriptFormat, string>> = { json: '.json', text: '.txt' }
-
-interface TranscribeFlags extends Readonly<Record<string, unknown>> {
+interface TranscribeFlags extends OutputFlags, Readonly<Record<string, unknown>> {
   readonly model?: string
-  readonly outputFormat: TranscriptFormat
-  readonly outputDir?: string
 }
 
 export function addTranscribeCommand(program: Command, context: CommandContext, families: readonly Family[]): void {
@@ -46,8 +42,7 @@ export function addTranscribeCommand(program: Command, context: CommandContext, 
       '--model <model>',
       `as sotto models list shows it (default: ${DEFAULT_MODEL}, which knows a few hundred words)`,
     )
-    .addOption(new Option('--output-format <format>', 'what is written').choices(TRANSCRIPT_FORMATS).default('text'))
-    .option('--output-dir <folder>', 'write a file for each recording into this folder instead of printing')
+  addOutputOptions(command)
   const { threads, precision, device, deviceMemoryBytes, cacheDir } = ENGINE_SETTINGS
   addSettings(command, [
     ...[HUB_SETTINGS.models, threads, precision, device, deviceMemoryBytes, cacheDir],
@@ -55,7 +50,12 @@ export function addTranscribeCommand(program: Command, context: CommandContext, 
   ])
   addParameters(command, parametersOf(families))
   command.action(async (files: readonly string[], flags: TranscribeFlags) => {
-    await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), { ...context, families })
+    try {
+      await transcribeFiles(files, flags, loadConfig(context.environment, givenFlags(flags)), { ...context, families })
+    } catch (error) {
+      if (error instanceof InvalidArgumentError) command.error(`error: ${error.message}`)
+      throw error
+    }
   })
 }
 
@@ -72,8 +72,11 @@ async function transcribeFiles(
     console.error(`Using ${id}, which knows a few hundred words; for real speech: --model ${SUGGESTED_MODEL.id}`)
   }
   const model = catalogue.require(id)
-  const parse = (family: Family): ModelParameters =>
-    family.parameters.parse(givenParameters(flags, parametersOf([family, ...families])), model)
+  const parse = (family: Family): ModelParameters => {
+    const parsed = family.parameters.parse(givenParameters(flags, parametersOf([family, ...families])), model)
+    subtitleOptions(flags, parsed)
+    return parsed
+  }
   // What can't be meant is refused before gigabytes are fetched.
   if (model.family !== null) parse(await loadFamily(model.family))
   using bar = downloadBar(id)
@@ -81,10 +84,9 @@ async function transcribeFiles(
   bar[Symbol.dispose]()
   const parameters = parse(await familyIn(modelFolder))
   const inputs = await knownInputs(names, exitWith)
-  const outputs = outputNames(
-    inputs.map(({ outputName }) => outputName),
-    EXTENSIONS[flags.outputFormat],
-  )
+  const { options: subtitles, warnings } = subtitleOptions(flags, parameters)
+  for (const warning of warnings) console.error(`sotto: ${warning}`)
+  const output = new Output(inputs, { formats: flags.outputFormat, subtitles, folder: flags.outputDir })
   if (flags.outputDir !== undefined) await mkdir(flags.outputDir, { recursive: true })
 
   await using stack = new AsyncDisposableStack()
@@ -103,11 +105,7 @@ async function transcribeFiles(
     try {
       const limits = { temporaryFolder, maxBytes, signal }
       const transcript = await transcribeInput(input, { parameters, maxAudioSeconds: null }, engine, limits)
-      await write(
-        transcript,
-        { input, output: outputs[index] ?? input.outputName, isOneOfMany: inputs.length > 1 },
-        flags,
-      )
+      await output.write(transcript, index)
       transcripts += 1
     } catch (error) {
       signal.throwIfAborted()
@@ -156,27 +154,6 @@ async function transcribeInput(
       },
     },
   )
-}
-
-async function write(
-  transcript: Transcript,
-  { input, output, isOneOfMany }: { readonly input: Input; readonly output: string; readonly isOneOfMany: boolean },
-  { outputFormat, outputDir }: TranscribeFlags,
-): Promise<void> {
-  const content = formatTranscript(transcript, outputFormat)
-  if (outputDir !== undefined) {
-    const path = join(outputDir, output)
-    await mkdir(dirname(path), { recursive: true })
-    await writeFile(path, content)
-    console.error(isOneOfMany ? `${input.name} → ${path}` : path)
-  } else if (!isOneOfMany) {
-    process.stdout.write(content)
-  } else if (outputFormat === 'json') {
-    // One line each, for programs that read them as they come.
-    console.log(JSON.stringify({ file: input.name, ...transcript }))
-  } else {
-    process.stdout.write(`==> ${input.name} <==\n${content}\n`)
-  }
 }
 
 /** Those of all; what several have is as the first one has it. */

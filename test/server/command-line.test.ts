@@ -63,6 +63,31 @@ describe('sotto transcribe', () => {
     expect(await readFile(join(folder.path, 'out/one.txt'), 'utf8')).toContain('The hospital is near the park.')
   })
 
+  test('all formats at once, with cues cut between words', async () => {
+    await using folder = await temporaryFolder()
+    const cut = ['--word-timestamps', 'True', '--max-line-width', '14', '--max-line-count', '1']
+    const args = ['transcribe', SHORT, '--output-format', 'all', '--output-dir', 'out', ...cut]
+    const { code, stdout } = await sotto(args, { cwd: folder.path })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' })
+    const read = (format: string): Promise<string> => readFile(join(folder.path, `out/en-short.${format}`), 'utf8')
+    const { segments } = JSON.parse(await read('json')) as { segments: { text: string; start: number; end: number }[] }
+    expect(await read('txt')).toBe(segments.map(({ text }) => `${text.trim()}\n`).join(''))
+    const [{ start, end, text }] = segments as [(typeof segments)[0]]
+    const row = `${Math.round(start * 1000)}\t${Math.round(end * 1000)}\t${text.trim()}`
+    expect(await read('tsv')).toContain(`start\tend\ttext\n${row}\n`)
+    expect(await read('vtt')).toMatch(/^WEBVTT\n\n00:0\d\.\d{3} --> 00:0\d\.\d{3}\n.{1,14}\n\n/)
+    const cues = (await read('srt')).split('\n\n').slice(0, -1)
+    expect(cues.length).toBeGreaterThan(segments.length)
+    for (const cue of cues) expect(cue).toMatch(/^\d+\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n.{1,14}$/)
+  })
+
+  test('several formats without a folder are not understood: 2', async () => {
+    await using folder = await temporaryFolder()
+    const { code, stderr } = await sotto(['transcribe', SHORT, '--output-format', 'srt,vtt'], { cwd: folder.path })
+    expect(code).toBe(2)
+    expect(stderr).toContain('Several formats need --output-dir')
+  })
+
   test('recordings of one name get outputs of their own', async () => {
     await using folder = await temporaryFolder()
     const recordings = ['a/talk.mp3', 'a/talk.wav', 'b/talk.wav']
