@@ -37,7 +37,11 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   const { settings, logger } = parts
   const background = new Background(logger)
   const { defaultModel, modelAliases: aliases } = settings.openai
-  const names = new ModelNames(parts.catalogue, { defaultModel, aliases, isPresent: (id) => parts.models.isPresent(id) })
+  const names = new ModelNames(parts.catalogue, {
+    defaultModel,
+    aliases,
+    isPresent: (id) => parts.models.isPresent(id),
+  })
   const context: ApiContext = { ...parts, names, limits, background }
   const api = fastify({
     loggerInstance: logger,

@@ -41,7 +41,11 @@ export class FieldError extends ApiError {
 /** What our statuses are to clients that retry 409 as a lock, and know of no other refusal of a body than 400, 413 and 415. */
 const STATUS: Readonly<Record<number, number>> = { 409: 400, 410: 400, 422: 400, 423: 503 }
 
-const TYPES: Readonly<Record<number, string>> = { 401: 'invalid_request_error', 403: 'permission_error', 429: 'rate_limit_error' }
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'invalid_request_error',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+}
 const CODES: Readonly<Record<number, string>> = { 401: 'invalid_api_key', 429: 'rate_limit_exceeded' }
 
 /** The status that OpenAI's clients are told instead of ours. */
@@ -49,10 +53,15 @@ export function openAiStatus(status: number): number {
   return STATUS[status] ?? status
 }
 
-/** The error of a job that has failed, by its code. */
-export function openAiErrorOf(status: number, message: string, code: string | null, param: string | null): OpenAiErrorBody {
+function openAiErrorOf(status: number, message: string, code: string | null, param: string | null): OpenAiErrorBody {
   const type = TYPES[status] ?? (status >= 500 ? 'server_error' : 'invalid_request_error')
   return { message, type, param, code: code ?? CODES[status] ?? null }
+}
+
+/** What is told of an error within a stream that has begun. */
+export function streamedErrorOf(error: unknown): OpenAiErrorBody {
+  if (error instanceof FieldError) return openAiErrorOf(error.status, error.message, error.openAiCode, error.param)
+  return openAiErrorOf(500, 'The server failed on this request. Its log says why.', null, null)
 }
 
 /** Answers errors of OpenAI's routes in its form, others as they are otherwise answered. */
@@ -76,7 +85,9 @@ export async function answerOpenAiError(
 /** Also of a body that was refused while it was stored. */
 function fieldErrorOf(error: unknown): FieldError | undefined {
   if (error instanceof FieldError) return error
-  return hasCode(error, 'payload.interrupted') && error instanceof Error && error.cause instanceof FieldError ? error.cause : undefined
+  return hasCode(error, 'payload.interrupted') && error instanceof Error && error.cause instanceof FieldError
+    ? error.cause
+    : undefined
 }
 
 /** What passes by itself; what the server's own faults are is not known to do so. */

@@ -53,7 +53,9 @@ export async function readOptions(
 
 async function modelOf(name: string | undefined, { names }: Pick<ApiContext, 'names'>): Promise<ModelDescription> {
   if (name === undefined) {
-    throw new FieldError('you must provide a model parameter: a form field model, such as whisper-1.', { param: 'model' })
+    throw new FieldError('you must provide a model parameter: a form field model, such as whisper-1.', {
+      param: 'model',
+    })
   }
   const model = await names.find(name)
   if (model !== undefined) return model
@@ -61,11 +63,14 @@ async function modelOf(name: string | undefined, { names }: Pick<ApiContext, 'na
 }
 
 export function unknownModel(name: string): FieldError {
-  return new FieldError(`The model \`${name.slice(0, 200)}\` does not exist here. GET /v1/models lists those that do.`, {
-    status: 404,
-    param: 'model',
-    code: 'model_not_found',
-  })
+  return new FieldError(
+    `The model \`${name.slice(0, 200)}\` does not exist here. GET /v1/models lists those that do.`,
+    {
+      status: 404,
+      param: 'model',
+      code: 'model_not_found',
+    },
+  )
 }
 
 function formatOf(fields: FormFields): AnswerFormat {
@@ -94,7 +99,10 @@ function refuseUnsupported(fields: FormFields): void {
   }
   for (const param of ['known_speaker_names', 'known_speaker_references']) {
     if (!fields.has(param)) continue
-    throw new FieldError(`${param} takes nothing here: speakers are not told apart.`, { param, code: 'unsupported_parameter' })
+    throw new FieldError(`${param} takes nothing here: speakers are not told apart.`, {
+      param,
+      code: 'unsupported_parameter',
+    })
   }
 }
 
@@ -178,7 +186,9 @@ function languageOf(fields: FormFields, family: Family): string | undefined {
 
 /** The model's parameters by their own names. */
 function parametersIn(fields: FormFields, family: Family): Readonly<Record<string, unknown>> {
-  const asked = family.parameters.descriptions.filter(({ name }) => fields.names.includes(name) && !OWN_FIELDS.has(name))
+  const asked = family.parameters.descriptions.filter(
+    ({ name }) => fields.names.includes(name) && !OWN_FIELDS.has(name),
+  )
   return Object.fromEntries(
     asked.map(({ name, type }) => {
       const text = fields.text(name)

@@ -48,7 +48,8 @@ export class FormReceiver {
    * @throws FieldError 413
    */
   requireRoom(request: FastifyRequest): void {
-    if (!isEncoded(request) && (announcedBytes(request) ?? 0) > this.#context.settings.openai.maxBytes) throw this.#tooLarge()
+    if (!isEncoded(request) && (announcedBytes(request) ?? 0) > this.#context.settings.openai.maxBytes)
+      throw this.#tooLarge()
   }
 
   /**
@@ -62,7 +63,11 @@ export class FormReceiver {
   ): Promise<ReceivedForm<Asked>> {
     const { payloads, signingSecret } = this.#context
     const form = await this.#begin(request)
-    const { key } = Upload.mint(signingSecret, request.owner, EXTENSION.exec(form.fileName)?.[1]?.toLowerCase() ?? 'form')
+    const { key } = Upload.mint(
+      signingSecret,
+      request.owner,
+      EXTENSION.exec(form.fileName)?.[1]?.toLowerCase() ?? 'form',
+    )
     using hold = this.#inFlight.hold(request)
     const bytes = counted(convert(form.file), hold, this.#fileField)
     const answer: { asked?: Asked } = {}
@@ -84,9 +89,12 @@ export class FormReceiver {
   async #begin(request: FastifyRequest): Promise<Form> {
     const fileField = this.#fileField
     if (!(request.body instanceof Readable) || request.held === null || !isForm(request.contentType)) {
-      throw new FieldError(`The body is to be a multipart/form-data form with the recording in the part ${fileField}.`, {
-        param: fileField,
-      })
+      throw new FieldError(
+        `The body is to be a multipart/form-data form with the recording in the part ${fileField}.`,
+        {
+          param: fileField,
+        },
+      )
     }
     return await readForm(arrivingBody(request, this.#context.limits), request.contentType, {
       ...{ maxFieldBytes: this.#context.limits.jsonBytes, onFieldBytes: request.held.json.take },

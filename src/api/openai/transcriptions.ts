@@ -55,13 +55,16 @@ export function transcriptionRoutes(context: ApiContext): FastifyPluginCallbackT
             description: DESCRIPTION,
             querystring: TierQuery,
             response: {
-              200: Type.Unknown({ description: 'JSON, text, or a stream of events, as response_format and stream say.' }),
+              200: Type.Unknown({
+                description: 'JSON, text, or a stream of events, as response_format and stream say.',
+              }),
               '4xx': ErrorBody,
               '5xx': ErrorBody,
             },
           },
         },
-        async (request, reply) => await answer(request, reply, { task, tier: request.query.serviceTier }, receiver, context),
+        async (request, reply) =>
+          await answer(request, reply, { task, tier: request.query.serviceTier }, receiver, context),
       )
     }
     done()
@@ -80,7 +83,9 @@ async function answer(
   const { model, input } = asked
   const job = await startJob({ owner: request.owner, model, input, tier, payloadKey }, gone, context)
   void reply.header('x-sotto-job-id', job.id)
-  return asked.isStreamed ? await answerStream(reply, job, context) : await answerWhole(reply, job, wayOf(asked), context)
+  return asked.isStreamed
+    ? await answerStream(reply, job, context)
+    : await answerWhole(reply, job, wayOf(asked), context)
 }
 
 function wayOf(asked: AskedAnswer): Parameters<typeof answerWhole>[2] {

@@ -71,7 +71,10 @@ async function tierHere({ workers }: ApiContext): Promise<ServiceTier> {
  * The transcript of a job that has ended.
  * @throws FieldError that says why there is none
  */
-export async function transcriptOf(job: Job | undefined, { results }: Pick<ApiContext, 'results'>): Promise<Transcript> {
+export async function transcriptOf(
+  job: Job | undefined,
+  { results }: Pick<ApiContext, 'results'>,
+): Promise<Transcript> {
   if (job?.status !== 'success' || job.resultKey === null) throw failureOf(job)
   return await results.transcript(job.resultKey)
 }

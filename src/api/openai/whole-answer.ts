@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { ApiContext } from '../context.ts'
+import { isSettledWithin } from './patience.ts'
 import { transcriptOf } from './waited-job.ts'
 import type { WaitedJob } from './waited-job.ts'
 
@@ -33,25 +33,15 @@ export async function answerWhole(
 ): Promise<FastifyReply> {
   void reply.type(way.contentType)
   const answer = async (): Promise<string> => way.format(await transcriptOf(await job.ended, context))
-  if (await isEndedWithin(job, firstMs)) return await reply.send(await answer())
+  if (await isSettledWithin(job.ended, firstMs)) return await reply.send(await answer())
   const late = async function* (): AsyncGenerator<string> {
     // The headers are set by now: what is sent begins to be read with them.
     if (!way.mayBeginBlank) reply.raw.flushHeaders()
     else {
       do yield ' '
-      while (!(await isEndedWithin(job, nextMs)))
+      while (!(await isSettledWithin(job.ended, nextMs)))
     }
     yield await answer()
   }
   return await reply.send(Readable.from(late(), { objectMode: false }))
-}
-
-async function isEndedWithin({ ended }: Pick<WaitedJob, 'ended'>, ms: number): Promise<boolean> {
-  const enough = new AbortController()
-  try {
-    const waited = delay(ms, false, { signal: enough.signal })
-    return await Promise.race([ended.then(() => true), waited])
-  } finally {
-    enough.abort()
-  }
 }
