@@ -24,7 +24,11 @@ export const JOB_EVENT_DATA = {
     totalBytes: Type.Integer({ minimum: 0, description: 'They are complete when as many were received.' }),
   }),
   window: Type.Object({
-    windows: Type.Integer({ minimum: 1, description: 'Windows that are finished and kept.' }),
+    windows: Type.Integer({
+      minimum: 1,
+      description:
+        'Windows that are finished and kept; what was told of the transcript with the last of them counts like one.',
+    }),
     doneSeconds: Type.Number({ description: 'Seconds of audio that have become text.' }),
     audioSeconds: Type.Number({ description: 'Length of the recording.' }),
   }),

@@ -1,4 +1,5 @@
 import type { ResumePoint } from './resume-point.ts'
+import type { Passage } from './transcript.ts'
 
 /** A model's parameters under their public names, all of them, as its family has validated them: plain JSON. */
 export type ModelParameters = Readonly<Record<string, unknown>>
@@ -34,4 +35,9 @@ export interface FinishedWindow {
   /** Seconds of the recording that are done with it, as progress tells them. */
   readonly seconds: number
   readonly resumePoint: ResumePoint
+  /**
+   * What is now known of the transcript beyond what the windows before it have told, in the transcript's order: where windows are finished
+   * in another one, segments wait for those before them. Empty where nothing is said.
+   */
+  readonly passage: Passage
 }

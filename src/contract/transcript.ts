@@ -83,11 +83,35 @@ export const TranscriptSchema = Type.Object({
   ),
 })
 
+/**
+ * Consecutive segments of a transcript, as they are told while it is being made: without `tokens`, which are a third of their size and
+ * nobody reads. What is told with a lower place than what was told before replaces that, from there on.
+ */
+export const PassageSchema = Type.Object({
+  firstSegment: Type.Integer({
+    minimum: 0,
+    description: 'Position of its first segment in the transcript: so many come before.',
+  }),
+  segments: Type.Array(Type.Omit(SegmentSchema, ['tokens'])),
+})
+
 export type Transcript = Readonly<Static<typeof TranscriptSchema>>
+export type Passage = Readonly<Static<typeof PassageSchema>>
+export type ToldSegment = Passage['segments'][number]
 export type Segment = Readonly<Static<typeof SegmentSchema>>
 export type Word = Readonly<Static<typeof WordSchema>>
 
 /** As it is written; what is stored may have the codes of other versions. */
 export interface AudioWarning extends Readonly<Static<typeof WarningSchema>> {
   readonly code: WarningCode
+}
+
+/** A part of a transcript as it is told before the whole is there. */
+export function passageOf(segments: readonly Segment[], firstSegment: number): Passage {
+  return { firstSegment, segments: segments.map(withoutTokens) }
+}
+
+function withoutTokens(segment: Segment): ToldSegment {
+  const { tokens: _, ...told } = segment
+  return told
 }

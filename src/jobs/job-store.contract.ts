@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Job } from './job.ts'
 import { describeClaim } from './queue/claim.contract.ts'
 import { describeEventLog } from './events/event-log.contract.ts'
+import { describeFollowing } from './events/follow.contract.ts'
 import { describeNews } from './events/news.contract.ts'
 import { describeGarbage } from './keeping/garbage.contract.ts'
 import { describeKeeping } from './keeping/keeping.contract.ts'
@@ -28,6 +29,7 @@ async function order(store: JobStore): Promise<readonly string[]> {
 export function describeJobStore(name: string, open: () => Promise<JobStoreFixture>): void {
   describeJobLife(name, open)
   describeEventLog(name, open)
+  describeFollowing(name, open)
   describeQueue(name, open)
   describeClaim(name, open)
   describeNews(name, open)

@@ -1,4 +1,6 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
+import type { Passage, ToldSegment } from '../contract/transcript.ts'
+import type { EventFeed } from './events/event-feed.ts'
 import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
 
 export interface NewJob {
@@ -156,6 +158,9 @@ export interface JobStore {
   /** The same of all jobs of a key. */
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
 
+  /** What happens, for those who follow it: see `follow.ts`. */
+  readonly feed: EventFeed
+
   /** Housekeeping: leaves little to be done for whoever reads events next. */
   numberEvents(): Promise<void>
 
@@ -184,9 +189,10 @@ export interface JobStore {
    * Keeps a finished window, so that a later run goes on behind it.
    * @param ordinal its place among the job's windows, from 0, without a gap; it replaces what is there from this place on
    * @param doneSeconds how much of the audio has been transcribed by then
+   * @param passage what it adds to the transcript, in place of what was told from this window on; it is kept as long as the job
    * @returns false: the lease was lost and nothing was written
    */
-  keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean>
+  keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number, passage?: Passage): Promise<boolean>
 
   /**
    * Puts the length that was decoded in place of the one that the job was submitted with: in the row, in what its key has used of its
@@ -207,8 +213,9 @@ export interface JobStore {
   /**
    * Each of these says whether it was this lease's to do; false: the lease was lost and nothing was written. `succeed` may be repeated when
    * its answer was lost.
+   * @param segments of the result: what the windows have not told of them is told in the same commit
    */
-  succeed(lease: Lease, resultKey: string): Promise<boolean>
+  succeed(lease: Lease, resultKey: string, segments?: readonly ToldSegment[]): Promise<boolean>
   fail(lease: Lease, error: JobError): Promise<boolean>
   settleCancelled(lease: Lease): Promise<boolean>
   /**

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
+import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
 import { JOB_EVENT_KINDS, JobEventSchema } from '../../contract/job-event.ts'
 import type { JobEvent } from '../../contract/job-event.ts'
@@ -29,6 +30,41 @@ export async function readEvents(
     .limit(limit)
     .execute()
   return rows.map(eventOf)
+}
+
+/** Batch size: keys that are asked for by one statement, whose parts SQLite limits to 500. */
+const KEYS_PER_STATEMENT = 50
+
+/** The same of several keys, each behind an event of its own; of each at most `limit`. */
+export async function readEventsOfKeys(
+  database: Database,
+  cursors: readonly { readonly keyId: string; readonly after: number }[],
+  limit: number,
+): Promise<ReadonlyMap<string, readonly JobEvent[]>> {
+  await numberEvents(database)
+  const events: (readonly [keyId: string, event: JobEvent])[] = []
+  for (let start = 0; start < cursors.length; start += KEYS_PER_STATEMENT) {
+    // Each by its own range of the index, which a join would leave to the planner's guess.
+    const parts = cursors.slice(start, start + KEYS_PER_STATEMENT).map(
+      ({ keyId, after }) => sql`
+        select * from (
+          select sequence, job_id, key_id, kind, data, at from job_events
+          where key_id = ${keyId} and sequence > ${after} and kind in (${sql.join(JOB_EVENT_KINDS)})
+          order by sequence limit ${limit}
+        ) as own
+      `,
+    )
+    const { rows } = await sql<Selectable<JobEventsTable>>`${sql.join(parts, sql` union all `)}`.execute(
+      database.queries,
+    )
+    for (const row of rows) events.push([row.key_id, eventOf(row)])
+  }
+  const byKey = Map.groupBy(events, ([keyId]) => keyId)
+  return new Map([...byKey].map(([keyId, own]) => [keyId, inOrder(own.map(([, event]) => event))]))
+}
+
+function inOrder(events: readonly JobEvent[]): readonly JobEvent[] {
+  return events.toSorted((one, other) => one.sequence - other.sequence)
 }
 
 const EVENT = Compile(JobEventSchema)

@@ -36,7 +36,8 @@ export async function thinEvents(database: Database, jobId: string, ordinal: num
     .orderBy('sequence')
     .execute()
   if (rows.length <= MAX_EVENTS_PER_JOB - WINDOWS_PER_THINNING) return
-  const windows = rows.filter(({ kind }) => kind === 'window')
+  // One before a transition stays: whoever goes on behind that finds out from it what was told.
+  const windows = rows.filter(({ kind }, index) => kind === 'window' && (rows[index + 1]?.kind ?? kind) === kind)
   const gone = superfluous(windows.map(({ sequence, data }) => ({ sequence, doneSeconds: doneSecondsIn(data) })))
   for (let start = 0; start < gone.length; start += EVENTS_PER_STATEMENT) {
     const sequences = gone.slice(start, start + EVENTS_PER_STATEMENT)

@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
+import type { Passage } from '../../contract/transcript.ts'
+import { keepPassage } from './passages.ts'
 import type { Database } from '../sql/dialect.ts'
 
 export interface Window {
@@ -7,6 +9,8 @@ export interface Window {
   readonly ordinal: number
   readonly data: string
   readonly doneSeconds: number
+  /** What it adds to the transcript; null: not known. */
+  readonly passage: Passage | null
 }
 
 /**
@@ -16,7 +20,7 @@ export interface Window {
 export async function keepWindow(
   { queries }: Database,
   held: RawBuilder<SqlBool>,
-  { jobId, ordinal, data, doneSeconds }: Window,
+  { jobId, ordinal, data, doneSeconds, passage }: Window,
 ): Promise<boolean> {
   return await queries.transaction().execute(async (transaction) => {
     const { numUpdatedRows } = await transaction
@@ -32,6 +36,8 @@ export async function keepWindow(
       .executeTakeFirst()
     if (numUpdatedRows === 0n) return false
     await transaction.deleteFrom('job_windows').where('job_id', '=', jobId).where('ordinal', '>=', ordinal).execute()
+    // Before the window, whose trigger tells of it.
+    await keepPassage(transaction, jobId, ordinal, passage)
     await transaction.insertInto('job_windows').values({ job_id: jobId, ordinal, data }).execute()
     return true
   })

@@ -6,7 +6,7 @@ import { isFinished } from '../job.ts'
 import { LocalNews } from '../events/local-news.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { JobNews, JobNewsKind } from '../job-store.ts'
-import { Coalesced } from './coalesced.ts'
+import { Coalesced } from '../coalesced.ts'
 import { CHANNEL, Listener } from './listener.ts'
 import type { Delivery, ListenerTiming } from './listener.ts'
 

@@ -150,4 +150,24 @@ const jobEvents: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents]
+/** Apart from the resume points, which go when their job finishes: what was said stays readable, also of a job that failed. */
+const jobSegments: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ options, trigger }) => `
+  create table job_segments (
+    job_id text not null,
+    ordinal integer not null,
+    first_segment integer not null,
+    segments text not null,
+    primary key (job_id, ordinal)
+  )${options};
+  ${trigger({
+    name: 'job_segments_go_with_it',
+    after: 'delete',
+    on: 'jobs',
+    run: 'delete from job_segments where job_id = old.id',
+  })}
+  `,
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments]

@@ -9,6 +9,7 @@ export interface Schema {
   jobs: JobsTable
   job_windows: JobWindowsTable
   job_events: JobEventsTable
+  job_segments: JobSegmentsTable
   audio_usage: AudioUsageTable
   workers: WorkersTable
   garbage: GarbageTable
@@ -98,6 +99,17 @@ export interface JobEventsTable {
   /** A JSON object, whose members may be null. */
   data: string
   at: number
+}
+
+/** What the windows of a job have told of its transcript, kept as long as the job. */
+export interface JobSegmentsTable {
+  job_id: string
+  /** Of the window: an event that tells of so many windows tells of what is below. */
+  ordinal: number
+  /** Position in the transcript of the first of them. */
+  first_segment: number
+  /** A JSON array, perhaps empty. */
+  segments: string
 }
 
 /** Seconds of audio that a key has submitted on a day of UTC. */

@@ -2,8 +2,10 @@ import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
 import type { JobEvent, WeightsFetched } from '../../contract/job-event.ts'
 import { claim } from '../queue/claim.ts'
+import type { ToldSegment } from '../../contract/transcript.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
+import { EventFeed } from '../events/event-feed.ts'
 import { readEvents } from '../events/event-log.ts'
 import { numberEvents } from '../events/event-order.ts'
 import { noteWeights } from '../events/event-note.ts'
@@ -32,6 +34,8 @@ import type {
   LeaseState,
 } from '../job-store.ts'
 import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
+import { passages, settleWithPassages, untold } from '../life/passages.ts'
+import type { StoredPassage } from '../life/passages.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
@@ -45,6 +49,7 @@ export const UNLIMITED: JobStoreOptions = {
 
 /** The jobs in SQLite or PostgreSQL. Every transition is one statement, committed and durable when its promise resolves. */
 export class SqlJobStore implements JobStore {
+  readonly feed: EventFeed
   readonly #database: Database
   readonly #options: JobStoreOptions
   readonly #news: JobNewsBus
@@ -56,6 +61,7 @@ export class SqlJobStore implements JobStore {
     this.#database = database
     this.#options = options
     this.#news = news
+    this.feed = new EventFeed(database, news)
     this.#finder = new JobFinder(database)
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
@@ -129,9 +135,12 @@ export class SqlJobStore implements JobStore {
     return row.cancel_requested_at === null ? 'held' : 'cancel'
   }
 
-  async keepWindow(lease: Lease, ordinal: number, data: string, doneSeconds: number): Promise<boolean> {
+  async keepWindow(
+    ...[lease, ordinal, data, doneSeconds, passage]: Parameters<JobStore['keepWindow']>
+  ): Promise<boolean> {
     const { jobId } = lease
-    const isKept = await keepWindow(this.#database, heldBy(lease), { jobId, ordinal, data, doneSeconds })
+    const window = { jobId, ordinal, data, doneSeconds, passage: passage ?? null }
+    const isKept = await keepWindow(this.#database, heldBy(lease), window)
     this.#known.forget(jobId)
     if (!isKept) return false
     this.#tell('progress')
@@ -156,8 +165,10 @@ export class SqlJobStore implements JobStore {
   }
 
   /** Idempotent: a result belongs to one attempt, so a job that has it already was settled by an earlier try of the same lease. */
-  async succeed(lease: Lease, resultKey: string): Promise<boolean> {
-    if (await this.#settle(heldBy(lease), lease, { status: 'success', result_key: resultKey })) return true
+  async succeed(lease: Lease, resultKey: string, segments?: readonly ToldSegment[]): Promise<boolean> {
+    // Nobody else writes what is told of a job while the lease is held.
+    const rest = segments === undefined ? [] : untold(await passages(this.#database, lease.jobId), segments)
+    if (await this.#settle(heldBy(lease), lease, { status: 'success', result_key: resultKey }, rest)) return true
     return (await this.find(lease.jobId))?.resultKey === resultKey
   }
 
@@ -286,20 +297,24 @@ export class SqlJobStore implements JobStore {
     else if (what !== 'progress' && jobId !== undefined) this.#news.emitJob(what, jobId)
   }
 
-  async #settle(guard: RawBuilder<SqlBool>, lease: Lease, outcome: Updateable<JobsTable>): Promise<boolean> {
-    const { numUpdatedRows } = await this.#queries
-      .updateTable('jobs')
-      .set({
-        ...outcome,
-        ...(outcome.status === 'success' ? { done_seconds: sql<number>`audio_seconds` } : {}),
-        ...{ completed_at: this.#dialect.now, lease_token: null, lease_until: null },
-      })
-      .where(guard)
-      .executeTakeFirst()
+  async #settle(
+    guard: RawBuilder<SqlBool>,
+    lease: Lease,
+    outcome: Updateable<JobsTable>,
+    rest: readonly StoredPassage[] = [],
+  ): Promise<boolean> {
+    const end = {
+      ...outcome,
+      ...(outcome.status === 'success' ? { done_seconds: sql<number>`audio_seconds` } : {}),
+      ...{ completed_at: this.#dialect.now, lease_token: null, lease_until: null },
+    }
+    const isSettled =
+      rest.length > 0
+        ? await settleWithPassages(this.#database, guard, rest, end)
+        : (await this.#queries.updateTable('jobs').set(end).where(guard).executeTakeFirst()).numUpdatedRows > 0n
     this.#known.forget(lease.jobId)
-    if (numUpdatedRows === 0n) return false
-    this.#tell('finished', lease.jobId)
-    return true
+    if (isSettled) this.#tell('finished', lease.jobId)
+    return isSettled
   }
 
   #tellOfExpired(jobs: readonly Expired[]): void {

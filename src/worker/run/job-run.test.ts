@@ -293,6 +293,7 @@ test('windows are kept as they come, for who goes on with the job', async () => 
   const windows = [0, 1].map((ordinal) => ({
     ...{ ordinal, seconds: 30 * (ordinal + 1) },
     resumePoint: { family: 'a-family', version: 1, data: { ordinal } },
+    passage: { firstSegment: 0, segments: [] },
   }))
   await using place = await open(async (_task, { onWindow }) => {
     for (const window of windows) onWindow?.(window)

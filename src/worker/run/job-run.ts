@@ -5,6 +5,7 @@ import { resultKeyOf } from '../../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../../jobs/job-store.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
 import type { RecognitionProgress } from '../../contract/recognition-task.ts'
+import { passageOf } from '../../contract/transcript.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { Admission } from '../admission/scheduler.ts'
 import { KeptWindows } from './kept-windows.ts'
@@ -198,7 +199,10 @@ export class JobRun {
     const result = Buffer.from(JSON.stringify(requireTranscript(transcript)))
     await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
     await this.#length.confirm(transcript.duration)
-    if (!(await this.#patiently(() => jobs.succeed(lease, resultKey), JOBS_TABLE))) {
+    // What could not be kept is told with the end.
+    await this.#windows.flush()
+    const { segments } = passageOf(transcript.segments, 0)
+    if (!(await this.#patiently(() => jobs.succeed(lease, resultKey, segments), JOBS_TABLE))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')
     }

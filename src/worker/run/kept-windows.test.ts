@@ -37,7 +37,8 @@ async function open() {
 /** So large that it needs a page of its own. */
 function window(ordinal: number): FinishedWindow {
   const data = { ordinal, text: 'x'.repeat(10_000) }
-  return { ordinal, seconds: 30, resumePoint: { family: 'a-family', version: 3, data } }
+  const passage = { firstSegment: ordinal, segments: [{ id: ordinal, start: 0, end: 30, text: 'x' }] }
+  return { ordinal, seconds: 30, resumePoint: { family: 'a-family', version: 3, data }, passage }
 }
 
 const WINDOWS = [0, 1, 2, 3].map(window)

@@ -5,6 +5,7 @@ import { Check } from 'typebox/value'
 import type { FinishedWindow } from '../../contract/recognition-task.ts'
 import { ResumePointSchema } from '../../contract/resume-point.ts'
 import type { ResumePoint } from '../../contract/resume-point.ts'
+import { PassageSchema } from '../../contract/transcript.ts'
 import type { JobStore, Lease } from '../../jobs/job-store.ts'
 import { FIRST_FAMILY } from '../../models/index.ts'
 
@@ -98,9 +99,11 @@ export class KeptWindows implements Disposable {
     this.#isWriting = false
   }
 
-  #keep({ ordinal, seconds, resumePoint }: FinishedWindow): Promise<boolean> {
+  #keep({ ordinal, seconds, resumePoint, passage }: FinishedWindow): Promise<boolean> {
     const { jobs, lease } = this.#options
-    return jobs.keepWindow(lease, ordinal, JSON.stringify(resumePoint), seconds)
+    // It comes from the engine's process. What can't be told is left to the result, which is checked as a whole.
+    const told = Check(PassageSchema, passage) ? passage : undefined
+    return jobs.keepWindow(lease, ordinal, JSON.stringify(resumePoint), seconds, told)
   }
 }
 

@@ -1,12 +1,13 @@
 import type { FinishedWindow } from '../../../contract/recognition-task.ts'
 import type { ResumePoint } from '../../../contract/resume-point.ts'
+import type { Passage } from '../../../contract/transcript.ts'
 import { MODEL_TYPE } from '../weights/whisper-weights.ts'
 import { RECORD_VERSION, isWindowRecord } from './window-record.ts'
 import type { WindowRecord } from './window-record.ts'
 
-export function finishedWindow(record: WindowRecord): FinishedWindow {
+export function finishedWindow(record: WindowRecord, passage: Passage): FinishedWindow {
   const { ordinal, seconds } = record
-  return { ordinal, seconds, resumePoint: { family: MODEL_TYPE, version: RECORD_VERSION, data: record } }
+  return { ordinal, seconds, passage, resumePoint: { family: MODEL_TYPE, version: RECORD_VERSION, data: record } }
 }
 
 /** The records in front that this version can read. */

@@ -8,6 +8,8 @@ import { DEFAULT_OPTIONS } from '../../../../test/support/golden.ts'
 import { writeJoined } from '../../../../test/support/joined-clip.ts'
 import { PROJECT } from '../../../../test/support/server.ts'
 import type { ResumePoint } from '../../../contract/resume-point.ts'
+import { passageOf } from '../../../contract/transcript.ts'
+import type { Passage } from '../../../contract/transcript.ts'
 import { openFeatures } from '../../../speech/audio/features.ts'
 import type { AudioFeatures } from '../../../speech/audio/features.ts'
 import { WhisperModel } from '../model.ts'
@@ -47,6 +49,8 @@ afterAll(async () => {
 interface Run {
   readonly result: WhisperTranscript
   readonly records: readonly WindowRecord[]
+  /** What each of its windows told. */
+  readonly passages: readonly Passage[]
   /** Windows that were encoded: to be decoded, and to detect the language. */
   readonly windows: number
   readonly detections: number
@@ -74,14 +78,19 @@ async function run({ path, options, on = () => model }: Case, resumeFrom?: reado
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const records: WindowRecord[] = []
-  const control = { onWindow: (record: WindowRecord) => records.push(record) }
-  const result = await transcribe(on(), counting, options, resumeFrom ? { ...control, resumeFrom } : control)
-  return { result, records, ...count }
+  const passages: Passage[] = []
+  const onWindow = (record: WindowRecord, passage: Passage): void => {
+    records.push(record)
+    passages.push(passage)
+  }
+  const control = { onWindow, ...(resumeFrom && { resumeFrom }) }
+  const result = await transcribe(on(), counting, options, control)
+  return { result, records, passages, ...count }
 }
 
 /** As they come back from where they were kept. */
 function kept(records: readonly WindowRecord[]): readonly WindowRecord[] {
-  const points = records.map((record) => finishedWindow(record).resumePoint)
+  const points = records.map((record) => finishedWindow(record, { firstSegment: 0, segments: [] }).resumePoint)
   const read = recordsOf(JSON.parse(JSON.stringify(points)) as ResumePoint[])
   if (read.length < records.length) throw new Error('a resume point can’t be read')
   return read
@@ -92,7 +101,15 @@ async function expectSame(of: Case, undisturbed: Run, windows: number): Promise<
   expect(resumed.result).toEqual(undisturbed.result)
   expect(JSON.stringify(resumed.result)).toBe(JSON.stringify(undisturbed.result))
   expect(resumed.windows).toBe(undisturbed.windows - windows)
+  expectWhole([...undisturbed.passages.slice(0, windows), ...resumed.passages], undisturbed.result)
   return resumed
+}
+
+/** Nothing of the transcript is told twice, nor left out, nor in another order. */
+function expectWhole(passages: readonly Passage[], { segments }: Run['result']): void {
+  expect(passages.flatMap((passage) => passage.segments)).toEqual(passageOf(segments, 0).segments)
+  const places = passages.flatMap(({ firstSegment, segments: [first] }) => (first ? [[firstSegment, first.id]] : []))
+  expect(places.every(([place, id]) => place === id)).toBe(true)
 }
 
 const ES_LONG = fixture('es-long.mp3')

@@ -1,5 +1,6 @@
 import type { Clip } from './clips.ts'
 import type { DraftSegment } from './segments.ts'
+import type { WhisperSegment } from './whisper-transcript.ts'
 import type { DecodedWindow } from '../resume/window-record.ts'
 
 /** How far each clip of a recording is transcribed. */
@@ -10,6 +11,8 @@ export class ClipProgress {
   readonly #segments: DraftSegment[][]
   #windows = 0
   #furthest = 0
+  /** Segments that have been told. */
+  #told = 0
 
   constructor(clips: readonly Clip[]) {
     this.#clips = clips
@@ -28,8 +31,8 @@ export class ClipProgress {
   }
 
   /** Of all clips, in their order. */
-  get segments(): readonly DraftSegment[] {
-    return this.#segments.flat()
+  get segments(): WhisperSegment[] {
+    return numbered(this.#segments.flat())
   }
 
   /** Indices of the clips that have further windows. */
@@ -49,10 +52,25 @@ export class ClipProgress {
     return this.rest(clip)?.start === seek && next > seek
   }
 
+  /**
+   * Segments that were not told before and have their place in the transcript: those of a clip wait until the clips before it are finished.
+   */
+  tell(): { readonly firstSegment: number; readonly segments: readonly WhisperSegment[] } {
+    const first = this.#clips.findIndex((_, clip) => this.rest(clip) !== undefined)
+    const placed = (first === -1 ? this.#segments : this.#segments.slice(0, first + 1)).flat()
+    const firstSegment = this.#told
+    this.#told = placed.length
+    return { firstSegment, segments: numbered(placed.slice(firstSegment), firstSegment) }
+  }
+
   add({ clip, next, segments }: DecodedWindow): void {
     this.#segments[clip]?.push(...segments)
     this.#seeks[clip] = next
     this.#windows += 1
     this.#furthest = Math.max(this.#furthest, next)
   }
+}
+
+function numbered(segments: readonly DraftSegment[], first = 0): WhisperSegment[] {
+  return segments.map((segment, index) => ({ id: first + index, ...segment }))
 }

@@ -1,5 +1,7 @@
 import { WINDOW_FRAMES } from '../../../speech/audio/features.ts'
 import type { AudioFeatures } from '../../../speech/audio/features.ts'
+import { passageOf } from '../../../contract/transcript.ts'
+import type { Passage } from '../../../contract/transcript.ts'
 import { timeWords } from '../alignment/word-timestamps.ts'
 import { ClipProgress } from './clip-progress.ts'
 import { clipsOf } from './clips.ts'
@@ -27,8 +29,8 @@ export interface TranscribeControl {
   /** Is waited for before each window; what it gives is disposed of behind it. */
   readonly enterWindow?: () => Promise<Disposable>
   readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
-  /** Is given each window as soon as it is finished. */
-  readonly onWindow?: (record: WindowRecord) => void
+  /** Is given each window as soon as it is finished, and what it adds to the transcript. */
+  readonly onWindow?: (record: WindowRecord, passage: Passage) => void
   /**
    * What `onWindow` was given before the transcription broke off, in the same order. These windows are not decoded again, and the result
    * is that of an undisturbed run; in integers, whose rounding depends on what is decoded together, it may differ as two runs do. From
@@ -65,7 +67,7 @@ export async function transcribe(
   const decoding = { ...options, language, prefix }
   const context = { model, features, options, decoding, control, fingerprint, progress, budget }
   await followAll(context, slot, kept.map(windowOf))
-  const segments = progress.segments.map((segment, id) => ({ id, ...segment }))
+  const { segments } = progress
   const text = tokenizer.decode(segments.flatMap(({ tokens }) => tokens))
   const { durationSeconds: duration, warnings } = features
   return { text, language, duration, segments, ...(warnings.length === 0 ? {} : { warnings: [...warnings] }) }
@@ -83,6 +85,8 @@ function takeUp(
     if (fits) progress.add(window)
     return !fits
   })
+  // The run that decoded them has told what they say.
+  progress.tell()
   return strange === -1 ? records : records.slice(0, strange)
 }
 
@@ -175,7 +179,9 @@ async function followClip(context: Context, strand: Strand, clip: number, signal
     leaveBehind(strand, window)
     const seconds = Math.min(progress.furthest, features.contentFrames) / FRAMES_PER_SECOND
     const { language } = decoding
-    control.onWindow?.(recordOf(window, { fingerprint, ordinal, language, seconds }))
+    const told = progress.tell()
+    const passage = passageOf(told.segments, told.firstSegment)
+    control.onWindow?.(recordOf(window, { fingerprint, ordinal, language, seconds }), passage)
     control.onProgress?.({ seconds, totalSeconds: features.durationSeconds })
   }
 }

@@ -3,7 +3,7 @@ import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { RecognitionTask } from '../../contract/recognition-task.ts'
 import type { ResumePoint } from '../../contract/resume-point.ts'
-import type { Transcript } from '../../contract/transcript.ts'
+import type { Segment, Transcript } from '../../contract/transcript.ts'
 import type { RecognitionControl, Recogniser } from '../family.ts'
 import { numberWords } from './number-words.ts'
 import { parameters } from './parameters.ts'
@@ -22,6 +22,8 @@ export class Speller implements Recogniser {
     const { durationSeconds } = features
     const words = [...numberWords(Math.round(durationSeconds / SECONDS_PER[unit])), unit]
     const said = saidBefore(task.resumeFrom ?? [], durationSeconds).slice(0, words.length)
+    const each = durationSeconds / words.length
+    const segmentOf = (text: string, id: number): Segment => ({ id, start: each * id, end: each * (id + 1), text })
     const stallAt = said.length === 0 ? stallAfter : null
     for (let ordinal = said.length; ordinal < words.length; ordinal++) {
       control.signal.throwIfAborted()
@@ -30,14 +32,13 @@ export class Speller implements Recogniser {
       control.signal.throwIfAborted()
       const word = words[ordinal] ?? ''
       said.push(word)
-      const seconds = (durationSeconds * said.length) / words.length
+      const seconds = each * said.length
       const resumePoint = { family: 'speller', version: 1, data: { durationSeconds, word } }
-      control.onWindow({ ordinal, seconds, resumePoint })
+      const passage = { firstSegment: ordinal, segments: [segmentOf(word, ordinal)] }
+      control.onWindow({ ordinal, seconds, resumePoint, passage })
       control.onProgress({ seconds, totalSeconds: durationSeconds })
     }
-    const each = durationSeconds / said.length
-    const segments = said.map((text, id) => ({ id, start: each * id, end: each * (id + 1), text }))
-    return { text: said.join(' '), duration: durationSeconds, segments }
+    return { text: said.join(' '), duration: durationSeconds, segments: said.map(segmentOf) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
