@@ -89,7 +89,7 @@ async function* deltasOf(
       .map((segment) => segment.text)
       .join('')
     told = Math.max(told, firstSegment + segments.length)
-    const delta = isBegun ? text : text.trimStart()
+    const delta: string = isBegun ? text : text.trimStart()
     isBegun ||= delta !== ''
     if (delta !== '') yield delta
   }

@@ -5,6 +5,7 @@ import { TierQuery } from '../schemas.ts'
 import type { ApiContext } from '../context.ts'
 import { goneOf } from '../jobs/attended-job.ts'
 import { formatAnswer } from './answers.ts'
+import { OPENAI_ERRORS } from './error-schemas.ts'
 import { answerWhole } from './whole-answer.ts'
 import { answerStream } from './streamed-answer.ts'
 import { addAnswerHeaders } from './headers.ts'
@@ -12,18 +13,6 @@ import { readOptions } from './options.ts'
 import type { AskedAnswer, AudioTask } from './options.ts'
 import { FormReceiver } from './receive-form.ts'
 import { startJob } from './waited-job.ts'
-
-const ErrorBody = Type.Object(
-  {
-    error: Type.Object({
-      message: Type.String(),
-      type: Type.String(),
-      param: Type.Union([Type.String(), Type.Null()]),
-      code: Type.Union([Type.String(), Type.Null()]),
-    }),
-  },
-  { description: 'An error, as OpenAI’s clients read it.' },
-)
 
 const DESCRIPTION =
   'As OpenAI’s API has it: a multipart/form-data form with the recording as file, a model, and any of its other fields. ' +
@@ -58,8 +47,7 @@ export function transcriptionRoutes(context: ApiContext): FastifyPluginCallbackT
               200: Type.Unknown({
                 description: 'JSON, text, or a stream of events, as response_format and stream say.',
               }),
-              '4xx': ErrorBody,
-              '5xx': ErrorBody,
+              ...OPENAI_ERRORS,
             },
           },
         },

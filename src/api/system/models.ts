@@ -7,9 +7,9 @@ import type { ModelDescription } from '../../models/catalogue.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
 import { nullable } from '../nullable.ts'
+import { SHARED_ERRORS } from '../openai/error-schemas.ts'
 import { addAnswerHeaders } from '../openai/headers.ts'
 import { unknownModel } from '../openai/options.ts'
-import { errors } from '../schemas.ts'
 import { baseUrl } from '../urls.ts'
 
 const TierUrls = Type.Object({ cpuflex: Type.String(), gpuflex: Type.String() })
@@ -105,7 +105,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           summary: 'List the models',
           response: {
             200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
-            ...errors(401),
+            ...SHARED_ERRORS,
           },
         },
       },
@@ -126,7 +126,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           tags: ['Models'],
           summary: 'Describe a model',
           params: Type.Object({ publisher: Type.String(), model: Type.String() }),
-          response: { 200: ModelSchema, ...errors(401, 404) },
+          response: { 200: ModelSchema, ...SHARED_ERRORS },
         },
       },
       async (request) => await show(`${request.params.publisher}/${request.params.model}`, request),
