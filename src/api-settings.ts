@@ -2,7 +2,7 @@ import type { ApiSettings } from './api/context.ts'
 import type { Config } from './config/config.ts'
 
 /** What the API takes of each part of the configuration. */
-export function apiSettings({ server, jobs, payloads, engine }: Config): ApiSettings {
+export function apiSettings({ server, jobs, payloads, engine, openai }: Config): ApiSettings {
   return {
     publicUrl: server.publicUrl,
     trustedProxies: server.trustedProxies,
@@ -16,6 +16,7 @@ export function apiSettings({ server, jobs, payloads, engine }: Config): ApiSett
     maxAudioSeconds: jobs.maxAudioSeconds,
     retentionMs: jobs.retentionMs,
     keyLimits: jobs.limits,
+    openai: { ...openai, maxBytes: Math.min(openai.maxBytes, payloads.maxUploadBytes) },
     framework: engine.remote === null ? 'onnxruntime' : 'openai-api',
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { JobStore, KeyLimits } from '../jobs/job-store.ts'
 import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
+import type { ModelNames } from '../models/model-names.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
@@ -39,6 +40,19 @@ export interface ApiSettings {
   readonly maxStreams: number | null
   /** Of a key that has none of its own. */
   readonly keyLimits: KeyLimits
+  readonly openai: OpenAiSettings
+}
+
+/** Of OpenAI's routes, and of /asr. */
+export interface OpenAiSettings {
+  /** Null: the largest whose weights are here. */
+  readonly defaultModel: string | null
+  /** Names, and the ids of the models that they stand for. */
+  readonly modelAliases: ReadonlyMap<string, string>
+  /** Of a form, with its recording. */
+  readonly maxBytes: number
+  /** How long a client waits at most. */
+  readonly timeoutMs: number
 }
 
 /** What the API is made of. */
@@ -73,6 +87,8 @@ export interface ApiParts {
 
 /** What the routes work with. */
 export interface ApiContext extends ApiParts {
+  /** What a client may call a model, beside its id. */
+  readonly names: ModelNames
   readonly limits: RequestLimits
   readonly background: Background
   readonly keyUses: KeyUses

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { asrRoutes } from './asr/asr.ts'
 import { addAuthorisation } from './authentication/authorised.ts'
 import { KeyUses } from './authentication/key-uses.ts'
 import { Background } from './background.ts'
@@ -20,6 +21,9 @@ import { meRoutes } from './keys/me.ts'
 import { tokenRoutes } from './keys/tokens.ts'
 import { addMetrics } from './system/metrics.ts'
 import { modelRoutes } from './system/models.ts'
+import { answerOpenAiError } from './openai/errors.ts'
+import { canonicalUrl } from './openai/paths.ts'
+import { transcriptionRoutes } from './openai/transcriptions.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
@@ -33,6 +37,7 @@ import { uploadRoutes } from './uploads/uploads.ts'
 import { deliveryRoutes } from './webhooks/delivery-routes.ts'
 import { webhookRoutes } from './webhooks/webhook-routes.ts'
 import { answerUnknownExpectations } from './http/expectation.ts'
+import { ModelNames } from '../models/model-names.ts'
 
 /** A connection that carries nothing for so long is closed, such as one that waits for an answer. */
 const IDLE_MS = 300_000
@@ -42,7 +47,13 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   const { settings, logger } = parts
   const background = new Background(logger)
   const keyUses = new KeyUses(parts.apiKeys, logger)
-  const context: ApiContext = { ...parts, limits, background, keyUses }
+  const { defaultModel, modelAliases: aliases } = settings.openai
+  const names = new ModelNames(parts.catalogue, {
+    defaultModel,
+    aliases,
+    isPresent: (id) => parts.models.isPresent(id),
+  })
+  const context: ApiContext = { ...parts, names, limits, background, keyUses }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -56,9 +67,10 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     connectionTimeout: Math.max(IDLE_MS, settings.syncTimeoutMs + IDLE_MS),
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 1000 },
+    rewriteUrl: ({ url = '/' }) => canonicalUrl(url),
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: false } },
   })
-  api.setErrorHandler(handleError)
+  api.setErrorHandler((error, request, reply) => answerOpenAiError(error, request, reply, handleError))
   api.setNotFoundHandler((request) => {
     throw noRoute(request)
   })
@@ -99,6 +111,8 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(keyRoutes(context))
   await api.register(tokenRoutes(context))
   await api.register(meRoutes(context))
+  await api.register(transcriptionRoutes(context))
+  await api.register(asrRoutes(context))
   await api.register(healthRoutes(context))
   let document: string | undefined
   api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) =>

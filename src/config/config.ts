@@ -3,6 +3,8 @@ import { ENGINE_SETTINGS, engineConfig } from './engine.ts'
 import type { EngineConfig } from './engine.ts'
 import { HUB_SETTINGS } from './hub.ts'
 import type { HubConfig } from './hub.ts'
+import { OPENAI_SETTINGS } from './openai.ts'
+import type { OpenAiConfig } from './openai.ts'
 import { JOBS_SETTINGS, jobsConfig } from './jobs.ts'
 import type { JobsConfig } from './jobs.ts'
 import { PAYLOADS_SETTINGS, payloadsConfig } from './payloads.ts'
@@ -20,6 +22,7 @@ export interface Config {
   readonly payloads: PayloadsConfig
   readonly engine: EngineConfig
   readonly hub: HubConfig
+  readonly openai: OpenAiConfig
 }
 
 /** @throws ConfigError naming every setting that is wrong */
@@ -32,6 +35,7 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
     payloads: payloadsConfig(read(PAYLOADS_SETTINGS)),
     engine: engineConfig(read(ENGINE_SETTINGS)),
     hub: read(HUB_SETTINGS),
+    openai: read(OPENAI_SETTINGS),
   }
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
   for (const part of Object.values(config)) Object.freeze(part)

@@ -1,5 +1,6 @@
 import { ENGINE_SETTINGS } from './engine.ts'
 import { HUB_SETTINGS } from './hub.ts'
+import { OPENAI_SETTINGS } from './openai.ts'
 import { JOBS_SETTINGS } from './jobs.ts'
 import { PAYLOADS_SETTINGS } from './payloads.ts'
 import { SERVER_SETTINGS } from './server.ts'
@@ -18,6 +19,7 @@ export const DOMAINS: readonly Domain[] = [
   { title: 'Recordings and results', settings: PAYLOADS_SETTINGS },
   { title: 'The engine', settings: ENGINE_SETTINGS },
   { title: 'Models', settings: HUB_SETTINGS },
+  { title: 'OpenAI’s routes, and /asr', settings: OPENAI_SETTINGS },
 ]
 
 export const SETTINGS: readonly Setting[] = DOMAINS.flatMap(({ settings }) => Object.values(settings))

@@ -32,6 +32,8 @@ export interface Family {
   plan(modelFolder: string, memory: MemoryShare): Promise<MemoryPlan>
   /** The code of a language that is given by its code or its English name; undefined: it is no language that these models know. */
   languageCode(name: string): string | undefined
+  /** The English name, in lower case, of a language that these models know by its code. */
+  languageName(code: string): string | undefined
   /** @throws EngineError `checkpoint.missing_file`, `checkpoint.invalid`, `checkpoint.unsupported` */
   load(settings: EngineSettings): Promise<Recogniser>
 }

@@ -13,9 +13,15 @@ const FREE_BYTES = 2 ** 16
 export interface Form {
   /** The one file that it holds. What ends it early is an `ApiError`, or what ended the body. */
   readonly file: Readable
-  /** All other fields, once the whole form has come. */
+  /** As its sender calls it, without a path; it may be empty. */
+  readonly fileName: string
+  /** All other fields, once the whole form has come: of several with one name, the last one. */
   readonly fields: Promise<ReadonlyMap<string, string>>
+  /** The same, with all that have one name, in their order. */
+  readonly entries: Promise<readonly FormEntry[]>
 }
+
+export type FormEntry = readonly [name: string, value: string]
 
 /** Whether the Content-Type is that of a form; one that says nothing of the form's boundary can be no form's. */
 export function isForm(contentType: string): boolean {
@@ -27,6 +33,11 @@ export interface FormLimits {
   readonly maxFieldBytes: number
   /** Told of memory that it takes; what it throws ends the form. */
   readonly onFieldBytes: (bytes: number) => void
+  readonly maxFields?: number
+  /** Name of a part that is the file even if it has neither a file's name nor type. */
+  readonly fileField?: string
+  /** What to say of a form without a file. */
+  readonly noFile?: () => Error
 }
 
 /**
@@ -36,15 +47,15 @@ export interface FormLimits {
 export async function readForm(
   body: Readable,
   contentType: string,
-  { maxFieldBytes, onFieldBytes }: FormLimits,
+  { maxFieldBytes, onFieldBytes, maxFields = MAX_FIELDS, fileField, noFile }: FormLimits,
 ): Promise<Form> {
-  const begun = Promise.withResolvers<Readable>()
-  const whole = Promise.withResolvers<ReadonlyMap<string, string>>()
+  const begun = Promise.withResolvers<Pick<Form, 'file' | 'fileName'>>()
+  const whole = Promise.withResolvers<readonly FormEntry[]>()
   // Whoever waits for the file alone is told by that.
   whole.promise.catch(() => undefined)
-  const fields = new Map<string, string>()
+  const entries: FormEntry[] = []
   let file: Readable | undefined
-  const form = openForm(contentType, maxFieldBytes)
+  const form = openForm(contentType, { maxFieldBytes, maxFields, fileField })
   let isInFile = false
   let besideBytes = 0
   const count = ({ length }: Uint8Array): void => {
@@ -64,13 +75,14 @@ export async function readForm(
     whole.reject(error)
     file?.destroy(error)
   }
-  form.on('file', (name, stream) => {
+  form.on('file', (name, stream, fileName) => {
     stream.on('error', ignore)
     if (file === undefined) {
       file = stream
       isInFile = true
       stream.once('end', () => (isInFile = false))
-      begun.resolve(stream)
+      // Its type says that there is one; parts without it have none.
+      begun.resolve({ file: stream, fileName: typeof fileName === 'string' ? fileName : '' })
       return
     }
     stream.resume()
@@ -78,25 +90,37 @@ export async function readForm(
   })
   form.on('field', (name, value, isNameCut, isCut) => {
     if (isNameCut || isCut) fail(tooLarge(maxFieldBytes))
-    else fields.set(name, value)
+    else entries.push([name, value])
   })
-  form.on('fieldsLimit', () => fail(refused(`it has more than ${MAX_FIELDS} fields`)))
+  form.on('fieldsLimit', () => fail(refused(`it has more than ${maxFields} fields`)))
   form.on('error', (cause) => fail(refused('it is none, or breaks off', cause)))
   form.on('finish', () => {
-    begun.reject(refused('it holds no file'))
-    whole.resolve(fields)
+    begun.reject(noFile?.() ?? refused('it holds no file'))
+    whole.resolve(entries)
   })
   body.once('error', fail)
   body.on('data', count).pipe(form)
-  return { file: await begun.promise, fields: whole.promise }
+  return {
+    ...(await begun.promise),
+    entries: whole.promise,
+    get fields() {
+      return whole.promise.then((all) => new Map(all))
+    },
+  }
 }
 
 /** @throws ApiError 400 when the Content-Type is not what it seems */
-function openForm(contentType: string, maxFieldBytes: number): InstanceType<typeof Busboy> {
+function openForm(
+  contentType: string,
+  { maxFieldBytes, maxFields, fileField }: { maxFieldBytes: number; maxFields: number; fileField: string | undefined },
+): InstanceType<typeof Busboy> {
   try {
     return new Busboy({
       headers: { 'content-type': contentType },
-      limits: { fieldSize: maxFieldBytes, fields: MAX_FIELDS, headerSize: 16_384, headerPairs: 50 },
+      limits: { fieldSize: maxFieldBytes, fields: maxFields, headerSize: 16_384, headerPairs: 50 },
+      // Busboy's own rule, and the name.
+      isPartAFile: (field, type, name) =>
+        type === 'application/octet-stream' || name !== undefined || (fileField !== undefined && field === fileField),
     })
   } catch (cause) {
     throw refused('that names no boundary', cause)

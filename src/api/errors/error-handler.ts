@@ -9,7 +9,8 @@ import { statusOf } from './error-status.ts'
 /** How long a client is asked to wait when the server can't do something for now. */
 const RETRY_AFTER_SECONDS = '5'
 
-interface Answer {
+/** What an error is answered with. */
+export interface Refusal {
   readonly status: number
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
@@ -22,15 +23,20 @@ interface Answer {
  * cause.
  */
 export async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { status, message, headers, details } = answerTo(error)
+  const { status, message, details } = beginRefusal(error, request, reply)
+  return await reply.send({ code: status, message, ...details })
+}
+
+/** Logs what is not the client's doing, and gives the answer its status and headers; its body is the caller's. */
+export function beginRefusal(error: unknown, request: FastifyRequest, reply: FastifyReply): Refusal {
+  const refusal = answerTo(error)
+  const { status, headers } = refusal
   if (status >= 500) logFailure(error, request)
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
   if (typeof retryAfterSeconds === 'number') reply.header('retry-after', String(retryAfterSeconds))
-  return await reply
-    .status(status)
-    .headers(headers ?? {})
-    .send({ code: status, message, ...details })
+  void reply.status(status).headers(headers ?? {})
+  return refusal
 }
 
 function logFailure(error: unknown, request: FastifyRequest): void {
@@ -62,7 +68,7 @@ export function noRoute(request: FastifyRequest): ApiError {
   return new ApiError(404, `There is no ${request.method} ${pathOf(request)}. /docs lists what there is.`)
 }
 
-function answerTo(error: unknown): Answer {
+function answerTo(error: unknown): Refusal {
   if (error instanceof ApiError) return error
   // A body that was refused while something read it.
   const cause = fieldOf(error, 'cause')
@@ -92,7 +98,8 @@ function fieldOf(error: unknown, name: string): unknown {
   return typeof error === 'object' && error !== null && name in error ? Reflect.get(error, name) : undefined
 }
 
-function pathOf({ url }: FastifyRequest): string {
+/** Without the query, where signatures are. */
+export function pathOf({ url }: FastifyRequest): string {
   return (url.split('?')[0] ?? '').slice(0, 200)
 }
 

@@ -11,6 +11,8 @@ const EXPOSED = [
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
   'RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
   'X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests',
+  'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
+  'X-Request-Id, X-Should-Retry, X-Sotto-Job-Id, OpenAI-Processing-Ms',
 ].join(', ')
 /** Names of headers, as they come from a browser. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~-]+(?:, ?[\w!#$%&'*+.^`|~-]+)*$/

@@ -32,6 +32,11 @@ export class Results {
     })
   }
 
+  /** The same, taken apart. */
+  async transcript(key: PayloadKey): Promise<Transcript> {
+    return transcriptOf(await this.json(key), key)
+  }
+
   /**
    * What is made of a stored transcript, once for all that ask for the same.
    * @throws ApiError 400 for what this transcript can't be made into
@@ -39,9 +44,7 @@ export class Results {
   async get(key: PayloadKey, representation: Representation): Promise<string> {
     const name = representationName(representation)
     if (name === undefined) return await this.json(key)
-    return await this.#made.get(`${key} ${name}`, async () =>
-      represent(transcriptOf(await this.json(key), key), representation),
-    )
+    return await this.#made.get(`${key} ${name}`, async () => represent(await this.transcript(key), representation))
   }
 }
 

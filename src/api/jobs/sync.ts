@@ -1,10 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { newJobId } from '../../jobs/job-id.ts'
-import { isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
-import type { NewJob } from '../../jobs/job-store.ts'
 import type { ModelParameters } from '../../contract/recognition-task.ts'
 import { TranscriptSchema } from '../../contract/transcript.ts'
 import { jsonParser } from '../bodies/json.ts'
@@ -13,6 +10,8 @@ import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { addVary } from '../http/vary.ts'
+import { attend, goneOf } from './attended-job.ts'
+import type { AttendedJob } from './attended-job.ts'
 import { sendJson } from './job-body.ts'
 import { requireWordTimes } from './representation.ts'
 import type { Representation } from './representation.ts'
@@ -27,14 +26,10 @@ import {
 } from './result-query.ts'
 import { ModelParams, TierQuery, errors } from '../schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
-import { submitRecording } from './submit-recording.ts'
 import { ASYNC_HINT, receiveSync } from '../bodies/sync-body.ts'
 
 /** Longer recordings belong to the Async API. */
 const MAX_SECONDS = 60
-
-/** By then its client has the answer, or is gone. */
-const KEPT_MS = 600_000
 
 /** The synchronous API: a short recording in, its transcript out, through the same jobs as the Async API. */
 export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -95,83 +90,20 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   }
 }
 
-/** Aborted when the client leaves, from the request's beginning on. */
-function goneOf({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  if (raw.destroyed) gone.abort()
-  else raw.once('close', () => gone.abort())
-  return gone.signal
-}
-
-interface SyncJob extends Pick<
-  NewJob,
-  'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'payloadVersion' | 'audioSeconds'
-> {
-  /** Whether the recording came with the request, so that no other job can have it. */
-  readonly isSent: boolean
+interface SyncJob extends Omit<AttendedJob, 'priority' | 'maxAudioSeconds' | 'urgent'> {
   readonly representation: Representation
 }
 
 /** Runs the job while the client waits, and leaves nothing of it. Says its result, as it was asked for. */
-async function run(
-  { isSent, representation, ...job }: SyncJob,
-  gone: AbortSignal,
-  context: ApiContext,
-): Promise<string> {
-  const { jobs, results, settings } = context
-  const { promise: ended, resolve: end } = Promise.withResolvers<'finished' | 'timeout' | 'gone'>()
-  using _ = jobs.onJob('finished', job.id, () => end('finished'))
-  const timer = setTimeout(() => end('timeout'), settings.syncTimeoutMs)
-  const onGone = (): void => end('gone')
-  gone.addEventListener('abort', onGone)
-  if (gone.aborted) onGone()
-  const { promise: over, resolve: endRun } = Promise.withResolvers<void>()
-  // The answer does not wait for it, and is not changed by it. From here on, so that whoever closes the server waits for all of this.
-  context.background.start('removing a synchronous job', async (closing) => {
-    await over
-    await clear({ ...job, isSent }, context, closing)
-  })
-  try {
-    const inTime = new Date(Date.now() + settings.syncTimeoutMs)
-    const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true, idempotency: null } as const
-    // Should this server die, the job expires: nobody waits for it any more.
-    const times = { startBy: inTime, timeoutSeconds: null, expiresAt: new Date(inTime.getTime() + KEPT_MS) }
-    await submitRecording({ ...job, ...options, ...times }, context)
-    const how = await ended
-    const found = how === 'finished' ? await jobs.find(job.id) : await jobs.cancel(job.id)
-    if (found?.status === 'success' && found.resultKey !== null)
-      return await results.get(found.resultKey, representation)
-    throw failure(found)
-  } finally {
-    clearTimeout(timer)
-    gone.removeEventListener('abort', onGone)
-    endRun()
+async function run({ representation, ...job }: SyncJob, gone: AbortSignal, context: ApiContext): Promise<string> {
+  const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true } as const
+  const attendance = { gone, timeoutMs: context.settings.syncTimeoutMs, keptMs: 0 }
+  const { ended } = await attend({ ...job, ...options }, attendance, context)
+  const found = await ended
+  if (found?.status === 'success' && found.resultKey !== null) {
+    return await context.results.get(found.resultKey, representation)
   }
-}
-
-/** A job that is being cancelled is removed when its worker has let go of it; one that can't be waited for goes when it expires. */
-async function clear(
-  { id, payloadKey, isSent }: Pick<SyncJob, 'id' | 'payloadKey' | 'isSent'>,
-  { jobs, payloads, clearGarbage }: ApiContext,
-  closing: AbortSignal,
-): Promise<void> {
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
-  using _ = jobs.onJob('finished', id, end)
-  const timer = setTimeout(end, KEPT_MS)
-  closing.addEventListener('abort', () => end())
-  try {
-    const job = await jobs.find(id)
-    if (job === undefined) {
-      // Its submit failed, so that nothing else knows of a recording that was sent with the request.
-      if (isSent) await payloads.remove(payloadKey)
-      return
-    }
-    if (!isFinished(job.status) && !closing.aborted) await ended
-  } finally {
-    clearTimeout(timer)
-  }
-  // Does nothing with a job that has not finished.
-  if (await jobs.remove(id)) clearGarbage()
+  throw failure(found)
 }
 
 function failure(job: Job | undefined): ApiError {

@@ -7,9 +7,10 @@ import type { ModelDescription } from '../../models/catalogue.ts'
 import { mayUse } from '../authentication/principal.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
-import { ApiError } from '../errors/api-error.ts'
 import { nullable } from '../nullable.ts'
-import { errors } from '../schemas.ts'
+import { SHARED_ERRORS } from '../openai/error-schemas.ts'
+import { addAnswerHeaders } from '../openai/headers.ts'
+import { unknownModel } from '../openai/options.ts'
 import { baseUrl } from '../urls.ts'
 
 const TierUrls = Type.Object({ cpuflex: Type.String(), gpuflex: Type.String() })
@@ -30,6 +31,9 @@ const ParameterSchema = Type.Object({
 
 const ModelSchema = Type.Object({
   id: Type.String({ examples: [SUGGESTED_MODEL.id] }),
+  aliasOf: Type.Optional(
+    Type.String({ description: 'Of a name that OpenAI’s clients send: the id of the model that it stands for here.' }),
+  ),
   object: Type.Literal('model'),
   created: Type.Integer({ description: 'Seconds since the epoch.' }),
   owned_by: Type.String(),
@@ -50,13 +54,15 @@ const ModelSchema = Type.Object({
 
 /** What can be submitted to, in a superset of the form that OpenAI's clients read. */
 export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { catalogue, familyOf, models, settings } = context
+  const { catalogue, names, familyOf, models, settings } = context
 
   const describe = async (
     model: ModelDescription,
     request: FastifyRequest,
+    name = model.id,
   ): Promise<Type.Static<typeof ModelSchema>> => ({
-    id: model.id,
+    id: name,
+    ...(name === model.id ? {} : { aliasOf: model.id }),
     object: 'model',
     created: Math.floor(model.publishedAt.getTime() / 1000),
     owned_by: model.publisher,
@@ -85,13 +91,13 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   }
 
   const show = async (id: string, request: FastifyRequest): Promise<Type.Static<typeof ModelSchema>> => {
-    const model = catalogue.find(id)
-    if (model === undefined)
-      throw new ApiError(404, `There is no model ${id.slice(0, 200)}. GET /v1/models lists them.`)
-    return await describe(model, request)
+    const model = await names.find(id)
+    if (model === undefined) throw unknownModel(id)
+    return await describe(model, request, id)
   }
 
   return (api, _options, done) => {
+    addAnswerHeaders(api)
     api.get(
       '/v1/models',
       {
@@ -100,14 +106,22 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           summary: 'List the models that the API key may use',
           response: {
             200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
-            ...errors(401),
+            ...SHARED_ERRORS,
           },
         },
       },
       async (request) => {
         const { principal } = request
-        const usable = catalogue.list().filter(({ id }) => principal === null || mayUse(principal, id))
-        return { object: 'list' as const, data: await Promise.all(usable.map((model) => describe(model, request))) }
+        const isUsable = ({ id }: ModelDescription): boolean => principal === null || mayUse(principal, id)
+        const aliases = (await names.listed()).filter(({ model }) => isUsable(model))
+        const data = await Promise.all([
+          ...catalogue
+            .list()
+            .filter(isUsable)
+            .map((model) => describe(model, request)),
+          ...aliases.map(({ name, model }) => describe(model, request, name)),
+        ])
+        return { object: 'list' as const, data }
       },
     )
     api.get(
@@ -117,7 +131,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           tags: ['Models'],
           summary: 'Describe a model',
           params: Type.Object({ publisher: Type.String(), model: Type.String() }),
-          response: { 200: ModelSchema, ...errors(401, 404) },
+          response: { 200: ModelSchema, ...SHARED_ERRORS },
         },
       },
       async (request) => await show(`${request.params.publisher}/${request.params.model}`, request),

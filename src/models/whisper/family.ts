@@ -4,7 +4,7 @@ import type { ModelFiles } from '../../contract/model-files.ts'
 import type { Family, MemoryPlan, MemoryShare } from '../family.ts'
 import { MODEL_TYPE } from './weights/whisper-weights.ts'
 import { planDevice } from './planning/device-plan.ts'
-import { languageCode } from './parameters/languages.ts'
+import { languageCode, languageName } from './parameters/languages.ts'
 import { estimateMemory } from './planning/cpu-memory.ts'
 import { parseWhisperInput, readWhisperInput, whisperParameters } from './parameters/whisper-parameters.ts'
 
@@ -30,6 +30,7 @@ export const whisper: Family = {
   files: whisperFiles,
   plan,
   languageCode: (name) => languageCode(name) ?? undefined,
+  languageName,
   load: async (settings) => {
     const { WhisperRecogniser } = await import('./recogniser.ts')
     return await WhisperRecogniser.load(settings)

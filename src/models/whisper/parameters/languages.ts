@@ -145,6 +145,11 @@ export function languageCode(text: string): string | null | undefined {
   return Object.hasOwn(LANGUAGES, code) ? code : (CODES_BY_NAME.get(name) ?? canonicalCode(code))
 }
 
+/** Undefined when it is no code of Whisper's. */
+export function languageName(code: string): string | undefined {
+  return Object.entries(LANGUAGES).find(([known]) => known === code)?.[1]
+}
+
 /** Of codes that were replaced, as `iw` by `he`, or have a shorter form, as `deu` has `de`. */
 function canonicalCode(code: string): string | undefined {
   const { language } = new Intl.Locale(code)

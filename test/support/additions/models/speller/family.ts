@@ -13,5 +13,6 @@ export const speller: Family = {
   files: () => ({ files: ['config.json'], weights: [] }),
   plan: (_, { batch }) => Promise.resolve({ bytes: 64 * 2 ** 20, batch }),
   languageCode: () => undefined,
+  languageName: () => undefined,
   load: async () => new (await import('./recogniser.ts')).Speller(),
 }
