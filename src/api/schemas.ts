@@ -5,7 +5,8 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
-import { jobOptionFields } from './jobs/job-options.ts'
+import { RemoveAfterField, jobOptionFields } from './jobs/job-options.ts'
+import { MetadataField, NameField } from './jobs/job-labels.ts'
 import { nullable } from './nullable.ts'
 
 export const ErrorSchema = Type.Object(
@@ -82,6 +83,8 @@ export const ACCEPTED = 'accepted' as const
 const jobFields = {
   id: Type.String({ format: 'uuid' }),
   model: Type.String({ examples: [SUGGESTED_MODEL.id] }),
+  name: nullable(NameField),
+  metadata: MetadataField,
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),
@@ -111,6 +114,7 @@ const jobFields = {
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
   expiresAt: time('When it is removed, with its recording and its result; null: it is kept, or has not finished.'),
+  removeAfterSeconds: nullable(RemoveAfterField),
   result: nullable(TranscriptSchema),
   error: Type.Optional(
     Type.Object(
@@ -126,7 +130,8 @@ export const SubmittedSchema = Type.Object({
 })
 export const JobListSchema = Type.Object({
   requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
-    description: 'The newest first, without their results and places.',
+    description: 'Without their results and places in the queue.',
   }),
-  next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),
+  next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),
+  previous: nullable(Type.String({ description: 'The same for the page before; null: this is the first one.' })),
 })

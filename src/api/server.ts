@@ -17,6 +17,7 @@ import { modelRoutes } from './system/models.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
+import { jobListRoutes } from './jobs/job-list.ts'
 import { requestRoutes } from './jobs/requests.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
@@ -74,6 +75,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(jobListRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(healthRoutes(context))

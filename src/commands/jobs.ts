@@ -27,7 +27,10 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
       await using database = await openDatabase(config, context.signal)
       const store = new SqlJobStore(database)
       const status = JOB_STATUSES.find((known) => known === options['status'])
-      const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })
+      const { jobs: found } = await store.list(null, {
+        limit: LIMIT,
+        ...(status === undefined ? {} : { statuses: [status] }),
+      })
       // Without the input, which may quote what was said.
       for (const job of found)
         console.log(options['json'] === true ? JSON.stringify({ ...job, input: undefined }) : lineOf(job))

@@ -1,30 +1,18 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { newJobId } from '../../jobs/job-id.ts'
-import { JOB_STATUSES, isFinished } from '../../jobs/job.ts'
-import type { Job } from '../../jobs/job.ts'
+import { isFinished } from '../../jobs/job.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { jobJson, jobSummary, sendJson } from './job-body.ts'
-import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
+import { jobJson, sendJson } from './job-body.ts'
+import { JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
+import { notFound, requireOwn } from './own-job.ts'
 import { submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
-const PAGE_LENGTH = 50
-const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
-
-/** Step 4: what became of a job; and cancelling, removing and listing them. */
+/** Step 4: what became of a job; and cancelling, submitting again and removing it. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, recordings } = context
-
-  /** 404 also for another key's job, so that ids can't be probed. */
-  const findOwn = async (id: string, keyId: string): Promise<Job> => {
-    // Not every text may be asked of every database, and what others ask for may be in the same statement.
-    if (!UUID.test(id)) throw notFound(id)
-    const job = await jobs.find(id)
-    if (job === undefined || job.keyId !== keyId) throw notFound(id)
-    return job
-  }
 
   return (api, _options, done) => {
     api.get(
@@ -40,7 +28,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await findOwn(request.params.id, request.owner)
+        const job = await requireOwn(jobs, request.params.id, request.owner)
         return await sendJson(reply, await jobJson(job, context))
       },
     )
@@ -58,7 +46,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const { id } = await findOwn(request.params.id, request.owner)
+        const { id } = await requireOwn(jobs, request.params.id, request.owner)
         const job = await jobs.cancel(id)
         if (job === undefined) throw notFound(id)
         if (job.status === 'success' || job.status === 'failed') {
@@ -80,7 +68,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await findOwn(request.params.id, request.owner)
+        const job = await requireOwn(jobs, request.params.id, request.owner)
         if (job.status !== 'failed' && job.status !== 'cancelled') {
           throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
         }
@@ -94,6 +82,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
+          ...{ name: job.name, metadata: job.metadata, removeAfterSeconds: job.removeAfterSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
         }
         const again = await submitRecording(renewed, context)
@@ -113,7 +102,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await findOwn(request.params.id, request.owner)
+        const job = await requireOwn(jobs, request.params.id, request.owner)
         if (!isFinished(job.status)) {
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }
@@ -123,37 +112,6 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       },
     )
 
-    api.get(
-      '/v1/async/requests',
-      {
-        schema: {
-          tags: ['Async API'],
-          summary: 'List jobs',
-          description: 'With status=failed, those that can be submitted again.',
-          querystring: Type.Object({
-            status: Type.Optional(Type.Enum(JOB_STATUSES)),
-            before: Type.Optional(
-              Type.String({
-                pattern: UUID.source,
-                description: 'The `next` of the page before, be that job removed or not.',
-              }),
-            ),
-          }),
-          response: { 200: JobListSchema, ...errors(400, 401, 503) },
-        },
-      },
-      async (request) => {
-        const found = await jobs.list(request.owner, { ...request.query, limit: PAGE_LENGTH })
-        return {
-          requests: found.map((job) => jobSummary(job, context)),
-          next: found.length < PAGE_LENGTH ? null : (found.at(-1)?.id ?? null),
-        }
-      },
-    )
     done()
   }
-}
-
-function notFound(id: string): ApiError {
-  return new ApiError(404, `There is no request ${id.slice(0, 100)}, or not of this API key.`)
 }

@@ -4,7 +4,7 @@ import type { Database, Dialect } from '../sql/dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import type { LimitError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { jobOf } from '../sql/job-row.ts'
+import { jobOf, labelColumns } from '../sql/job-row.ts'
 import { dayOf, refusal, usageOfKeys } from './key-usage.ts'
 import type { KeyUsage } from './key-usage.ts'
 import { laneOf, placeOf, queueOf } from '../queue/queue-order.ts'
@@ -19,6 +19,9 @@ const COLUMNS = {
   id: 'text',
   key_id: 'text',
   model: 'text',
+  name: 'text',
+  folded_name: 'text',
+  metadata: 'text',
   service_tier: 'text',
   priority: 'text',
   input: 'text',
@@ -34,6 +37,7 @@ const COLUMNS = {
   start_by: 'float8',
   timeout_seconds: 'float8',
   expires_at: 'float8',
+  remove_after_seconds: 'float8',
   idempotency_key: 'text',
   request_hash: 'text',
 } as const satisfies Partial<Record<keyof JobsTable, 'text' | 'float8' | 'int4'>>
@@ -150,6 +154,7 @@ function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRo
     id: job.id,
     key_id: job.keyId,
     model: job.model,
+    ...labelColumns(job.name ?? null, job.metadata ?? {}),
     service_tier: job.serviceTier,
     priority: job.priority,
     input: JSON.stringify(job.input),
@@ -165,6 +170,7 @@ function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRo
     start_by: secondsOf(job.startBy),
     timeout_seconds: job.timeoutSeconds,
     expires_at: secondsOf(job.expiresAt),
+    remove_after_seconds: job.removeAfterSeconds ?? null,
     idempotency_key: job.idempotency?.key ?? null,
     request_hash: job.idempotency?.requestHash ?? null,
   }

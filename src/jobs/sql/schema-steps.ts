@@ -21,6 +21,8 @@ export interface SchemaWords {
   readonly eventOrderIndexes: string
   /** A JSON object as text. */
   readonly json: (members: Readonly<Record<string, string>>) => string
+  /** What a JSON object of strings holds, as a table of `key` and `value`. */
+  readonly jsonPairs: (column: string) => string
   /** A statement that runs after each row's change, and sees it as `new` and `old`. */
   readonly trigger: (trigger: SchemaTrigger) => string
 }
@@ -150,4 +152,55 @@ const jobEvents: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents]
+/** What users call jobs by, how long each of them is kept, and what they are listed by. */
+const jobLists: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real, options, jsonPairs, trigger }) => {
+    const keepPairs = `insert into job_metadata (job_id, key_id, name, value)
+      select new.id, new.key_id, pairs.key, pairs.value from ${jsonPairs('new.metadata')} as pairs`
+    return `
+  alter table jobs add column name text;
+  alter table jobs add column folded_name text;
+  alter table jobs add column metadata text;
+  alter table jobs add column remove_after_seconds ${real};
+  create index jobs_removed_after on jobs ((completed_at + remove_after_seconds))
+    where completed_at is not null and remove_after_seconds is not null;
+
+  drop index jobs_listed;
+  create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;
+  create index jobs_by_status on jobs (key_id, status, id, model, folded_name) where urgent = 0;
+
+  create table job_metadata (
+    job_id text not null,
+    key_id text not null,
+    name text not null,
+    value text not null,
+    primary key (job_id, name)
+  )${options};
+  create index job_metadata_listed on job_metadata (key_id, name, value, job_id);
+  ${trigger({
+    name: 'job_metadata_comes',
+    after: 'insert',
+    on: 'jobs',
+    when: 'new.metadata is not null and new.urgent = 0',
+    run: keepPairs,
+  })}
+  ${trigger({
+    name: 'job_metadata_changes',
+    after: 'update of metadata',
+    on: 'jobs',
+    when: 'new.urgent = 0',
+    run: `delete from job_metadata where job_id = new.id; ${keepPairs}`,
+  })}
+  ${trigger({
+    name: 'job_metadata_goes_with_it',
+    after: 'delete',
+    on: 'jobs',
+    when: 'old.metadata is not null',
+    run: 'delete from job_metadata where job_id = old.id',
+  })}
+  `
+  },
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobLists]

@@ -26,6 +26,7 @@ import type {
   ClaimOptions,
   ClaimedJob,
   JobNewsBus,
+  JobPage,
   JobStore,
   JobStoreOptions,
   Lease,
@@ -75,8 +76,8 @@ export class SqlJobStore implements JobStore {
     return this.#finder.find(id)
   }
 
-  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
-    return list(this.#queries, keyId, options)
+  list(keyId: string | null, options: ListOptions): Promise<JobPage> {
+    return list(this.#database, keyId, options)
   }
 
   events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
