@@ -124,7 +124,7 @@ export class Http {
       log(response)
       if (response.status >= 400 && !accepts.includes(response.status)) throw await errorOf(response)
       // Reading the answer is aborted with the caller's signal, too.
-      this.#links.set(response, linked.release)
+      this.#links.set(response, () => linked.release())
       return response
     } catch (error) {
       linked.release()

@@ -27,7 +27,7 @@ function client(options: SottoOptions = {}): Sotto {
 
 /** No event stream gets through: as behind an old proxy, or on an old server. */
 const withoutStreams: typeof fetch = async (input, init) =>
-  String(input).includes('/events') ? new Response('', { status: 404 }) : await fetch(input, init)
+  new Request(input).url.includes('/events') ? new Response('', { status: 404 }) : await fetch(input, init)
 
 const text = (events: readonly JobEvent[]): string =>
   events
