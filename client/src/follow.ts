@@ -125,9 +125,10 @@ async function* eventOf(
   } else if (type === 'progress') {
     yield progressOf(fields)
   } else {
-    const job = jobOf(fields)
-    if (isFinished(job)) yield* finish()
-    else yield { type, status: job.status, job }
+    const { status } = jobOf(fields)
+    const { at } = fields
+    if (isFinished({ status })) yield* finish()
+    else yield { type, status, ...(typeof at === 'string' ? { at } : {}) }
   }
 }
 
@@ -155,6 +156,7 @@ async function* polled(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<JobEvent, void, void> {
   let version: unknown
+  let told: unknown
   for (let count = 0; ; count++) {
     const startMs = Date.now()
     const query = { wait: WAIT_SECONDS, ...(typeof version === 'number' ? { version } : {}) }
@@ -163,7 +165,8 @@ async function* polled(
       yield* endOf(job, state)
       return
     }
-    yield { type: 'status', status: job.status, job }
+    if (job.status !== told) yield { type: 'status', status: job.status }
+    told = job.status
     yield progressOf({ ...job })
     const known = 'version' in job ? job.version : undefined
     // A server that answers at once does not wait for news: it is not to be asked without a pause.
@@ -192,12 +195,12 @@ function progressOf(fields: Readonly<Record<string, unknown>>): JobEvent {
   }
 }
 
-export function isFinished({ status }: JobBody): boolean {
+export function isFinished({ status }: Pick<JobBody, 'status'>): boolean {
   return status === 'success' || status === 'failed' || status === 'cancelled'
 }
 
 function isEnd(event: JobEvent): boolean {
-  return event.type === 'status' && isFinished(event.job)
+  return event.type === 'status' && isFinished(event)
 }
 
 function isEventStream(response: Response): boolean {

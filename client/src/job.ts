@@ -1,6 +1,6 @@
 import { fieldsOf, jobOf, textOf, transcriptOf } from './answers.ts'
 import { ApiError, JobCancelled, JobFailed, JobGone } from './errors.ts'
-import { followJob, isFinished } from './follow.ts'
+import { followJob } from './follow.ts'
 import type { FollowOptions } from './follow.ts'
 import type { Http } from './http.ts'
 import type { JobBody, JobEvent, ResultFormat, SubmitOptions, Transcript } from './types.ts'
@@ -58,7 +58,7 @@ export class Job implements AsyncIterable<JobEvent> {
     try {
       for await (const event of this.events({ signal })) {
         onEvent?.(event)
-        if (event.type === 'status' && isFinished(event.job)) return transcriptOfJob(event.job)
+        if (event.type === 'status' && event.job !== undefined) return transcriptOfJob(event.job)
       }
     } catch (error) {
       if (error instanceof ApiError && (error.status === 404 || error.status === 410)) throw new JobGone(this.id, error)

@@ -82,8 +82,8 @@ export type JobEvent =
       /** Null: how long a stream is shows at its end. */
       readonly totalBytes: number | null
     }
-  /** The last one is of a finished job. */
-  | { readonly type: 'status'; readonly status: JobStatus; readonly job: JobBody }
+  /** A transition. The last one is to success, failed or cancelled, and has the whole job, with its result. */
+  | { readonly type: 'status'; readonly status: JobStatus; readonly at?: string; readonly job?: JobBody }
   | {
       readonly type: 'progress'
       readonly doneSeconds: number

@@ -5,7 +5,7 @@ import { startBreakingProxy } from '../../test/support/breaking-proxy.ts'
 import { fixture } from '../../test/support/clips.ts'
 import { Server, temporaryFolder } from '../../test/support/server.ts'
 import { JobCancelled, JobFailed, Sotto } from '../src/index.ts'
-import type { JobEvent, SottoOptions } from '../src/index.ts'
+import type { JobEvent, RequestForLog, SottoOptions } from '../src/index.ts'
 
 const CLIP = fixture('en-two-voices.mp3')
 const LAST_WORDS = 'The hospital is near the park.'
@@ -13,6 +13,8 @@ const ENGLISH = { input: { language: 'en' } } as const
 
 const stack = new AsyncDisposableStack()
 let server: Server
+/** What was asked for, as `GET /v1/models`. */
+const asked = new Set<string>()
 
 beforeAll(async () => {
   const folder = stack.use(await temporaryFolder())
@@ -22,7 +24,11 @@ beforeAll(async () => {
 afterAll(async () => await stack.disposeAsync())
 
 function client(options: SottoOptions = {}): Sotto {
-  return new Sotto({ baseUrl: server.url, apiKey: server.newKey ?? '', ...options })
+  const onRequest = (request: RequestForLog): void => {
+    asked.add(`${request.method} ${request.path}`)
+    options.onRequest?.(request)
+  }
+  return new Sotto({ baseUrl: server.url, apiKey: server.newKey ?? '', ...options, onRequest })
 }
 
 /** No event stream gets through: as behind an old proxy, or on an old server. */
@@ -148,4 +154,28 @@ describe('a job', () => {
     expect(again.id).not.toBe(failed.id)
     await expect(again.result()).rejects.toMatchObject({ code: 'audio.not_media' })
   })
+})
+
+test('each of the requests that the client makes is documented', async () => {
+  const sotto = client()
+  const job = await sotto.submit(await openAsBlob(CLIP), { ...ENGLISH, name: 'a.mp3', metadata: { case: '7' } })
+  await job.result()
+  expect(await job.download('srt')).toContain('00:00:00,')
+  expect(await job.update({ name: 'b.mp3', metadata: { case: null } })).toMatchObject({ name: 'b.mp3' })
+  const found = await sotto.jobs({ status: ['success', 'failed'], q: 'B.mp3', from: new Date(0) }).all()
+  expect(found.map(({ id }) => id)).toEqual([job.id])
+  await expect(job.cancel()).rejects.toMatchObject({ name: 'Conflict' })
+  await sotto.models()
+  const { url } = await sotto.uploads.create({ extension: 'wav' })
+  await sotto.uploads.remove(url)
+  await job.remove()
+  const document: unknown = await (await fetch(new URL('/openapi.json', server.url))).json()
+  const { paths } = document as { paths: Readonly<Record<string, Readonly<Record<string, unknown>>>> }
+  const routes = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map(
+      (method) => new RegExp(`^${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    ),
+  )
+  expect([...asked].filter((request) => !routes.some((route) => route.test(request)))).toEqual([])
+  expect(asked.size).toBeGreaterThan(12)
 })
