@@ -13,6 +13,10 @@ import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
 import type { HubConfig } from './config/hub.ts'
 import { SERVER_SETTINGS } from './config/server.ts'
+import { NO_TRACER } from './contract/tracing.ts'
+import { openTelemetry } from './open-telemetry.ts'
+import { processMetrics } from './process-metrics.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
 import { openTranscribers, presenceOf } from './transcribers.ts'
 import { CRASH_LIMIT, startHousekeeping } from './housekeeping.ts'
 import type { GarbageCollector } from './jobs/keeping/garbage-collector.ts'
@@ -61,17 +65,22 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   await using stack = new AsyncDisposableStack()
   const { dataDir, drainMs } = config.server
   await requireWritable(dataDir, SERVER_SETTINGS.dataDir)
+  // Closed last: what ends before it is still traced.
+  const telemetry = await openTelemetry(config.telemetry, logger)
+  if (telemetry !== null) stack.use(telemetry)
   const { path: temporaryFolder } = stack.use(await openWorkFolder(join(dataDir, 'tmp')))
   const backend = stack.use(await openBackend(config, { temporaryFolder, logger, signal }))
   const collector = startHousekeeping(backend, config, logger, stack)
   const draining = new AbortController()
   const workers =
-    role === 'api' ? [] : await startWorkers(backend, { config, temporaryFolder, logger, role, signal }, stack)
+    role === 'api'
+      ? []
+      : await startWorkers(backend, { config, temporaryFolder, logger, telemetry, role, signal }, stack)
   signal.throwIfAborted()
   const opened =
     role === 'worker'
       ? { url: null, firstKey: null }
-      : await startApi(backend, { config, logger, workers, collector, draining: draining.signal }, stack)
+      : await startApi(backend, { config, logger, telemetry, workers, collector, draining: draining.signal }, stack)
   const parts = stack.move()
   return {
     ...opened,
@@ -87,23 +96,27 @@ interface WorkerPlace {
   readonly config: Config
   readonly temporaryFolder: string
   readonly logger: Logger
+  readonly telemetry: Telemetry | null
   readonly role: Role
   readonly signal: AbortSignal
 }
 
 async function startWorkers(
   { database, jobs, payloads }: Backend,
-  { config, temporaryFolder, logger, role, signal }: WorkerPlace,
+  { config, temporaryFolder, logger, telemetry, role, signal }: WorkerPlace,
   stack: AsyncDisposableStack,
 ): Promise<readonly Worker[]> {
   const catalogue = createCatalogue(config.hub.models)
   const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const transcribers = await openTranscribers({ config, catalogue, models, temporaryFolder, logger, signal })
+  const tracer = telemetry?.tracer ?? NO_TRACER
+  // An API has more of them.
+  if (role === 'worker' && telemetry !== null) stack.use(telemetry.export(processMetrics()))
   return transcribers.map(({ transcriber, places, expressPlaces, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
       new Worker({
-        ...{ jobs, payloads, transcriber, logger, places, expressPlaces, served, asked },
+        ...{ jobs, payloads, transcriber, logger, tracer, places, expressPlaces, served, asked },
         workers: new WorkerRegistry(database),
         models: role === 'worker' ? modelsOf(config.hub, catalogue) : null,
         leaseMs: config.jobs.leaseMs,
@@ -125,12 +138,14 @@ async function startApi(
   {
     config,
     logger,
+    telemetry,
     workers,
     collector,
     draining,
   }: {
     readonly config: Config
     readonly logger: Logger
+    readonly telemetry: Telemetry | null
     readonly workers: readonly Worker[]
     readonly collector: GarbageCollector
     readonly draining: AbortSignal
@@ -152,12 +167,14 @@ async function startApi(
   const registry = new WorkerRegistry(database)
   const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
   const results = new Results(payloads)
+  const tracer = telemetry?.tracer ?? NO_TRACER
+  const metrics = processMetrics()
   const api = await buildApi({
-    ...{ jobs, payloads, catalogue, apiKeys, signingSecret, results, draining, logger },
+    ...{ jobs, payloads, catalogue, apiKeys, signingSecret, results, draining, tracer, metrics, logger },
     queue: new QueueView(database, registry),
     workers: registry,
     recordings: new Recordings(payloads, probe),
-    webhooks: await startWebhooks(backend, { config, logger, apiKeys, results }, stack),
+    webhooks: await startWebhooks(backend, { config, logger, apiKeys, results, tracer }, stack),
     models: presenceOf(config.engine, models),
     families: await loadFamilies(),
     familyOf: (model) => familyOf(model, (id) => models.folderOf(id)),
@@ -171,6 +188,8 @@ async function startApi(
     settings: apiSettings(config),
   })
   stack.defer(() => closeApi(api))
+  // Closed first: counting them asks the database.
+  if (telemetry !== null) stack.use(telemetry.export(metrics))
   await probing
   return { url: await api.listen({ host, port }), firstKey }
 }

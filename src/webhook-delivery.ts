@@ -4,6 +4,7 @@ import type { Results } from './api/jobs/results.ts'
 import { pollUrlBelow } from './api/urls.ts'
 import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
+import type { Tracer } from './contract/tracing.ts'
 import { OutboundClient } from './outbound/client.ts'
 import { OutboundGuard } from './outbound/guard.ts'
 import { Rounds } from './jobs/rounds.ts'
@@ -18,12 +19,13 @@ export interface WebhookPlace {
   readonly logger: Logger
   readonly apiKeys: ApiKeys
   readonly results: Results
+  readonly tracer: Tracer
 }
 
 /** What the API needs of webhooks, and what makes the deliveries: in each process that serves the API, as long as the stack. */
 export async function startWebhooks(
   { database, jobs, payloads, signingSecret }: Backend,
-  { config, logger, apiKeys, results }: WebhookPlace,
+  { config, logger, apiKeys, results, tracer }: WebhookPlace,
   stack: AsyncDisposableStack,
 ): Promise<Webhooks> {
   const guard = new OutboundGuard({ allow: config.server.fetchAllow })
@@ -34,7 +36,7 @@ export async function startWebhooks(
   const webhooks = new Webhooks({ database, guard, client, ring: () => deliverer.ring() })
   const deliverer = stack.use(
     new Deliverer({
-      ...{ database, jobs, outbox, client, logger, news: jobs },
+      ...{ database, jobs, outbox, client, logger, tracer, news: jobs },
       defaults: webhooks.defaults,
       secrets: webhooks.secrets,
       links: async ({ id: jobId, keyId: owner, base }) => {

@@ -22,6 +22,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   models: ['contract', 'speech', 'transcript'],
   family: ['contract', 'speech', 'transcript', 'models'],
   webhooks: ['contract', 'jobs', 'outbound'],
+  telemetry: ['contract'],
   api: ['contract', 'jobs', 'payloads', 'models', 'transcript', 'outbound', 'fetching', 'webhooks'],
   engine: ['contract', 'speech', 'models'],
   worker: ['contract', 'jobs', 'payloads', 'hub', 'models', 'transcript', 'confinement', 'outbound', 'fetching'],

@@ -1,4 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Registry } from 'prom-client'
+import type { Tracer } from '../contract/tracing.ts'
 import type { JobStore, KeyLimits } from '../jobs/job-store.ts'
 import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
@@ -81,6 +83,9 @@ export interface ApiParts {
   readonly webhooks: Webhooks
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
+  readonly tracer: Tracer
+  /** What `/metrics` shows, its own metrics beside what is there. */
+  readonly metrics: Registry
   readonly settings: ApiSettings
   readonly logger: FastifyBaseLogger
 }

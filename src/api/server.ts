@@ -25,6 +25,7 @@ import { answerOpenAiError } from './openai/errors.ts'
 import { canonicalUrl } from './openai/paths.ts'
 import { transcriptionRoutes } from './openai/transcriptions.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
+import { addTracing } from './http/tracing.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
 import { jobListRoutes } from './jobs/job-list.ts'
@@ -80,6 +81,8 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     await keyUses[Symbol.asyncDispose]()
   })
 
+  // The first of all, so that what others refuse is seen too.
+  addTracing(api, parts.tracer)
   // Preflights carry no key.
   addCors(api, settings.corsOrigins)
   addConnectionEnds(api, limits.lingerMs)

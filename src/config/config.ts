@@ -14,6 +14,8 @@ import type { Environment, Flags } from './read-settings.ts'
 import { SERVER_SETTINGS } from './server.ts'
 import type { ServerConfig } from './server.ts'
 import type { Settings, Values } from './setting.ts'
+import { TELEMETRY_SETTINGS } from './telemetry.ts'
+import type { TelemetryConfig } from './telemetry.ts'
 
 /** All settings, in the parts that rooms take. */
 export interface Config {
@@ -23,6 +25,7 @@ export interface Config {
   readonly engine: EngineConfig
   readonly hub: HubConfig
   readonly openai: OpenAiConfig
+  readonly telemetry: TelemetryConfig
 }
 
 /** @throws ConfigError naming every setting that is wrong */
@@ -36,6 +39,7 @@ export function loadConfig(environment: Environment, flags: Flags = {}): Config 
     engine: engineConfig(read(ENGINE_SETTINGS)),
     hub: read(HUB_SETTINGS),
     openai: read(OPENAI_SETTINGS),
+    telemetry: read(TELEMETRY_SETTINGS),
   }
   if (problems.length > 0) throw new ConfigError(problems.join('\n'))
   for (const part of Object.values(config)) Object.freeze(part)

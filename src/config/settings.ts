@@ -5,6 +5,7 @@ import { JOBS_SETTINGS } from './jobs.ts'
 import { PAYLOADS_SETTINGS } from './payloads.ts'
 import { SERVER_SETTINGS } from './server.ts'
 import type { Setting, Settings } from './setting.ts'
+import { TELEMETRY_SETTINGS } from './telemetry.ts'
 
 export interface Domain {
   /** As the help and the documentation head it. */
@@ -20,6 +21,7 @@ export const DOMAINS: readonly Domain[] = [
   { title: 'The engine', settings: ENGINE_SETTINGS },
   { title: 'Models', settings: HUB_SETTINGS },
   { title: 'OpenAI’s routes, and /asr', settings: OPENAI_SETTINGS },
+  { title: 'OpenTelemetry', settings: TELEMETRY_SETTINGS },
 ]
 
 export const SETTINGS: readonly Setting[] = DOMAINS.flatMap(({ settings }) => Object.values(settings))

@@ -34,6 +34,8 @@ export interface FinishedWindow {
   readonly ordinal: number
   /** Seconds of the recording that are done with it, as progress tells them. */
   readonly seconds: number
+  /** How long it was decoded, without what it waited for; absent: its family does not say. */
+  readonly tookMs?: number
   readonly resumePoint: ResumePoint
   /**
    * What is now known of the transcript beyond what the windows before it have told, in the transcript's order: where windows are finished

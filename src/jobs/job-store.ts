@@ -1,4 +1,5 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
+import type { Traceparent } from '../contract/tracing.ts'
 import type { Passage, ToldSegment } from '../contract/transcript.ts'
 import type { EventFeed } from './events/event-feed.ts'
 import type { Cursor } from './reading/cursor.ts'
@@ -35,6 +36,8 @@ export interface NewJob {
   readonly limits?: Partial<KeyLimits>
   /** Null or absent: nobody is told of it. */
   readonly webhook?: JobWebhook | null
+  /** Null or absent: it belongs to no trace yet. */
+  readonly traceparent?: Traceparent | null
 }
 
 export interface Idempotency {

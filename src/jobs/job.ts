@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../contract/error-codes.ts'
 import type { Metadata } from './job-labels.ts'
 import type { ServiceTier } from '../contract/service-tier.ts'
+import type { Traceparent } from '../contract/tracing.ts'
 
 /**
  * The life of a job, in one place.
@@ -105,6 +106,8 @@ export interface Job {
   /** How much of it has been transcribed and kept, in seconds; after a crash it goes on from there. */
   readonly doneSeconds: number
   readonly acceptedAt: Date
+  /** Since when it may run, or will be able to: it was accepted then, given back, or a pause ended. */
+  readonly readyAt: Date
   readonly startedAt: Date | null
   readonly completedAt: Date | null
   readonly cancelRequestedAt: Date | null
@@ -126,4 +129,6 @@ export interface Job {
   readonly deferrals: number
   /** Null: nobody. */
   readonly webhook: JobWebhook | null
+  /** Of its submit; null: it belongs to no trace. */
+  readonly traceparent: Traceparent | null
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { CodedError, hasCode } from '../contract/coded-error.ts'
+import type { Traceparent } from '../contract/tracing.ts'
 import { version } from '../version.ts'
 import type { AttemptCode } from './delivery-codes.ts'
 import { readRetryAfter } from './retry.ts'
@@ -54,6 +55,8 @@ export interface AttemptOptions {
   readonly url: string
   readonly message: SignedMessage
   readonly secrets: readonly string[]
+  /** The trace that it belongs to; null or absent: none. */
+  readonly traceparent?: Traceparent | null
   /** @throws its reason */
   readonly signal: AbortSignal
   /** Of the request, until the answer is read. */
@@ -65,7 +68,7 @@ export interface AttemptOptions {
  * @throws the signal's reason
  */
 export async function tryDelivery(options: AttemptOptions): Promise<AttemptResult> {
-  const { client, url, message, secrets, signal, timeoutMs = TIMEOUT_MS } = options
+  const { client, url, message, secrets, traceparent = null, signal, timeoutMs = TIMEOUT_MS } = options
   const timeout = AbortSignal.timeout(timeoutMs)
   const startedMs = performance.now()
   const ended = (attempt: Omit<Attempt, 'durationMs'>): Attempt => ({
@@ -79,6 +82,7 @@ export async function tryDelivery(options: AttemptOptions): Promise<AttemptResul
         'content-type': 'application/json',
         'user-agent': `Sotto/${version}`,
         ...signedHeaders(message, secrets),
+        ...(traceparent === null ? {} : { traceparent }),
       },
       body: message.body,
       signal: AbortSignal.any([signal, timeout]),

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino'
+import { NO_TRACER, readTraceparent } from '../contract/tracing.ts'
+import type { Span, Tracer } from '../contract/tracing.ts'
 import { sequenceOf } from '../jobs/events/event-order.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
@@ -30,6 +32,8 @@ export interface DeliveryParts {
   /** JSON of a stored transcript; null: it has more bytes, or is gone. */
   readonly result: (resultKey: string, maxBytes: number) => Promise<string | null>
   readonly logger: Logger
+  /** Default: none. */
+  readonly tracer?: Tracer
   /** Of a request; for tests. */
   readonly timeoutMs?: number
 }
@@ -66,13 +70,42 @@ export async function runDelivery(
   const body = await bodyFor(delivery, addressed, parts)
   const secrets = endpoint.secret === null ? await parts.secrets.signing(delivery.keyId) : [endpoint.secret]
   const { client, timeoutMs } = parts
+  const span = startSpan(delivery, endpoint, parts.tracer)
   const result = await tryDelivery({
-    ...{ client, url: endpoint.url, secrets, signal },
+    ...{ client, url: endpoint.url, secrets, signal, traceparent: span.traceparent },
     message: { id: delivery.id, at: new Date(), body },
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }).catch((error: unknown) => {
+    span.end({ error: 'stopped' })
+    throw error
   })
+  endSpan(span, result)
   await settle(delivery, addressed, result, parts)
   return { isDelivered: result.attempt.code === null, retryAfterMs: result.retryAfterMs }
+}
+
+/** A span for each attempt, in the job's trace. Of the URL it says the host alone: paths and queries of webhooks are often secrets. */
+function startSpan(
+  { id, jobId, type, snapshot, tries }: TakenDelivery,
+  { url }: Endpoint,
+  tracer: Tracer = NO_TRACER,
+): Span {
+  const { hostname, port, protocol } = new URL(url)
+  const standard = protocol === 'https:' ? 443 : 80
+  return tracer.start('POST', {
+    parent: readTraceparent(snapshot?.traceparent),
+    kind: 'client',
+    attributes: {
+      ...{ 'http.request.method': 'POST', 'server.address': hostname },
+      ...{ 'server.port': port === '' ? standard : Number(port), 'http.request.resend_count': tries },
+      ...{ 'sotto.job.id': jobId, 'sotto.webhook.event': type, 'sotto.webhook.id': id },
+    },
+  })
+}
+
+function endSpan(span: Span, { attempt: { status, code } }: AttemptResult): void {
+  if (status !== null) span.set({ 'http.response.status_code': status })
+  span.end(code === null ? {} : { error: code === 'status' && status !== null ? String(status) : code })
 }
 
 async function addressOf(delivery: TakenDelivery, parts: DeliveryParts): Promise<Addressed | DroppedCode> {

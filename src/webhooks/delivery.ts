@@ -17,6 +17,8 @@ const SnapshotSchema = Type.Object({
   completedAt: maybe(Type.Number()),
   code: maybe(Type.String()),
   message: maybe(Type.String()),
+  /** The trace that the job belongs to. */
+  traceparent: Type.Optional(maybe(Type.String())),
 })
 
 export type Snapshot = Static<typeof SnapshotSchema>

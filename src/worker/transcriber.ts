@@ -23,6 +23,8 @@ export interface TranscriptionControl {
   readonly logger: Logger
   /** Is told how much of the weights is there while they are fetched, and that they are complete; never, where they need no fetching. */
   readonly onWeights?: (weights: WeightsFetched) => void
+  /** Is told that the model is loaded, before the recording is read; never, where that is not known. */
+  readonly onLoaded?: () => void
   /** Is told how many seconds of audio the model is expected to transcribe in a second, as soon as it is loaded; never, where that is not known. */
   readonly onExpectedSpeed?: (speed: number) => void
   /** Is told now and then how far it is; never, where that is not known. */

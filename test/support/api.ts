@@ -15,6 +15,7 @@ import { UploadRoom } from '../../src/api/uploads/upload-room.ts'
 import { openBackend } from '../../src/backend.ts'
 import type { Backend } from '../../src/backend.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { NO_TRACER } from '../../src/contract/tracing.ts'
 import { QueueView } from '../../src/jobs/queue/queue-view.ts'
 import { UnsubmittedUploads } from '../../src/jobs/keeping/unsubmitted-uploads.ts'
 import { WorkerRegistry } from '../../src/jobs/queue/worker-registry.ts'
@@ -23,6 +24,7 @@ import { createCatalogue } from '../../src/models/catalogue.ts'
 import { OutboundClient } from '../../src/outbound/client.ts'
 import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { HeaderProbe } from '../../src/probe/header-probe.ts'
+import { processMetrics } from '../../src/process-metrics.ts'
 import { Webhooks } from '../../src/webhooks/webhooks.ts'
 import { Client } from './client.ts'
 import { temporaryFolder } from './server.ts'
@@ -83,6 +85,8 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       webhooks: new Webhooks({ database, guard, client: stack.use(new OutboundClient({ guard })) }),
       uploads: new UploadRoom(new UnsubmittedUploads(database), config.payloads),
       draining: new AbortController().signal,
+      tracer: NO_TRACER,
+      metrics: processMetrics(),
       settings: apiSettings(config),
       ...parts?.(backend),
     },

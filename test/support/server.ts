@@ -18,7 +18,7 @@ const PROGRAM = join(PROJECT, 'bin/sotto.js')
  */
 function cleanEnvironment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(SOTTO_|HF_|AWS_|DATABASE_URL$|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
+    ([name]) => !/^(SOTTO_|HF_|AWS_|OTEL_|DATABASE_URL$|HOST$|PORT$|NODE_OPTIONS$|VITEST)/.test(name),
   )
   const same = { HF_HUB_OFFLINE: '1', SOTTO_DEVICE: 'cpu', SOTTO_SANDBOX: 'off', SOTTO_THREADS: '1' }
   return { ...Object.fromEntries(kept), ...same, ...extra }

@@ -9,6 +9,7 @@ import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { goneOf } from '../jobs/attended-job.ts'
 import { FormReceiver } from '../openai/receive-form.ts'
+import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { startJob, transcriptOf } from '../openai/waited-job.ts'
 import { errors } from '../schemas.ts'
 import { addBasicKeys } from './basic-key.ts'
@@ -157,7 +158,9 @@ async function transcribe(
   const input = family.parameters.parse(given, model)
   const { payloadKey, fileName } = await receiver.receive(request, () => Promise.resolve(true), convert)
   const { owner } = request
-  const job = await startJob({ owner, model, input, tier: undefined, payloadKey }, gone, context)
+  const traceparent = traceparentOf(request)
+  const job = await startJob({ owner, model, input, tier: undefined, payloadKey, traceparent }, gone, context)
+  noteJob(request, job.id)
   void reply.header('x-sotto-job-id', job.id)
   return { transcript: await transcriptOf(await job.ended, context), family, fileName }
 }

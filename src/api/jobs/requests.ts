@@ -10,6 +10,7 @@ import { fieldsField, leftOutOf } from './result-query.ts'
 import { JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
 import { notFound, requireOwn } from './own-job.ts'
 import { submittedJson } from './submissions.ts'
+import { traceparentOf } from '../http/tracing.ts'
 import { submitRecording } from './submit-recording.ts'
 
 /** Step 4: what became of a job; and cancelling, submitting again and removing it. */
@@ -89,6 +90,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
           ...{ name: job.name, metadata: job.metadata, removeAfterSeconds: job.removeAfterSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null, webhook: job.webhook },
+          traceparent: traceparentOf(request),
         }
         const again = await submitRecording(renewed, context)
         return await sendJson(reply.status(202), await submittedJson(again, request, context))

@@ -22,6 +22,7 @@ import {
   errors,
   submitBody,
 } from '../schemas.ts'
+import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from '../uploads/uploaded-recording.ts'
 import { pollUrl } from '../urls.ts'
@@ -51,6 +52,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
       },
       async (request, reply) => {
         const accept = async (submitted: Submitted) => {
+          noteJob(request, submitted.job.id)
           if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
           const told = submitted.isNew ? await toldOfWebhook(request, context) : {}
           return await sendJson(reply.status(202), await submittedJson(submitted, request, context, told))
@@ -84,6 +86,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           urgent: false,
           idempotency,
           webhook,
+          traceparent: traceparentOf(request),
         }
         return await accept(await submitRecording(job, context))
       },

@@ -9,6 +9,7 @@ import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { addVary } from '../http/vary.ts'
 import { attend, goneOf } from './attended-job.ts'
 import type { AttendedJob } from './attended-job.ts'
@@ -77,7 +78,15 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         }
         const { input, recording } = await receiveSync(request, { parseInput, parseJson, ...context })
         const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
-        const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
+        const asked = {
+          id: newJobId(),
+          keyId: request.owner,
+          model: model.id,
+          serviceTier,
+          input,
+          traceparent: traceparentOf(request),
+        }
+        noteJob(request, asked.id)
         const isSent = recording.audioSeconds === undefined
         const job = { ...asked, payloadKey, payloadVersion, audioSeconds, isSent, representation }
         const body = await run(job, gone, context)

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { TierQuery } from '../schemas.ts'
 import type { ApiContext } from '../context.ts'
+import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { goneOf } from '../jobs/attended-job.ts'
 import { formatAnswer } from './answers.ts'
 import { OPENAI_ERRORS } from './error-schemas.ts'
@@ -69,7 +70,9 @@ async function answer(
   const gone = goneOf(reply)
   const { asked, payloadKey } = await receiver.receive(request, (fields) => readOptions(fields, task, context))
   const { model, input } = asked
-  const job = await startJob({ owner: request.owner, model, input, tier, payloadKey }, gone, context)
+  const traceparent = traceparentOf(request)
+  const job = await startJob({ owner: request.owner, model, input, tier, payloadKey, traceparent }, gone, context)
+  noteJob(request, job.id)
   void reply.header('x-sotto-job-id', job.id)
   return asked.isStreamed
     ? await answerStream(reply, job, context)

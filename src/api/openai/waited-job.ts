@@ -1,5 +1,6 @@
 import { isErrorCode } from '../../contract/error-codes.ts'
 import type { ModelParameters } from '../../contract/recognition-task.ts'
+import type { Traceparent } from '../../contract/tracing.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import { newJobId } from '../../jobs/job-id.ts'
 import { EXPRESS_SECONDS } from '../../jobs/queue/queue-order.ts'
@@ -21,6 +22,7 @@ export interface WaitedRequest {
   /** Undefined: a GPU where there is one. */
   readonly tier: ServiceTier | undefined
   readonly payloadKey: PayloadKey
+  readonly traceparent: Traceparent | null
 }
 
 /** A job whose client waits for its transcript. */
@@ -31,7 +33,7 @@ export interface WaitedJob extends Attended {
 
 /** @throws ApiError 503, JobStoreError, LimitError */
 export async function startJob(
-  { owner, model, input, tier, payloadKey }: WaitedRequest,
+  { owner, model, input, tier, payloadKey, traceparent }: WaitedRequest,
   gone: AbortSignal,
   context: ApiContext,
 ): Promise<WaitedJob> {
@@ -45,6 +47,7 @@ export async function startJob(
     const job = {
       ...{ id, keyId: owner, model: model.id, serviceTier, input, payloadKey, payloadVersion, audioSeconds },
       maxAudioSeconds: settings.maxAudioSeconds,
+      traceparent,
       // Before all jobs that nobody waits for; but no three-hour recording is to come before other clients' voice notes.
       priority: 'high' as const,
       urgent: audioSeconds <= EXPRESS_SECONDS,

@@ -27,7 +27,7 @@ export function healthRoutes({
     api.get(
       '/healthz',
       {
-        config: { access: 'open', unlimited: true },
+        config: { access: 'open', unlimited: true, untraced: true },
         schema: {
           tags: ['Health'],
           summary: 'Whether the server runs',
@@ -49,7 +49,7 @@ export function healthRoutes({
     api.get(
       '/readyz',
       {
-        config: { access: 'open', unlimited: true },
+        config: { access: 'open', unlimited: true, untraced: true },
         schema: {
           tags: ['Health'],
           summary: 'Whether database, payload store and a worker answer',

@@ -1,5 +1,6 @@
 import type { FastifyInstance, onResponseHookHandler } from 'fastify'
-import { Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Gauge, Histogram } from 'prom-client'
+import type { Registry } from 'prom-client'
 import { SERVICE_TIERS } from '../../jobs/job.ts'
 import type { QueueTotal } from '../../jobs/queue/queue-view.ts'
 import type { ApiContext } from '../context.ts'
@@ -12,13 +13,15 @@ const COUNTED_MS = 5000
 const FRESH_MS = 1000
 
 /** What Prometheus scrapes: requests of this server, and the queue and workers of all servers on the database. */
-export function addMetrics(api: FastifyInstance, context: Pick<ApiContext, 'queue' | 'workers' | 'logger'>): void {
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+export function addMetrics(
+  api: FastifyInstance,
+  context: Pick<ApiContext, 'queue' | 'workers' | 'metrics' | 'logger'>,
+): void {
+  const { metrics: registry } = context
   addRequests(api, registry)
   addQueue(registry, context)
   const text = sharedAnswer(FRESH_MS, () => registry.metrics())
-  const config = { access: 'open', unlimited: true } as const
+  const config = { access: 'open', unlimited: true, untraced: true } as const
   api.get('/metrics', { schema: { hide: true }, config }, async (_request, reply) => {
     return await reply.type(registry.contentType).send(await text())
   })

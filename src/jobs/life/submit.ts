@@ -43,6 +43,7 @@ const COLUMNS = {
   webhook: 'text',
   webhook_events: 'text',
   webhook_queue: 'text',
+  traceparent: 'text',
 } as const satisfies Partial<Record<keyof JobsTable, 'text' | 'float8' | 'int4'>>
 
 type NewRow = Pick<Selectable<JobsTable>, keyof typeof COLUMNS>
@@ -182,6 +183,7 @@ function place(job: NewJob, { lastRanks }: UsageAtSubmit, virtualTime: number): 
     webhook: job.webhook?.endpoint ?? null,
     webhook_events: job.webhook?.events.join(' ') ?? null,
     webhook_queue: job.webhook?.queue ?? null,
+    traceparent: job.traceparent ?? null,
   }
 }
 

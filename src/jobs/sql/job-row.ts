@@ -30,6 +30,7 @@ export function jobOf(row: JobRow): Job {
     audioSeconds: row.audio_seconds,
     doneSeconds: row.done_seconds,
     acceptedAt: dateOf(row.accepted_at),
+    readyAt: dateOf(row.ready_at ?? row.accepted_at),
     startedAt: dateOrNull(row.started_at),
     completedAt: dateOrNull(row.completed_at),
     cancelRequestedAt: dateOrNull(row.cancel_requested_at),
@@ -42,6 +43,7 @@ export function jobOf(row: JobRow): Job {
     crashes: row.crashes,
     deferrals: row.deferrals,
     webhook: webhookOf(row),
+    traceparent: row.traceparent,
   }
 }
 

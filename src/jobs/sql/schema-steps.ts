@@ -246,6 +246,7 @@ const webhooks: SchemaStep = {
       completedAt: 'completed_at',
       code: 'error_code',
       message: 'error_message',
+      traceparent: 'traceparent',
     }
     return `
   alter table jobs add column webhook text;
@@ -348,4 +349,22 @@ const keyRules: SchemaStep = {
   `,
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists, keyRules, webhooks]
+/**
+ * Which trace a job belongs to, as its submit said, for whoever runs it or tells of it. A server of the version before submits without it.
+ */
+const traceContext: SchemaStep = {
+  compatibleFrom: 1,
+  sql: () => `
+  alter table jobs add column traceparent text;
+  `,
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [
+  readyJobs,
+  jobEvents,
+  jobSegments,
+  jobLists,
+  keyRules,
+  traceContext,
+  webhooks,
+]

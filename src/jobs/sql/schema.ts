@@ -95,6 +95,8 @@ export interface JobsTable {
   /** What its webhook is told: types of events, with a space between two. */
   webhook_events: string | null
   webhook_queue: string | null
+  /** W3C Trace Context of the submit; null: it belongs to no trace. */
+  traceparent: string | null
 }
 
 export type JobRow = Selectable<JobsTable>

@@ -33,7 +33,7 @@ export class WhisperRecogniser implements Recogniser {
     await using features = await openFeatures({ melBands: this.#model.melBands, audioTrack })
     return await transcribe(this.#model, features, options, {
       ...{ signal, enterWindow, onProgress },
-      onWindow: (record, passage) => control.onWindow(finishedWindow(record, passage)),
+      onWindow: (record, passage, tookMs) => control.onWindow({ ...finishedWindow(record, passage), tookMs }),
       resumeFrom: recordsOf(task.resumeFrom ?? []),
     })
   }

@@ -50,6 +50,8 @@ export interface EngineProcessOptions {
 
 export interface TaskControl {
   readonly signal: AbortSignal
+  /** Is told that the model is loaded. */
+  readonly onLoaded?: (() => void) | undefined
   /** Is told the speed that is expected of the model as soon as that is loaded. */
   readonly onExpectedSpeed?: ((speed: number) => void) | undefined
   readonly onProgress?: ((progress: RecognitionProgress) => void) | undefined
@@ -223,6 +225,7 @@ export class EngineProcess implements AsyncDisposable {
     }
     const running = this.#running.get(reply.id)
     if (reply.type === 'loaded') {
+      running?.control.onLoaded?.()
       if (reply.expectedSpeed !== null) running?.control.onExpectedSpeed?.(reply.expectedSpeed)
       return
     }

@@ -35,13 +35,13 @@ export class LocalTranscriber implements Transcriber {
 
   async transcribe(task: TranscriptionTask, control: TranscriptionControl): Promise<Transcript> {
     const { model, engine, ...recognition } = task
-    const { signal, logger, onWeights, onExpectedSpeed, onProgress, onWindow } = control
+    const { signal, logger, onWeights, onLoaded, onExpectedSpeed, onProgress, onWindow } = control
     const download = new DownloadReport(logger, onWeights)
     await this.#options.models.open(model, { signal, onProgress: (progress) => download.add(progress) })
     download.finish()
     if (engine === undefined) throw new Error('a local engine’s tasks are admitted by a scheduler')
     using held = await engine()
-    return await held.transcribe(recognition, { signal, onExpectedSpeed, onWindow, onProgress })
+    return await held.transcribe(recognition, { signal, onLoaded, onExpectedSpeed, onWindow, onProgress })
   }
 
   async check(signal: AbortSignal): Promise<void> {

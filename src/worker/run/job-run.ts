@@ -5,9 +5,12 @@ import { resultKeyOf } from '../../jobs/result-key.ts'
 import type { ClaimedJob, JobStore } from '../../jobs/job-store.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
 import type { RecognitionProgress } from '../../contract/recognition-task.ts'
+import { NO_TRACER } from '../../contract/tracing.ts'
+import type { Tracer } from '../../contract/tracing.ts'
 import { passageOf } from '../../contract/transcript.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { Admission } from '../admission/scheduler.ts'
+import { JobTrace } from './job-trace.ts'
 import { KeptWindows } from './kept-windows.ts'
 import { after } from './long-timer.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
@@ -42,6 +45,8 @@ export interface JobRunOptions {
   /** Retryable errors, and crashes of the engine, that a job may have before it fails. */
   readonly limits: { readonly failures: number; readonly crashes: number }
   readonly speed: SpeedMeter
+  /** Default: none. */
+  readonly tracer?: Tracer
 }
 
 /** One claimed job, from its lease to its settling. */
@@ -54,6 +59,7 @@ export class JobRun {
   readonly #windows: KeptWindows
   readonly #length: TrueLength
   readonly #weights: WeightsNotes
+  readonly #trace: JobTrace
   /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
   #metered = 0
   /** Since its first window began: fetching and loading weights, and decoding the audio, say nothing of the speed. */
@@ -67,7 +73,8 @@ export class JobRun {
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
     const onLost = (): void => this.#abort.abort(new Stopped('lost'))
-    const { jobs, transcriber } = options
+    const { jobs, transcriber, tracer = NO_TRACER } = options
+    this.#trace = new JobTrace(tracer, claimed)
     this.#windows = new KeptWindows({ jobs, lease, logger: this.#logger, onLost })
     this.#weights = new WeightsNotes({ jobs, lease, logger: this.#logger })
     const { decodesHere } = transcriber
@@ -87,12 +94,14 @@ export class JobRun {
       // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
       await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
       const transcript = await this.#transcribe()
-      await this.#succeed(transcript)
+      await this.#trace.step('store result', () => this.#succeed(transcript))
       this.#meter(transcript.duration)
       const seconds = (performance.now() - startedMs) / 1000
       const { duration: audioSeconds } = transcript
       this.#logger.info({ audioSeconds, seconds, windows: windows.finished }, 'job succeeded')
+      this.#trace.end({ windows: windows.finished })
     } catch (error) {
+      this.#trace.end({ windows: windows.finished, error })
       try {
         // Without the lease nothing more could be kept.
         await windows.flush()
@@ -151,8 +160,11 @@ export class JobRun {
     this.#metered = windows > 0 ? job.doneSeconds : 0
     if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     const { payloadKey, payloadVersion } = job
-    await using recording = await this.#patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion))
-    if (!transcriber.decodesHere) this.#startMeter()
+    await using recording = await this.#trace.step('open recording', () =>
+      this.#patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion)),
+    )
+    if (transcriber.decodesHere) this.#trace.transcribing()
+    else this.#startMeter()
     return await transcriber.transcribe(
       {
         ...{
@@ -166,10 +178,20 @@ export class JobRun {
       {
         signal,
         logger: this.#logger,
-        onWeights: (weights) => this.#weights.add(weights),
+        onWeights: (weights) => {
+          this.#weights.add(weights)
+          this.#trace.weights(weights)
+        },
+        onLoaded: () => this.#trace.loaded(),
         onExpectedSpeed: (speed) => this.#options.speed.expect(job.model, speed),
-        onWindow: (window) => this.#windows.keep(window),
-        onProgress: (progress) => this.#follow(progress),
+        onWindow: (window) => {
+          this.#windows.keep(window)
+          this.#trace.window(window)
+        },
+        onProgress: (progress) => {
+          this.#trace.progress(progress)
+          this.#follow(progress)
+        },
       },
     )
   }

@@ -30,7 +30,7 @@ export interface TranscribeControl {
   readonly enterWindow?: () => Promise<Disposable>
   readonly onProgress?: (progress: { readonly seconds: number; readonly totalSeconds: number }) => void
   /** Is given each window as soon as it is finished, and what it adds to the transcript. */
-  readonly onWindow?: (record: WindowRecord, passage: Passage) => void
+  readonly onWindow?: (record: WindowRecord, passage: Passage, tookMs: number) => void
   /**
    * What `onWindow` was given before the transcription broke off, in the same order. These windows are not decoded again, and the result
    * is that of an undisturbed run; in integers, whose rounding depends on what is decoded together, it may differ as two runs do. From
@@ -173,6 +173,7 @@ async function followClip(context: Context, strand: Strand, clip: number, signal
   for (let rest = progress.rest(clip); rest !== undefined; rest = progress.rest(clip)) {
     using _ = await control.enterWindow?.()
     signal.throwIfAborted()
+    const startedMs = performance.now()
     const window = { clip, ...(await transcribeWindow(context, strand, rest, signal)) }
     const ordinal = progress.windows
     progress.add(window)
@@ -181,7 +182,11 @@ async function followClip(context: Context, strand: Strand, clip: number, signal
     const { language } = decoding
     const told = progress.tell()
     const passage = passageOf(told.segments, told.firstSegment)
-    control.onWindow?.(recordOf(window, { fingerprint, ordinal, language, seconds }), passage)
+    control.onWindow?.(
+      recordOf(window, { fingerprint, ordinal, language, seconds }),
+      passage,
+      performance.now() - startedMs,
+    )
     control.onProgress?.({ seconds, totalSeconds: features.durationSeconds })
   }
 }
