@@ -62,11 +62,12 @@ test('shows no secret that is wrong', () => {
     'DATABASE_URL',
     'SOTTO_ENGINE_API_KEY',
     'HF_TOKEN',
+    'OTEL_EXPORTER_OTLP_HEADERS',
   ])
   const problems: string[] = []
   const environment = Object.fromEntries(secrets.map(({ variable }) => [variable, 'mysql://hidden word']))
   for (const { settings } of DOMAINS) readSettings(settings, { environment, flags: {} }, problems)
-  expect(problems).toHaveLength(3)
+  expect(problems).toHaveLength(4)
   for (const problem of problems) expect(problem).toMatch(/^\S+ takes (?!.*word).*; got something else \(hidden\)$/)
 })
 

@@ -58,6 +58,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         metadata: { 'case no.': '7\'8"9', empty: '' },
         input: { a: ['é', null] },
         webhook: { endpoint: '{"a":1}', events: ['job.success', 'job.failed'], queue: 'key-1 example.com' },
+        traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
       })
       const before = Date.now()
       const { job, isNew } = await store.submit({ ...given, idempotency: null })
@@ -71,6 +72,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         waitingFor: null,
         doneSeconds: 0,
         acceptedAt: expect.any(Date),
+        readyAt: job.acceptedAt,
         startedAt: null,
         completedAt: null,
         cancelRequestedAt: null,
@@ -137,6 +139,17 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       expect(fourth.job).toMatchObject({ attempt: 4, failures: 1, crashes: 1 })
       expect(await store.retry(fourth.lease, 'error', ERROR, LIMITS)).toBe('failed')
       expect(await store.find(fourth.job.id)).toMatchObject({ status: 'failed', failures: 2, crashes: 1, error: ERROR })
+    })
+
+    test('a claimed job knows since when it could have been', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { job, lease } = await running(store)
+      expect(job.readyAt).toEqual(job.acceptedAt)
+      await store.release(lease)
+      const again = await claimed(store)
+      expect(again.job.readyAt.getTime()).toBeGreaterThanOrEqual(job.startedAt?.getTime() ?? Infinity)
+      expect(again.job.readyAt.getTime()).toBeLessThanOrEqual(again.job.startedAt?.getTime() ?? 0)
     })
 
     test('a job that waits again has not started', async () => {

@@ -83,6 +83,16 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       expect(await sequenceOf(database, delivery?.event ?? 0)).toBe(events.at(-1)?.sequence)
     })
 
+    test('a delivery knows the trace of its job, also when that is gone', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+      const { lease } = await running(store, { webhook: toHost('a.example.com'), traceparent })
+      await store.fail(lease, ERROR)
+      await store.remove(lease.jobId)
+      expect((await takeOne(new Outbox(database))).snapshot).toMatchObject({ traceparent })
+    })
+
     test('each step of a job is told to whoever wants it, the first ones first', async () => {
       await using fixture = await open()
       const { store, database } = fixture

@@ -163,8 +163,8 @@ export class JobRun {
     await using recording = await this.#trace.step('open recording', () =>
       this.#patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion)),
     )
-    if (transcriber.decodesHere) this.#trace.transcribing()
-    else this.#startMeter()
+    this.#trace.transcribing(transcriber.decodesHere)
+    if (!transcriber.decodesHere) this.#startMeter()
     return await transcriber.transcribe(
       {
         ...{

@@ -7,8 +7,8 @@ import type { ServiceTier } from '../../contract/service-tier.ts'
 import type { ClaimedJob } from '../../jobs/job-store.ts'
 import { Stopped } from './settling.ts'
 
-/** What a run of a job does before its first window, one after the other. */
-type Stage = 'weights' | 'load model' | 'decode audio'
+/** What a run of a job does before its first window, one after the other; or all that it sees of another server. */
+type Stage = 'weights' | 'load model' | 'decode audio' | 'transcribe elsewhere'
 
 /**
  * One run of a job, as spans of the trace that its submit belongs to, so that the runs of a job that broke off are of one trace. Engines are
@@ -20,7 +20,6 @@ export class JobTrace {
   #stage: Stage | null = null
   /** When the stage began, in milliseconds since 1970. */
   #sinceMs = 0
-  #isFetching = false
 
   constructor(tracer: Tracer, { job, lease }: ClaimedJob) {
     this.#tracer = tracer
@@ -45,6 +44,7 @@ export class JobTrace {
 
   /** Something that the run does by itself. */
   async step<T>(name: string, action: () => Promise<T>): Promise<T> {
+    this.#leave()
     const span = this.#tracer.start(name, { parent: this.#run.traceparent })
     try {
       const done = await action()
@@ -56,19 +56,16 @@ export class JobTrace {
     }
   }
 
-  /** The recording is there, and an engine is to be found for it. */
-  transcribing(): void {
-    this.#enter('load model')
+  /** The recording is there, and is given to whoever transcribes it: an engine, which has its model loaded first, or another server. */
+  transcribing(isHere: boolean): void {
+    this.#enter(isHere ? 'load model' : 'transcribe elsewhere')
   }
 
   weights({ receivedBytes, totalBytes }: WeightsFetched): void {
-    if (!this.#isFetching) {
-      this.#isFetching = true
-      this.#stage = 'weights'
-    }
+    // What is loaded was to be fetched first.
+    this.#stage = 'weights'
     if (receivedBytes < totalBytes) return
     this.#leave({ 'sotto.weights.bytes': totalBytes })
-    this.#isFetching = false
     this.#enter('load model')
   }
 
@@ -81,11 +78,11 @@ export class JobTrace {
     if (phase === 'decoding' && totalSeconds !== null) this.#leave({ 'sotto.job.audio_seconds': totalSeconds })
   }
 
-  window({ ordinal, seconds, tookMs }: FinishedWindow): void {
+  window({ ordinal, seconds, tookMs = 0 }: FinishedWindow): void {
     if (!this.#tracer.isOn) return
     const endMs = Date.now()
     const attributes = { 'sotto.window.ordinal': ordinal, 'sotto.window.done_seconds': seconds }
-    const startMs = endMs - (tookMs ?? 0)
+    const startMs = endMs - (Number.isFinite(tookMs) ? Math.max(0, tookMs) : 0)
     this.#tracer.start('window', { parent: this.#run.traceparent, attributes, startMs }).end({ endMs })
   }
 
