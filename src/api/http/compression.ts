@@ -39,27 +39,18 @@ const COMPRESS: Readonly<Record<Encoding, (body: Buffer) => Promise<Buffer>>> = 
 export function addCompression(api: FastifyInstance): void {
   const bodies = new CompressedBodies()
   api.decorateReply('immutableName', null)
-  api.addHook('onSend', (request, reply, payload, done) => {
-    if (typeof payload !== 'string' || payload.length < MIN_LENGTH || reply.hasHeader('content-encoding')) {
-      done(null, payload)
-      return
-    }
+  api.addHook('onSend', async (request, reply, payload) => {
+    if (typeof payload !== 'string' || payload.length < MIN_LENGTH || reply.hasHeader('content-encoding'))
+      return payload
     addVary(reply, 'Accept-Encoding')
     const encoding = encodingFor(request.headers)
-    if (encoding === undefined) {
-      done(null, payload)
-      return
-    }
-    bodies.compress(payload, encoding, reply.immutableName).then(
-      (compressed) => {
-        const etag = reply.getHeader('etag')
-        // A strong one names these very bytes, which are others now.
-        if (typeof etag === 'string' && !etag.startsWith('W/')) reply.header('etag', `W/${etag}`)
-        reply.header('content-encoding', encoding).removeHeader('content-length')
-        done(null, compressed)
-      },
-      (error: unknown) => done(error instanceof Error ? error : new Error('compressing failed', { cause: error })),
-    )
+    if (encoding === undefined) return payload
+    const compressed = await bodies.compress(payload, encoding, reply.immutableName)
+    const etag = reply.getHeader('etag')
+    // A strong one names these very bytes, which are others now.
+    if (typeof etag === 'string' && !etag.startsWith('W/')) reply.header('etag', `W/${etag}`)
+    reply.header('content-encoding', encoding).removeHeader('content-length')
+    return compressed
   })
 }
 
