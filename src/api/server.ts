@@ -115,9 +115,10 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(asrRoutes(context))
   await api.register(healthRoutes(context))
   let document: string | undefined
-  api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) =>
-    sendJson(reply, (document ??= JSON.stringify(api.swagger()))),
-  )
+  api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) => {
+    reply.immutableName = 'openapi'
+    return sendJson(reply, (document ??= JSON.stringify(api.swagger())))
+  })
   await api.register(swaggerUi, UI)
   answerUnknownExpectations(api.server)
   return api
