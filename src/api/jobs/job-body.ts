@@ -4,9 +4,9 @@ import type { Job } from '../../jobs/job.ts'
 import type { ApiContext, ApiSettings } from '../context.ts'
 import type { JobSchema } from '../schemas.ts'
 
-type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
+type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue' | 'input' | 'usage'>
 
-/** A job as the API shows it, without its result and its place in the queue. */
+/** A job as lists show it. */
 export function jobSummary(
   job: Job,
   { settings }: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
@@ -32,6 +32,18 @@ export function jobSummary(
   }
 }
 
+/** The same with what was asked for, and what it took. */
+export function jobDetails(
+  job: Job,
+  context: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
+): JobSummary & Pick<Static<typeof JobSchema>, 'input' | 'usage'> {
+  const { input, doneSeconds, startedAt, completedAt } = job
+  const runSeconds =
+    completedAt === null || startedAt === null ? 0 : (completedAt.getTime() - startedAt.getTime()) / 1000
+  const usage = completedAt === null ? {} : { usage: { audioSeconds: doneSeconds, runSeconds } }
+  return { ...jobSummary(job, context), input, ...usage }
+}
+
 /** Of jobs, which the store gives as the same objects as long as nothing has changed. */
 const summaries = new WeakMap<Job, string>()
 
@@ -42,7 +54,7 @@ const summaries = new WeakMap<Job, string>()
 export async function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Promise<string> {
   let summary = summaries.get(job)
   if (summary === undefined) {
-    summary = JSON.stringify(jobSummary(job, context))
+    summary = JSON.stringify(jobDetails(job, context))
     summaries.set(job, summary)
   }
   const before = summary.slice(0, -1)

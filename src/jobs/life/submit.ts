@@ -4,7 +4,7 @@ import type { Database, Dialect } from '../sql/dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import type { LimitError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { jobOf, labelColumns } from '../sql/job-row.ts'
+import { jobOf, labelColumns, secondsOf } from '../sql/job-row.ts'
 import { dayOf, refusal, usageOfKeys } from './key-usage.ts'
 import type { KeyUsage } from './key-usage.ts'
 import { laneOf, placeOf, queueOf } from '../queue/queue-order.ts'
@@ -174,10 +174,6 @@ function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRo
     idempotency_key: job.idempotency?.key ?? null,
     request_hash: job.idempotency?.requestHash ?? null,
   }
-}
-
-function secondsOf(date: Date | null): number | null {
-  return date === null ? null : date.getTime() / 1000
 }
 
 /** A job whose idempotency key is there already is left out. */

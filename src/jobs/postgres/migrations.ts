@@ -12,6 +12,8 @@ const WORDS: SchemaWords = {
   create sequence job_events_sequence;
   create index job_events_unnumbered on job_events (id) where sequence is null;`,
   json: (members) => `json_build_object(${jsonMembers(members)})::text`,
+  identity: 'bigint generated always as identity primary key',
+  dayOf: (seconds) => `floor(${seconds} / 86400)::integer`,
   jsonPairs: (column) => `json_each_text(${column}::json)`,
   trigger: ({ name, after, on, when = 'true', run }) => `
   create function sotto_${name}() returns trigger language plpgsql as $$

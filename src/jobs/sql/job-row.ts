@@ -49,6 +49,10 @@ export function dateOf(seconds: number): Date {
   return new Date(Math.round(seconds * 1000))
 }
 
+export function secondsOf(date: Date | null): number | null {
+  return date === null ? null : date.getTime() / 1000
+}
+
 function dateOrNull(seconds: number | null): Date | null {
   return seconds === null ? null : dateOf(seconds)
 }

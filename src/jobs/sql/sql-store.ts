@@ -10,6 +10,7 @@ import { noteWeights } from '../events/event-note.ts'
 import { thinEvents } from '../events/event-thinning.ts'
 import { expireWaiting } from '../life/expiry.ts'
 import type { Expired } from '../life/expiry.ts'
+import { changeJob } from '../keeping/change.ts'
 import { forgetRemoval, recoverGarbage } from '../keeping/garbage.ts'
 import { giveBack } from '../life/give-back.ts'
 import type { EndOfRun, GivenBack } from '../life/give-back.ts'
@@ -32,7 +33,15 @@ import type {
   Lease,
   LeaseState,
 } from '../job-store.ts'
-import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
+import type {
+  Idempotency,
+  JobChanges,
+  JobNewsKind,
+  ListOptions,
+  NewJob,
+  Submitted,
+  WaitingModel,
+} from '../job-store.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
@@ -80,8 +89,8 @@ export class SqlJobStore implements JobStore {
     return list(this.#database, keyId, options)
   }
 
-  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
-    return readEvents(this.#database, { jobId }, after, limit)
+  events(...[jobId, after, limit, kinds]: Parameters<JobStore['events']>): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { jobId }, after, limit, kinds)
   }
 
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
@@ -209,6 +218,12 @@ export class SqlJobStore implements JobStore {
     if (row === undefined) return await this.find(id)
     this.#tell(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
+  }
+
+  async change(id: string, change: (job: Job) => JobChanges): Promise<Job | undefined> {
+    const job = await changeJob(this.#database, id, change)
+    this.#known.forget(id)
+    return job
   }
 
   async remove(id: string): Promise<boolean> {
