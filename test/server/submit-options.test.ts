@@ -141,10 +141,17 @@ describe('retry', () => {
     expect(await client.poll(id)).toEqual(failed)
   })
 
-  test('a job that succeeded is not run again', async () => {
-    const { id } = await client.transcribe(CLIP)
-    const answer = await client.fetch(`/v1/async/requests/${id}/retry`, { method: 'POST' })
-    expect(answer.status).toBe(409)
+  test('a job that succeeded is run again with other parameters', async () => {
+    const job = await client.transcribe(CLIP)
+    const body = jsonBody({ input: { word_timestamps: true } })
+    const { response } = await client.json<Submitted>(202, `/v1/async/requests/${job.id}/retry`, {
+      method: 'POST',
+      ...body,
+    })
+    const again = await client.finish(response.id)
+    expect(again.result?.text).toBe(job.result?.text)
+    expect(again.result?.segments[0]?.words?.length).toBeGreaterThan(0)
+    expect(again).toMatchObject({ usage: { audioSeconds: job.result?.duration } })
   })
 })
 

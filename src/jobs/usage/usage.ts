@@ -38,11 +38,11 @@ export interface Usage {
   readonly runSeconds: number
 }
 
-/** One row of what is grouped by outcome. */
+/** One row: of the columns that it is grouped by, and of one outcome. */
 interface Sum {
-  readonly day: number | null
-  readonly model: string | null
-  readonly key_id: string | null
+  readonly day?: number
+  readonly model?: string
+  readonly key_id?: string
   readonly outcome: string
   readonly jobs: number
   readonly audio_seconds: number
@@ -83,15 +83,15 @@ export async function readUsage(
 }
 
 function usageOf(sums: readonly Sum[]): Usage {
-  const [first] = sums
+  const { day, model, key_id: keyId }: Partial<Sum> = sums[0] ?? {}
   const jobs = (outcome: string): number => sums.find((sum) => sum.outcome === outcome)?.jobs ?? 0
   const failures = sums.filter(({ outcome }) => outcome !== 'success' && outcome !== 'cancelled')
   const total = (column: 'jobs' | 'audio_seconds' | 'run_seconds', of = sums): number =>
     of.reduce((sum, each) => sum + each[column], 0)
   return {
-    ...(first?.day == null ? {} : { day: new Date(first.day * DAY_MS).toISOString().slice(0, 10) }),
-    ...(first?.model == null ? {} : { model: first.model }),
-    ...(first?.key_id == null ? {} : { keyId: first.key_id }),
+    ...(day === undefined ? {} : { day: new Date(day * DAY_MS).toISOString().slice(0, 10) }),
+    ...(model === undefined ? {} : { model }),
+    ...(keyId === undefined ? {} : { keyId }),
     jobs: total('jobs'),
     succeeded: jobs('success'),
     cancelled: jobs('cancelled'),
