@@ -7,7 +7,7 @@ export interface NewJob {
   readonly id: string
   readonly keyId: string
   readonly model: string
-  /** Default: none. */
+  /** Default: what the recording is called, if anybody said. */
   readonly name?: string | null
   /** Default: none. */
   readonly metadata?: Metadata

@@ -129,10 +129,21 @@ describe('what a user calls a job', () => {
   })
 
   test('is nothing when nobody said, and the pair name of the metadata when nothing else was', async () => {
-    expect(await submitted()).toMatchObject({ name: null, metadata: {}, removeAfterSeconds: null })
+    const nameless = await client.upload(fixture('en-short.wav'))
+    expect(await submitted({ URL: nameless })).toMatchObject({ name: null, metadata: {}, removeAfterSeconds: null })
     const metadata = { name: 'a.mp3' }
     expect(await submitted({ metadata })).toMatchObject({ name: 'a.mp3', metadata })
     expect(await submitted({ metadata, name: 'b.mp3' })).toMatchObject({ name: 'b.mp3' })
+  })
+
+  test('is what the form called the file that was uploaded in it', async () => {
+    const form = new FormData()
+    form.append('file', new File(['a letter to a friend'], 'C:\\letters\\Brief (1).mp3'))
+    const upload = await client.uploadUrl('mp3')
+    expect((await fetch(upload, { method: 'PUT', body: form })).status).toBe(200)
+    expect(await submitted({ URL: upload })).toMatchObject({ name: 'Brief (1).mp3' })
+    expect(await submitted({ URL: upload, name: 'x' })).toMatchObject({ name: 'x' })
+    expect(await submitted({ URL: upload })).toMatchObject({ name: 'Brief (1).mp3' })
   })
 
   const pairs = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`key ${n}`, 'x']))

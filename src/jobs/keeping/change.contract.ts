@@ -1,10 +1,31 @@
 import { describe, expect, test } from 'vitest'
 import { jobIn, running } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
+import type { NewJob } from '../job-store.ts'
 import { submitted } from '../new-job.fixture.ts'
+import { UnsubmittedUploads } from './unsubmitted-uploads.ts'
 
-/** What users change of their jobs: a part of the contract of `JobStore`. */
+/** What users call their jobs, and change of them: a part of the contract of `JobStore`. */
 export function describeChanges(name: string, open: () => Promise<JobStoreFixture>): void {
+  describe(`${name}: a job that nobody has named`, () => {
+    test('is called as its recording is, by who uploaded it or by another job that has it', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const [payloadKey, other] = ['uploads/1.mp3', 'uploads/2.mp3']
+      const uploads = new UnsubmittedUploads(database)
+      await uploads.record(payloadKey, 'key-1', { bytes: 1, name: 'Of the upload.mp3' })
+      await uploads.record(other, 'key-1', { bytes: 1, name: null })
+      const named = async (given: Partial<NewJob>) => (await submitted(store, given)).name
+      expect(await named({ payloadKey, name: 'Of the job.mp3' })).toBe('Of the job.mp3')
+      expect(await named({ payloadKey })).toBe('Of the job.mp3')
+      await uploads.record(payloadKey, 'key-1', { bytes: 1, name: 'Of the upload.mp3' })
+      expect(await named({ payloadKey })).toBe('Of the upload.mp3')
+      expect(await named({ payloadKey: other })).toBeNull()
+      const { jobs } = await store.list('key-1', { limit: 9, text: 'OF THE' })
+      expect(jobs.map((job) => job.name)).toEqual(['Of the upload.mp3', 'Of the job.mp3', 'Of the job.mp3'])
+    })
+  })
+
   describe(`${name}: change`, () => {
     test('changes what it names, and lists know of it', async () => {
       await using fixture = await open()

@@ -87,8 +87,11 @@ export function labelColumns(
   metadata: Metadata,
 ): Pick<JobRow, 'name' | 'folded_name' | 'metadata'> {
   return {
-    name,
-    folded_name: name === null ? null : foldedText(name),
+    ...nameColumns(name),
     metadata: Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata),
   }
+}
+
+export function nameColumns(name: string | null): Pick<JobRow, 'name' | 'folded_name'> {
+  return { name, folded_name: name === null ? null : foldedText(name) }
 }

@@ -179,6 +179,9 @@ const jobLists: SchemaStep = {
   create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;
   create index jobs_by_status on jobs (key_id, status, id, model, folded_name) where urgent = 0;
 
+  alter table uploads add column name text;
+  alter table uploads add column folded_name text;
+
   create table job_metadata (
     job_id text not null,
     key_id text not null,

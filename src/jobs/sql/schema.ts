@@ -182,6 +182,9 @@ export interface UploadsTable {
   payload_key: string
   key_id: string
   bytes: number
+  /** As its sender calls the file; null: it did not say. */
+  name: string | null
+  folded_name: string | null
   updated_at: number
 }
 
