@@ -99,6 +99,11 @@ const jobFields = {
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),
+  input: nullable(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'The model’s parameters, defaults included; null: what is stored of them is damaged.',
+    }),
+  ),
   serviceTier: Type.Enum(SERVICE_TIERS, { description: 'The tier that was asked for.' }),
   servedTier: nullable(Type.Enum(SERVICE_TIERS, { description: 'The tier that ran it.' })),
   priority: Type.Enum(JOB_PRIORITIES),
@@ -126,6 +131,15 @@ const jobFields = {
   completedAt: time('When it finished.'),
   expiresAt: time('When it is removed, with its recording and its result; null: it is kept, or has not finished.'),
   removeAfterSeconds: nullable(RemoveAfterField),
+  usage: Type.Optional(
+    Type.Object(
+      {
+        audioSeconds: Type.Number({ description: 'Seconds of audio that became text.' }),
+        runSeconds: Type.Number({ description: 'Seconds that its last run took, fetching weights included.' }),
+      },
+      { description: 'Only when it has finished.' },
+    ),
+  ),
   result: nullable(TranscriptSchema),
   error: Type.Optional(
     Type.Object(
@@ -144,8 +158,8 @@ export const SubmittedSchema = Type.Object({
   }),
 })
 export const JobListSchema = Type.Object({
-  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
-    description: 'Without their results and places in the queue.',
+  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue', 'input', 'usage']), {
+    description: 'Without their results, inputs and places in the queue.',
   }),
   next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),
   previous: nullable(Type.String({ description: 'The same for the page before; null: this is the first one.' })),

@@ -6,9 +6,9 @@ import type { JobSchema } from '../schemas.ts'
 import { AS_STORED } from './representation.ts'
 import type { Representation } from './representation.ts'
 
-type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
+type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue' | 'input' | 'usage'>
 
-/** A job as the API shows it, without its result and its place in the queue. */
+/** A job as lists show it. */
 export function jobSummary(
   job: Job,
   { settings }: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
@@ -32,6 +32,18 @@ export function jobSummary(
     ...(job.waitingFor === null ? {} : { waitingFor: job.waitingFor }),
     ...(job.error === null ? {} : { error: job.error }),
   }
+}
+
+/** The same with what was asked for, and what it took. */
+export function jobDetails(
+  job: Job,
+  context: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
+): JobSummary & Pick<Static<typeof JobSchema>, 'input' | 'usage'> {
+  const { input, doneSeconds, startedAt, completedAt } = job
+  const runSeconds =
+    completedAt === null || startedAt === null ? 0 : (completedAt.getTime() - startedAt.getTime()) / 1000
+  const usage = completedAt === null ? {} : { usage: { audioSeconds: doneSeconds, runSeconds } }
+  return { ...jobSummary(job, context), input, ...usage }
 }
 
 /** Of jobs, which the store gives as the same objects as long as nothing has changed. */

@@ -1,20 +1,16 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { newJobId } from '../../jobs/job-id.ts'
 import { isFinished } from '../../jobs/job.ts'
-import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { jobJson, sendJob, sendJson } from './job-body.ts'
 import { fieldsField, leftOutOf } from './result-query.ts'
-import { JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
+import { JobParams, JobSchema, errors } from '../schemas.ts'
 import { notFound, requireOwn } from './own-job.ts'
-import { submittedJson } from './submissions.ts'
-import { submitRecording } from './submit-recording.ts'
 
-/** Step 4: what became of a job; and cancelling, submitting again and removing it. */
+/** Step 4: what became of a job; and cancelling and removing it. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
-  const { jobs, recordings } = context
+  const { jobs } = context
 
   return (api, _options, done) => {
     api.get(
@@ -57,41 +53,6 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
         return await sendJson(reply, await jobJson(job, context))
-      },
-    )
-
-    api.post(
-      '/v1/async/requests/:id/retry',
-      {
-        schema: {
-          tags: ['Async API'],
-          summary: 'Submit a failed or cancelled job again',
-          description: 'Makes a new job with the same recording, model and input. The old one stays as it is.',
-          params: JobParams,
-          response: { 202: SubmittedSchema, ...errors(401, 404, 409, 429, 503) },
-        },
-      },
-      async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
-        if (job.status !== 'failed' && job.status !== 'cancelled') {
-          throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
-        }
-        const recording = await recordings.find(job.payloadKey, request.owner)
-        if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
-        const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
-        requireModel(request, model)
-        if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
-        const { maxAudioSeconds } = context.settings
-        const { payloadKey, payloadVersion } = recording
-        const renewed = {
-          ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
-          // Where the job has run, this is no guess any more.
-          ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
-          ...{ name: job.name, metadata: job.metadata, removeAfterSeconds: job.removeAfterSeconds },
-          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null, webhook: job.webhook },
-        }
-        const again = await submitRecording(renewed, context)
-        return await sendJson(reply.status(202), await submittedJson(again, request, context))
       },
     )
 

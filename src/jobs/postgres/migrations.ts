@@ -15,6 +15,8 @@ const WORDS: SchemaWords = {
   eventId: 'id',
   randomHex: "replace(gen_random_uuid()::text, '-', '')",
   json: (members) => `json_build_object(${jsonMembers(members)})::text`,
+  identity: 'bigint generated always as identity primary key',
+  dayOf: (seconds) => `floor(${seconds} / 86400)::integer`,
   jsonPairs: (column) => `json_each_text(${column}::json)`,
   trigger: ({ name, after, on, when = 'true', run }) => `
   create function sotto_${name}() returns trigger language plpgsql as $$

@@ -27,6 +27,10 @@ export interface SchemaWords {
   readonly randomHex: string
   /** A JSON object as text. */
   readonly json: (members: Readonly<Record<string, string>>) => string
+  /** The definition of a column of numbers, each row its own. */
+  readonly identity: string
+  /** The day of a time in seconds, in days since 1970. */
+  readonly dayOf: (seconds: string) => string
   /** What a JSON object of strings holds, as a table of `key` and `value`. */
   readonly jsonPairs: (column: string) => string
   /** A statement that runs after each row's change, and sees it as `new` and `old`. */
@@ -178,10 +182,15 @@ const jobSegments: SchemaStep = {
   `,
 }
 
-/** What users call jobs by, how long each of them is kept, and what they are listed by. */
+/**
+ * What users call jobs by, how long each of them is kept, what they are listed by, and what is left of them when they are removed: what they
+ * took, written in the commit by which they finish.
+ */
 const jobLists: SchemaStep = {
   compatibleFrom: 1,
-  sql: ({ real, options, jsonPairs, trigger }) => {
+  sql: ({ real, options, identity, dayOf, jsonPairs, trigger }) => {
+    const took = (row: string): string => `${row}key_id, ${dayOf(`${row}completed_at`)}, ${row}model,
+      coalesce(${row}error_code, ${row}status), ${row}done_seconds, coalesce(${row}completed_at - ${row}started_at, 0)`
     const keepPairs = `insert into job_metadata (job_id, key_id, name, value)
       select new.id, new.key_id, pairs.key, pairs.value from ${jsonPairs('new.metadata')} as pairs`
     return `
@@ -195,6 +204,9 @@ const jobLists: SchemaStep = {
   drop index jobs_listed;
   create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;
   create index jobs_by_status on jobs (key_id, status, id, model, folded_name) where urgent = 0;
+
+  alter table uploads add column name text;
+  alter table uploads add column folded_name text;
 
   create table job_metadata (
     job_id text not null,
@@ -225,6 +237,35 @@ const jobLists: SchemaStep = {
     when: 'old.metadata is not null',
     run: 'delete from job_metadata where job_id = old.id',
   })}
+
+  create table usage_entries (
+    sequence ${identity},
+    key_id text not null,
+    day integer not null,
+    model text not null,
+    outcome text not null,
+    audio_seconds ${real} not null,
+    run_seconds ${real} not null
+  )${options};
+  create table usage_days (
+    key_id text not null,
+    day integer not null,
+    model text not null,
+    outcome text not null,
+    jobs integer not null,
+    audio_seconds ${real} not null,
+    run_seconds ${real} not null,
+    primary key (key_id, day, model, outcome)
+  )${options};
+  ${trigger({
+    name: 'usage_is_counted',
+    after: 'update of status',
+    on: 'jobs',
+    when: "new.status in ('success', 'failed', 'cancelled') and old.status <> new.status",
+    run: `insert into usage_entries (key_id, day, model, outcome, audio_seconds, run_seconds) values (${took('new.')})`,
+  })}
+  insert into usage_entries (key_id, day, model, outcome, audio_seconds, run_seconds)
+  select ${took('')} from jobs where status in ('success', 'failed', 'cancelled');
   `
   },
 }
