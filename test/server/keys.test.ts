@@ -8,6 +8,7 @@ import type { Database } from '../../src/jobs/sql/dialect.ts'
 import { openSqlite } from '../../src/jobs/sqlite/database.ts'
 import { startApi } from '../support/api.ts'
 import type { RunningApi } from '../support/api.ts'
+import { sotto } from '../support/server.ts'
 
 /**
  * What each route of the server needs: a scope, `any` valid key, the signature of an `upload` URL, or nothing (`open`). A new route is
@@ -245,6 +246,37 @@ describe('keys over the API', () => {
     expect((await ask('a-secret-of-the-environment', 'GET', '/v1/keys')).status).toBe(200)
     await keys.revoke('environment')
   })
+})
+
+test('the command line makes and changes keys beside a server, which minds it with the next request', async () => {
+  const { dataDir } = running
+  const limits = ['--limit', 'queued-jobs=3', '--limit', 'running-jobs=off']
+  const rules = ['--scope', 'read', '--model', 'sotto/whisper-demo', '--expires', '30d', ...limits]
+  const created = await sotto(['keys', 'create', ...rules, 'cron', '--data-dir', dataDir], { cwd: dataDir })
+  const secret = created.stdout.trim()
+  const { body } = await ask(secret, 'GET', '/v1/me')
+  expect(body).toMatchObject({
+    key: { name: 'cron', scopes: ['read'], models: ['sotto/whisper-demo'], expiresAt: expect.any(String) },
+    limits: { queuedJobs: 3, runningJobs: null },
+  })
+  const { id } = body['key'] as { id: string }
+  const changes = ['--scope', 'read,transcribe', '--expires', 'never', '--limit', 'queued-jobs=server', '--name', 'job']
+  const updated = await sotto(['keys', 'update', ...changes, id, '--data-dir', dataDir], { cwd: dataDir })
+  expect(updated).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/transcribe,read .* running-jobs=off .*job$/m),
+  })
+  expect((await ask(secret, 'GET', '/v1/me')).body).toMatchObject({
+    key: { name: 'job', scopes: ['transcribe', 'read'], models: ['sotto/whisper-demo'], expiresAt: null },
+    limits: { queuedJobs: 50 },
+  })
+  const listed = await sotto(['keys', 'list', '--json', '--data-dir', dataDir], { cwd: dataDir })
+  const keysListed = listed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { id: string })
+  expect(keysListed.find((key) => key.id === id)).toMatchObject({ name: 'job', limits: { runningJobs: null } })
+  expect(listed.stdout).not.toContain(secret)
 })
 
 const SUBMIT = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'
