@@ -8,6 +8,7 @@ import type { Database } from '../../src/jobs/sql/dialect.ts'
 import { openSqlite } from '../../src/jobs/sqlite/database.ts'
 import { startApi } from '../support/api.ts'
 import type { RunningApi } from '../support/api.ts'
+import { runDocumentedCommands } from '../support/documented-commands.ts'
 import { sotto } from '../support/server.ts'
 
 /**
@@ -277,6 +278,18 @@ test('the command line makes and changes keys beside a server, which minds it wi
     .map((line) => JSON.parse(line) as { id: string })
   expect(keysListed.find((key) => key.id === id)).toMatchObject({ name: 'job', limits: { runningJobs: null } })
   expect(listed.stdout).not.toContain(secret)
+})
+
+test('the documented commands do what the page says', async () => {
+  const { url: SOTTO, dataDir: SOTTO_DATA_DIR } = running
+  const variables = { ADMIN: admin.secret, SOTTO, SOTTO_DATA_DIR }
+  const [commandLine, overHttp, tokens] = await runDocumentedCommands({ page: 'docs/keys.md', variables })
+  expect(commandLine?.output).toMatch(/  read  never used  expires 2.*dashboard$/m)
+  expect(commandLine?.output).toMatch(
+    /models openai\/whisper-small  queued-jobs=100  requests-per-minute=600  archive$/m,
+  )
+  expect(overHttp?.output).toMatch(/"limits":\{"runningJobs":"off","requestsPerMinute":600\}/)
+  expect(JSON.parse(tokens?.output ?? '')).toEqual({ requests: [], next: null })
 })
 
 const SUBMIT = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'
