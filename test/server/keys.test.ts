@@ -115,6 +115,14 @@ describe('scopes', () => {
     expect(taking).toEqual(TAKES_QUERY_TOKEN)
   })
 
+  test('are in the OpenAPI document as what else a route may answer', async () => {
+    const { body } = await ask(null, 'GET', '/openapi.json')
+    const paths = body['paths'] as Record<string, Record<string, { responses: object; security?: unknown }>>
+    const closed = Object.values(paths).flatMap((methods) => Object.values(methods).filter(({ security }) => !security))
+    expect(closed.length).toBeGreaterThan(10)
+    for (const { responses } of closed) expect(Object.keys(responses)).toEqual(expect.arrayContaining(['403', '429']))
+  })
+
   test('hold on every route: without the scope 403 which names it, and without a key 401', async () => {
     const limited = new Map(
       await Promise.all(SCOPES.map(async (scope) => [scope, await keys.create(scope, { scopes: [scope] })] as const)),
