@@ -558,6 +558,8 @@ describe('around the API', () => {
         'post /v1/input/upload-url',
         ...['delete', 'head', 'options', 'patch', 'put'].map((method) => `${method} /v1/input/uploads/{file}`),
         'post /v1/async/ent/{vendor}/{version}/{publisher}/{model}',
+        ...['get /v1/me', 'post /v1/tokens', 'get /v1/keys', 'post /v1/keys'],
+        ...['get', 'patch', 'delete'].map((method) => `${method} /v1/keys/{id}`),
         'get /v1/async/requests/{id}',
         'get /v1/async/requests/{id}/result',
         'get /v1/async/requests/{id}/result.{format}',

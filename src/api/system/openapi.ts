@@ -27,7 +27,11 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'Keys', description: 'Who may do what.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],
-    components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key.' } } },
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', description: 'An API key, or a short-lived token.' },
+      },
+    },
     security: [{ apiKey: [] }],
   },
 }
