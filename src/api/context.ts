@@ -9,6 +9,7 @@ import type { ApiKeys } from './authentication/api-keys.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
+import type { JobWaits } from './jobs/waiting.ts'
 import type { Results } from './jobs/results.ts'
 import type { UploadRoom } from './uploads/upload-room.ts'
 
@@ -70,4 +71,5 @@ export interface ApiParts {
 export interface ApiContext extends ApiParts {
   readonly limits: RequestLimits
   readonly background: Background
+  readonly waits: JobWaits
 }

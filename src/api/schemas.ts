@@ -5,6 +5,7 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
+import { PreferHeader, WaitField } from './jobs/waiting.ts'
 import { jobOptionFields } from './jobs/job-options.ts'
 import { nullable } from './nullable.ts'
 
@@ -30,6 +31,8 @@ export const TierQuery = Type.Object({
   ),
 })
 
+export const SubmitQuery = Type.Object({ ...TierQuery.properties, wait: WaitField })
+
 export const ModelParams = Type.Object({
   vendor: Type.String({ description: 'tiyarofs', examples: ['tiyarofs'] }),
   version: Type.String({ description: '1', examples: ['1'] }),
@@ -39,7 +42,8 @@ export const ModelParams = Type.Object({
 
 export const JobParams = Type.Object({ id: Type.String({ description: 'The id that submit returned.' }) })
 
-export const IdempotencyHeader = Type.Object({
+export const SubmitHeaders = Type.Object({
+  ...PreferHeader.properties,
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
 
@@ -107,6 +111,10 @@ const jobFields = {
       { description: 'Only while it waits to be tried again: why it was given back.' },
     ),
   ),
+  version: Type.String({
+    description:
+      'Another one whenever anything of the job has changed but its place in the queue. With `wait`, give it back to hear of the next change.',
+  }),
   acceptedAt: Type.String({ format: 'date-time' }),
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
@@ -122,10 +130,16 @@ const jobFields = {
 
 export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
 export const SubmittedSchema = Type.Object({
-  response: Type.Object({ ...jobFields, urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }) }),
+  response: Type.Object({
+    ...jobFields,
+    urls: Type.Object({
+      GET: Type.String({ description: 'Where to poll.' }),
+      events: Type.String({ description: 'Where to follow it by server-sent events.' }),
+    }),
+  }),
 })
 export const JobListSchema = Type.Object({
-  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
+  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue', 'version']), {
     description: 'The newest first, without their results and places.',
   }),
   next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),

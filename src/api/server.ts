@@ -17,6 +17,7 @@ import { addMetrics } from './system/metrics.ts'
 import { modelRoutes } from './system/models.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
+import { JobWaits } from './jobs/waiting.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
 import { requestRoutes } from './jobs/requests.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
@@ -32,7 +33,8 @@ const IDLE_MS = 300_000
 export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promise<FastifyInstance> {
   const { settings, logger } = parts
   const background = new Background(logger)
-  const context: ApiContext = { ...parts, limits, background }
+  const waits = new JobWaits(parts.jobs, settings.maxStreams)
+  const context: ApiContext = { ...parts, limits, background, waits }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -53,6 +55,11 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     throw noRoute(request)
   })
 
+  // Before the server waits for the answers that are under way.
+  api.addHook('preClose', (closed) => {
+    waits.close()
+    closed()
+  })
   api.addHook('onClose', () => background.close())
 
   // Preflights carry no key.

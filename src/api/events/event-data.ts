@@ -61,7 +61,7 @@ export const STREAM_EVENTS = {
     { id, ...PassageSchema.properties, text: Type.String({ description: 'Of these segments.' }) },
     {
       description:
-        'New text. What has a lower firstSegment than what came before replaces that, from there on. All of them together are the transcript’s ' +
+        'The text of a finished window, which may be none. What has a lower firstSegment than what came before replaces that, from there on. All of them together are the transcript’s ' +
         'segments, without tokens.',
     },
   ),

@@ -25,7 +25,7 @@ const ETA_TOLERANCE = { seconds: 2, share: 0.1 } as const
 export async function tellJob(stream: EventStream, job: Job, after: number, context: StreamContext): Promise<void> {
   const { writer, signal } = stream
   const { jobs, queue } = context
-  const teller = new JobTeller(job, after === 0, stream, context)
+  const teller = new JobTeller(job, stream, context)
   const forecast = new Forecast(queue, job.id)
   const tellProgress = async (isDue: boolean): Promise<void> => {
     const place = await forecast.look(teller.progress.status)
@@ -56,10 +56,10 @@ export async function tellKey(
   const { writer, signal } = stream
   const { jobs } = context
   const tellers = new Map<string, JobTeller>()
-  const tellerOf = async ({ jobId, kind }: JobEvent): Promise<JobTeller> => {
+  const tellerOf = async ({ jobId }: JobEvent): Promise<JobTeller> => {
     const known = tellers.get(jobId)
     if (known !== undefined) return known
-    const teller = new JobTeller((await jobs.find(jobId)) ?? jobId, kind === 'accepted', stream, context)
+    const teller = new JobTeller((await jobs.find(jobId)) ?? jobId, stream, context)
     tellers.set(jobId, teller)
     return teller
   }
@@ -98,16 +98,13 @@ class JobTeller {
   readonly #jobId: string
   readonly #stream: EventStream
   readonly #context: StreamContext
-  /** How many segments the reader has; undefined: not known. */
-  #segments: number | undefined
   #hasEnded = false
 
-  /** @param isNew whether its first event is the job's first */
-  constructor(job: Job | string, isNew: boolean, stream: EventStream, context: StreamContext) {
+  /** @param job its id, where it is gone */
+  constructor(job: Job | string, stream: EventStream, context: StreamContext) {
     const [jobId, known] = typeof job === 'string' ? [job, undefined] : [job.id, job]
     this.#jobId = jobId
     this.progress = new Progress(jobId, known)
-    this.#segments = isNew ? 0 : undefined
     this.#stream = stream
     this.#context = context
   }
@@ -120,13 +117,7 @@ class JobTeller {
   async tell({ event, passage }: ToldEvent): Promise<boolean> {
     const { writer } = this.#stream
     const hasProgress = this.progress.add(event)
-    if (passage !== null) {
-      const { firstSegment, segments } = passage
-      // What is silent is told only where it takes the place of something.
-      const isNews = segments.length > 0 || this.#segments === undefined || firstSegment < this.#segments
-      this.#segments = firstSegment + segments.length
-      if (isNews) writer.push(frame('segments', segmentsData(this.#jobId, passage), event.sequence))
-    }
+    if (passage !== null) writer.push(frame('segments', segmentsData(this.#jobId, passage), event.sequence))
     const isEnd = event.kind === 'finished'
     const error = isEnd && event.data.code !== undefined ? await this.#error() : null
     const status = statusData(event, error)

@@ -5,7 +5,7 @@ const ANY = '*'
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 /** What a page may read of an answer, beside what all pages may. */
 const EXPOSED = [
-  'Location, Retry-After, WWW-Authenticate, Idempotent-Replayed',
+  'Location, Retry-After, WWW-Authenticate, Idempotent-Replayed, ETag, Preference-Applied',
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',

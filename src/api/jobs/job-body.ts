@@ -1,10 +1,11 @@
+import { hash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import type { Static } from 'typebox'
 import type { Job } from '../../jobs/job.ts'
 import type { ApiContext, ApiSettings } from '../context.ts'
 import type { JobSchema } from '../schemas.ts'
 
-type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
+type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue' | 'version'>
 
 /** A job as the API shows it, without its result and its place in the queue. */
 export function jobSummary(
@@ -29,19 +30,42 @@ export function jobSummary(
   }
 }
 
+/** A summary as JSON, and which version of the job it shows. */
+interface Shown {
+  readonly json: string
+  readonly version: string
+}
+
 /** Of jobs, which the store gives as the same objects as long as nothing has changed. */
-const summaries = new WeakMap<Job, string>()
+const shown = new WeakMap<Job, Shown>()
+
+const VERSION_LENGTH = 16
+
+/**
+ * Another one whenever anything of the job is, but its place in the queue. It is made of what is shown, so that all servers say the same
+ * without any of them writing it down.
+ */
+export function versionOf(job: Job, context: Pick<ApiContext, 'settings'>): string {
+  return shownOf(job, context).version
+}
+
+function shownOf(job: Job, context: Pick<ApiContext, 'settings'>): Shown {
+  const known = shown.get(job)
+  if (known !== undefined) return known
+  const summary = jobSummary(job, context)
+  const json = JSON.stringify(summary)
+  const version = hash('sha256', json, 'base64url').slice(0, VERSION_LENGTH)
+  const made = { json: JSON.stringify({ ...summary, version }), version }
+  shown.set(job, made)
+  return made
+}
 
 /**
  * JSON of a job with its place in the queue, and with its result once there is one. As text, since polls ask for the same again and again,
  * and the result is stored as JSON.
  */
 export async function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Promise<string> {
-  let summary = summaries.get(job)
-  if (summary === undefined) {
-    summary = JSON.stringify(jobSummary(job, context))
-    summaries.set(job, summary)
-  }
+  const summary = shownOf(job, context).json
   const before = summary.slice(0, -1)
   if (job.resultKey !== null) {
     return `${before},"result":${await context.results.json(job.resultKey)}}`

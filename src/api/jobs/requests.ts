@@ -5,13 +5,20 @@ import { JOB_STATUSES, isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { jobJson, jobSummary, sendJson } from './job-body.ts'
+import { jobJson, jobSummary, sendJson, versionOf } from './job-body.ts'
+import { etagOf, matches } from './known-version.ts'
 import { JOB_ID, findOwnJob, noSuchJob } from './own-job.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
 import { submittedJson } from './submissions.ts'
+import { PreferHeader, WaitField, waitOf } from './waiting.ts'
 import { submitRecording } from './submit-recording.ts'
 
 const PAGE_LENGTH = 50
+
+const PollHeaders = Type.Object({
+  ...PreferHeader.properties,
+  'if-none-match': Type.Optional(Type.String({ description: 'The ETag of the answer that the client has.' })),
+})
 
 /** Step 4: what became of a job; and cancelling, removing and listing them. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -27,13 +34,41 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         schema: {
           tags: ['Async API'],
           summary: '4. Poll',
-          description: 'Works with the API key, or with the poll URL as submit returned it.',
+          description:
+            'Works with the API key, or with the poll URL as submit returned it. With Prefer: wait=… or wait in the query, the answer waits for ' +
+            'the job to finish; with the version that the client has too, or with If-None-Match, for any change of it.',
           params: JobParams,
-          response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
+          headers: PollHeaders,
+          querystring: Type.Object({
+            wait: WaitField,
+            version: Type.Optional(
+              Type.String({
+                maxLength: 100,
+                description: 'Of the answer that the client has: it waits for another one.',
+              }),
+            ),
+          }),
+          response: {
+            200: JobSchema,
+            304: Type.Null({ description: 'The job is as If-None-Match says that the client has it.' }),
+            ...errors(400, 401, 403, 404, 503),
+          },
         },
       },
       async (request, reply) => {
-        const job = await findOwn(request.params.id, request.owner)
+        const { wait, version } = request.query
+        const isKnown = (job: Job): boolean => {
+          const own = versionOf(job, context)
+          return version === own || matches(request, own)
+        }
+        const hasVersion = version !== undefined || request.headers['if-none-match'] !== undefined
+        const isAnswer = (job: Job): boolean => hasVersion && !isKnown(job)
+        const found = await findOwn(request.params.id, request.owner)
+        const job = await context.waits.until(found, isAnswer, waitOf(request, wait), reply)
+        if (job === undefined) throw noSuchJob(found.id)
+        const own = versionOf(job, context)
+        void reply.header('etag', etagOf(own))
+        if (matches(request, own)) return await reply.status(304).send(null)
         return await sendJson(reply, await jobJson(job, context))
       },
     )

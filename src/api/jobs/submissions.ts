@@ -10,20 +10,21 @@ import type { ApiContext } from '../context.ts'
 import { validationMessage } from '../errors/error-handler.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
-import { jobJson, jobSummary, sendJson } from './job-body.ts'
+import { jobJson, jobSummary, sendJson, versionOf } from './job-body.ts'
 import {
   ACCEPTED,
-  IdempotencyHeader,
   ModelParams,
+  SubmitHeaders,
+  SubmitQuery,
   SubmittedSchema,
-  TierQuery,
   anyInput,
   errors,
   submitBody,
 } from '../schemas.ts'
 import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from '../uploads/uploaded-recording.ts'
-import { pollUrl } from '../urls.ts'
+import { belowPollUrl, pollUrl } from '../urls.ts'
+import { waitOf } from './waiting.ts'
 
 const AnyInputBody = submitBody(Type.Unknown())
 
@@ -38,10 +39,11 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           tags: ['Async API'],
           summary: '3. Submit the recording to a model',
           description:
-            'With the header Idempotency-Key, the same request sent again gives the same job instead of another one.',
-          headers: IdempotencyHeader,
+            'With the header Idempotency-Key, the same request sent again gives the same job instead of another one. With Prefer: wait=… or ' +
+            'wait in the query, the answer waits for the job to finish, and shows it as far as it is then.',
+          headers: SubmitHeaders,
           params: ModelParams,
-          querystring: TierQuery,
+          querystring: SubmitQuery,
           body: submitBody(anyInput(context.families)),
           response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 413, 422, 429, 503) },
         },
@@ -50,7 +52,13 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
       async (request, reply) => {
         const accept = async (submitted: Submitted) => {
           if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
-          return await sendJson(reply.status(202), await submittedJson(submitted, request, context))
+          const wait = waitOf(request, request.query.wait)
+          const job = await context.waits.until(submitted.job, () => false, wait, reply)
+          const isNew = submitted.isNew && wait === null
+          return await sendJson(
+            reply.status(202),
+            await submittedJson({ job: job ?? submitted.job, isNew }, request, context),
+          )
         }
         const { owner: keyId } = request
         const model = findModel(request.params, context)
@@ -92,10 +100,17 @@ export async function submittedJson(
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<string> {
-  const urls = { GET: await pollUrl(request, job.id, job.keyId, context) }
+  const poll = await pollUrl(request, job.id, job.keyId, context)
+  const urls = { GET: poll, events: belowPollUrl(poll, 'events') }
   if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
   const body: Static<typeof SubmittedSchema> = {
-    response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls },
+    response: {
+      ...jobSummary(job, context),
+      version: versionOf(job, context),
+      status: ACCEPTED,
+      result: null,
+      urls,
+    },
   }
   return JSON.stringify(body)
 }
