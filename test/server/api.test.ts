@@ -77,12 +77,16 @@ describe('the contract’s shapes', () => {
       priority: 'normal',
       audioSeconds: 3.04,
       doneSeconds: 0,
+      version: expect.any(String),
       acceptedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       startedAt: null,
       completedAt: null,
       expiresAt: null,
       result: null,
-      urls: { GET: expect.stringContaining(`${server.url}/v1/async/requests/`) },
+      urls: {
+        GET: expect.stringContaining(`${server.url}/v1/async/requests/`),
+        events: expect.stringContaining(`${server.url}/v1/async/requests/`),
+      },
     })
     const done = await client.finish(submitted.id)
     expect(done).toMatchObject({ status: 'success', servedTier: 'cpuflex', result: { language: 'en' } })
@@ -559,6 +563,8 @@ describe('around the API', () => {
         ...['delete', 'head', 'options', 'patch', 'put'].map((method) => `${method} /v1/input/uploads/{file}`),
         'post /v1/async/ent/{vendor}/{version}/{publisher}/{model}',
         'get /v1/async/requests/{id}',
+        'get /v1/async/requests/{id}/events',
+        'get /v1/async/events',
         'post /v1/async/requests/{id}/cancel',
         'post /v1/async/requests/{id}/retry',
         'delete /v1/async/requests/{id}',

@@ -70,7 +70,11 @@ export class JobWaits {
     const isOver = (now: Job | undefined): boolean => now === undefined || isFinished(now.status) || isAnswer(now)
     if (wait === null || wait.seconds === 0 || isOver(job)) return job
     using bell = new Bell()
-    using entered = this.#requests.enter(job.keyId, () => bell.end())
+    using entered = this.#requests.enter(job.keyId, () => {
+      // A connection that is kept would keep the server from closing.
+      void reply.header('connection', 'close')
+      bell.end()
+    })
     if (entered === undefined) {
       void reply.removeHeader('preference-applied')
       return job
