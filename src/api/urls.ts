@@ -33,8 +33,8 @@ export function pollUrl(request: FastifyRequest, jobId: string, owner: string, c
 }
 
 /** What is below the place where a job is polled; its signature covers that too. */
-export function belowPollUrl(pollUrl: string, name: string): string {
-  const url = new URL(pollUrl)
+export function belowPollUrl(signedUrl: string, name: string): string {
+  const url = new URL(signedUrl)
   url.pathname += `/${name}`
   return url.href
 }

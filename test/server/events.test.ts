@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import { EventSource } from 'eventsource'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
@@ -12,7 +11,7 @@ import { openSqlite } from '../../src/jobs/sqlite/database.ts'
 import { EVERY_TIER, newJob } from '../../src/jobs/new-job.fixture.ts'
 import { ERROR } from '../../src/jobs/running-job.fixture.ts'
 import { startApi } from '../support/api.ts'
-import type { ApiOptions, RunningApi } from '../support/api.ts'
+import type { RunningApi } from '../support/api.ts'
 import { Client } from '../support/client.ts'
 import { allEvents, eventsIn, openStream, segmentsOf, transitions } from '../support/event-reader.ts'
 import type { SentEvent } from '../support/event-reader.ts'
@@ -95,11 +94,6 @@ beforeAll(async () => {
 })
 afterAll(() => api[Symbol.asyncDispose]())
 
-/** For tests that change the server itself. */
-async function own(options: ApiOptions = {}): Promise<RunningApi> {
-  return await startApi(options)
-}
-
 describe('the events of a job', () => {
   test('are its transitions and its text, in the form that is documented, and then the end', async () => {
     const id = await submit(api)
@@ -181,14 +175,14 @@ describe('the events of a job', () => {
   })
 
   test('say where it stands in the queue, and when that changes', async () => {
-    await using alone = await own()
+    await using alone = await startApi()
     const before = await submit(alone)
     const id = await submit(alone)
     const events = eventsIn(await openStream(alone.client, eventsPath(id)))
     const place = ({ data }: SentEvent): unknown => (data['queue'] as { position: number } | undefined)?.position
     await next(events, (event) => place(event) === 2)
     await alone.backend.jobs.cancel(before)
-    await next(events, (event) => place(event) === 1)
+    expect(await next(events, (event) => place(event) === 1)).toMatchObject({ name: 'progress' })
     await events.return()
   })
 
@@ -225,7 +219,7 @@ function strict(name: string): Type.TSchema {
 
 describe('the events of a key', () => {
   test('are those of all its jobs from now on, with text where that is asked for', async () => {
-    await using alone = await own()
+    await using alone = await startApi()
     await run(alone)
     const plain = eventsIn(await openStream(alone.client, '/v1/async/events'))
     const full = eventsIn(await openStream(alone.client, '/v1/async/events?segments=true'))
@@ -248,7 +242,7 @@ describe('the events of a key', () => {
   })
 
   test('go on behind the one that is named, and from the first on behind one that was never told', async () => {
-    await using alone = await own()
+    await using alone = await startApi()
     const first = await run(alone)
     const from = async (id: string): Promise<readonly string[]> => {
       const events = eventsIn(await openStream(alone.client, '/v1/async/events', { 'last-event-id': id }))
@@ -267,7 +261,7 @@ describe('the events of a key', () => {
   })
 
   test('have an id before the first of them, for a client that has to come back', async () => {
-    await using alone = await own()
+    await using alone = await startApi()
     await run(alone)
     const response = await openStream(alone.client, '/v1/async/events')
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
@@ -281,7 +275,7 @@ describe('a client of the standard', () => {
   test('hears all, comes back behind the last, and then ends for good', async () => {
     const id = await submit(api)
     const source = new EventSource(`${api.url}${eventsPath(id)}`, {
-      fetch: (url, init) => client.fetch(String(url), init as RequestInit),
+      fetch: (url, init) => client.fetch(String(url), init),
     })
     const seen: string[] = []
     for (const name of ['status', 'segments']) {
@@ -304,7 +298,7 @@ describe('a client of the standard', () => {
 
 describe('streams are ended', () => {
   test('when the server closes, with when to come back', async () => {
-    const alone = await own()
+    const alone = await startApi()
     const id = await submit(alone)
     const response = await openStream(alone.client, eventsPath(id))
     const text = response.text()
@@ -315,7 +309,7 @@ describe('streams are ended', () => {
   })
 
   test('when their key is revoked', async () => {
-    await using alone = await own()
+    await using alone = await startApi()
     // By another connection, as by the command line.
     await using database = await openSqlite(alone.dataDir)
     const keys = new ApiKeys(database)
@@ -330,7 +324,7 @@ describe('streams are ended', () => {
   })
 
   test('as many as a key may have are open, and one more when another is closed', async () => {
-    await using alone = await own({ environment: { SOTTO_MAX_STREAMS: '2' } })
+    await using alone = await startApi({ environment: { SOTTO_MAX_STREAMS: '2' } })
     const open = async () => await alone.client.fetch('/v1/async/events')
     const [first, second] = [await open(), await open()]
     const third = await open()
@@ -342,7 +336,7 @@ describe('streams are ended', () => {
   })
 
   test('and nothing more is looked at, when their clients leave', async () => {
-    await using alone = await own()
+    await using alone = await startApi()
     const id = await submit(alone)
     const keyId = await keyOf(alone)
     const events = eventsIn(await openStream(alone.client, eventsPath(id)))
@@ -360,7 +354,6 @@ test('a reader who does not read gets all of it when it does', async () => {
   const word = 'x'.repeat(20_000)
   for (let n = 0; n < 200; n++) await keep(api, lease, n, passage(n, word))
   await api.backend.jobs.fail(lease, ERROR)
-  await delay(0)
   const events = await Array.fromAsync(eventsIn(response))
   expect(segmentsOf(events)).toHaveLength(200)
   expect(events.at(-1)?.data).toMatchObject({ status: 'failed' })

@@ -142,7 +142,7 @@ describe('a poll that waits', () => {
     const waiting = api.client.fetch(pathOf(id, '?wait=60'), { signal: stop.signal }).catch(String)
     await untilWaiting(api)
     stop.abort()
-    await waiting
+    expect(await waiting).toContain('AbortError')
     await untilNobodyWaits(api)
   })
 

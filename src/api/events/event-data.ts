@@ -127,7 +127,7 @@ export class Progress {
 
   /** Takes an event in. Says whether it tells how far the job is. */
   add(event: JobEvent): boolean {
-    const { weights, ...rest } = this.#data
+    const { weights: _, ...rest } = this.#data
     if (event.kind === 'window') {
       const { doneSeconds, audioSeconds } = event.data
       this.#data = { ...rest, status: 'processing', doneSeconds, audioSeconds }

@@ -87,7 +87,7 @@ describe('what is written to a reader', () => {
     for (let n = 0; n < 100; n++) writer.push('x')
     const room = writer.room()
     writer.end()
-    await room
+    expect(await room).toBe(undefined)
   })
 
   test('is an event with its id, where it has one', () => {
