@@ -133,8 +133,7 @@ export const SubmittedSchema = Type.Object({
   response: Type.Object({
     ...jobFields,
     urls: Type.Object({
-      GET: Type.String({ description: 'Where to poll.' }),
-      events: Type.String({ description: 'Where to follow it by server-sent events.' }),
+      GET: Type.String({ description: 'Where to poll; with /events behind the id, where to follow it.' }),
     }),
   }),
 })

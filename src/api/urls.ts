@@ -32,13 +32,6 @@ export function pollUrl(request: FastifyRequest, jobId: string, owner: string, c
   return presignedUrl(request, { method: 'GET', path: `/v1/async/requests/${jobId}`, owner, expiresAt }, context)
 }
 
-/** What is below the place where a job is polled; its signature covers that too. */
-export function belowPollUrl(signedUrl: string, name: string): string {
-  const url = new URL(signedUrl)
-  url.pathname += `/${name}`
-  return url.href
-}
-
 async function presignedUrl(request: FastifyRequest, signed: SignedRequest, context: ApiContext): Promise<string> {
   const url = `${baseUrl(request, context)}${signed.path}`
   return `${url}?${await signRequest(signed, context)}`

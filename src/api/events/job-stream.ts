@@ -33,11 +33,15 @@ export async function tellJob(stream: EventStream, job: Job, after: number, cont
     forecast.told()
     writer.setLatest(job.id, frame('progress', teller.progress.data(place)))
   }
-  stream.onTick = () => void tellProgress(false)
-  if (!isFinished(job.status)) void tellProgress(true)
+  // How far a job has been is of no use once it has finished.
+  const isUnderWay = !isFinished(job.status)
+  if (isUnderWay) {
+    stream.onTick = () => void tellProgress(false)
+    void tellProgress(true)
+  }
   await goingOn(after, signal, async function* (last) {
     for await (const told of followJob(jobs, job.id, { after: last, signal })) {
-      if (await teller.tell(told)) await tellProgress(true)
+      if ((await teller.tell(told)) && isUnderWay) await tellProgress(true)
       yield told
       await writer.room()
     }

@@ -23,7 +23,7 @@ import {
 } from '../schemas.ts'
 import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from '../uploads/uploaded-recording.ts'
-import { belowPollUrl, pollUrl } from '../urls.ts'
+import { pollUrl } from '../urls.ts'
 import { waitOf } from './waiting.ts'
 
 const AnyInputBody = submitBody(Type.Unknown())
@@ -100,8 +100,7 @@ export async function submittedJson(
   request: FastifyRequest,
   context: ApiContext,
 ): Promise<string> {
-  const poll = await pollUrl(request, job.id, job.keyId, context)
-  const urls = { GET: poll, events: belowPollUrl(poll, 'events') }
+  const urls = { GET: await pollUrl(request, job.id, job.keyId, context) }
   if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
   const body: Static<typeof SubmittedSchema> = {
     response: {
