@@ -97,7 +97,7 @@ afterAll(() => api[Symbol.asyncDispose]())
 describe('the events of a job', () => {
   test('are its transitions and its text, in the form that is documented, and then the end', async () => {
     const id = await submit(api)
-    const reading = allEvents(client, eventsPath(id))
+    const reading = Array.fromAsync(eventsIn(await openStream(client, eventsPath(id))))
     const { lease } = await claim(api, id)
     await keep(api, lease, 0, passage(0, 'one', 'two'))
     await keep(api, lease, 1, passage(2))
