@@ -13,6 +13,7 @@ import type { KeyUses } from './authentication/key-uses.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
+import type { JobWaits } from './jobs/waiting.ts'
 import type { Results } from './jobs/results.ts'
 import type { UploadRoom } from './uploads/upload-room.ts'
 
@@ -94,4 +95,5 @@ export interface ApiContext extends ApiParts {
   readonly limits: RequestLimits
   readonly background: Background
   readonly keyUses: KeyUses
+  readonly waits: JobWaits
 }

@@ -6,6 +6,7 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
+import { PreferHeader, WaitField } from './jobs/waiting.ts'
 import { RemoveAfterField, jobOptionFields } from './jobs/job-options.ts'
 import { MetadataField, NameField } from './jobs/job-labels.ts'
 import { nullable } from './nullable.ts'
@@ -37,6 +38,8 @@ export const TierQuery = Type.Object({
   ),
 })
 
+export const SubmitQuery = Type.Object({ ...TierQuery.properties, wait: WaitField })
+
 export const ModelParams = Type.Object({
   vendor: Type.String({ description: 'tiyarofs', examples: ['tiyarofs'] }),
   version: Type.String({ description: '1', examples: ['1'] }),
@@ -49,6 +52,7 @@ export const JobParams = Type.Object({ id: Type.String({ description: 'The id th
 export const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
+export const SubmitHeaders = Type.Object({ ...PreferHeader.properties, ...IdempotencyHeader.properties })
 
 export const UploadParams = Type.Object({ file: Type.String({ pattern: UPLOAD_FILE_PATTERN }) })
 
@@ -126,6 +130,10 @@ const jobFields = {
       { description: 'Only while it waits to be tried again: why it was given back.' },
     ),
   ),
+  version: Type.String({
+    description:
+      'Another one whenever anything of the job has changed but its place in the queue. With `wait`, give it back to hear of the next change.',
+  }),
   acceptedAt: Type.String({ format: 'date-time' }),
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
@@ -153,12 +161,14 @@ export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
 export const SubmittedSchema = Type.Object({
   response: Type.Object({
     ...jobFields,
-    urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }),
+    urls: Type.Object({
+      GET: Type.String({ description: 'Where to poll; with /events behind the id, where to follow it.' }),
+    }),
     webhook: Type.Optional(SubmittedWebhookSchema),
   }),
 })
 export const JobListSchema = Type.Object({
-  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue', 'input', 'usage']), {
+  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue', 'input', 'usage', 'version']), {
     description: 'Without their results, inputs and places in the queue.',
   }),
   next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),

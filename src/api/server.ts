@@ -26,6 +26,7 @@ import { canonicalUrl } from './openai/paths.ts'
 import { transcriptionRoutes } from './openai/transcriptions.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
+import { JobWaits } from './jobs/waiting.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
 import { bulkActionRoutes } from './jobs/bulk-actions.ts'
 import { historyRoutes } from './jobs/history.ts'
@@ -51,6 +52,7 @@ const IDLE_MS = 300_000
 export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promise<FastifyInstance> {
   const { settings, logger } = parts
   const background = new Background(logger)
+  const waits = new JobWaits(parts.jobs, settings.maxStreams)
   const keyUses = new KeyUses(parts.apiKeys, logger)
   const { defaultModel, modelAliases: aliases } = settings.openai
   const names = new ModelNames(parts.catalogue, {
@@ -58,7 +60,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     aliases,
     isPresent: (id) => parts.models.isPresent(id),
   })
-  const context: ApiContext = { ...parts, names, limits, background, keyUses }
+  const context: ApiContext = { ...parts, names, limits, background, keyUses, waits }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -80,6 +82,11 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     throw noRoute(request)
   })
 
+  // Before the server waits for the answers that are under way.
+  api.addHook('preClose', (closed) => {
+    waits.close()
+    closed()
+  })
   api.addHook('onClose', async () => {
     await background.close()
     await keyUses[Symbol.asyncDispose]()

@@ -1,12 +1,20 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { isFinished } from '../../jobs/job.ts'
+import type { Job } from '../../jobs/job.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { jobJson, sendJob, sendJson } from './job-body.ts'
+import { jobJson, sendJob, sendJson, versionOf } from './job-body.ts'
+import { etagOf, matches } from './known-version.ts'
+import { notFound, requireOwn } from './own-job.ts'
 import { fieldsField, leftOutOf } from './result-query.ts'
 import { JobParams, JobSchema, errors } from '../schemas.ts'
-import { notFound, requireOwn } from './own-job.ts'
+import { PreferHeader, WaitField, waitOf } from './waiting.ts'
+
+const PollHeaders = Type.Object({
+  ...PreferHeader.properties,
+  'if-none-match': Type.Optional(Type.String({ description: 'The ETag of the answer that the client has.' })),
+})
 
 /** Step 4: what became of a job; and cancelling and removing it. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -20,15 +28,43 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         schema: {
           tags: ['Async API'],
           summary: '4. Poll',
-          description: 'Works with the API key, or with the poll URL as submit returned it.',
+          description:
+            'Works with the API key, or with the poll URL as submit returned it. With Prefer: wait=… or wait in the query, the answer waits for ' +
+            'the job to finish; with the version that the client has too, or with If-None-Match, for any change of it.',
           params: JobParams,
-          querystring: Type.Object(fieldsField),
-          response: { 200: JobSchema, ...errors(400, 401, 403, 404, 503) },
+          headers: PollHeaders,
+          querystring: Type.Object({
+            ...fieldsField,
+            wait: WaitField,
+            version: Type.Optional(
+              Type.String({
+                maxLength: 100,
+                description: 'Of the answer that the client has: it waits for another one.',
+              }),
+            ),
+          }),
+          response: {
+            200: JobSchema,
+            304: Type.Null({ description: 'The job is as If-None-Match says that the client has it.' }),
+            ...errors(400, 401, 403, 404, 503),
+          },
         },
       },
       async (request, reply) => {
-        const leftOut = leftOutOf(request.query.fields)
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const { wait, version, fields } = request.query
+        const leftOut = leftOutOf(fields)
+        const isKnown = (job: Job): boolean => {
+          const own = versionOf(job, context)
+          return version === own || matches(request, own)
+        }
+        const hasVersion = version !== undefined || request.headers['if-none-match'] !== undefined
+        const isAnswer = (job: Job): boolean => hasVersion && !isKnown(job)
+        const found = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await context.waits.until(found, isAnswer, waitOf(request, wait), reply)
+        if (job === undefined) throw notFound(found.id)
+        const own = versionOf(job, context)
+        void reply.header('etag', etagOf(own))
+        if (matches(request, own)) return await reply.status(304).send(null)
         return await sendJob(reply, job, context, leftOut)
       },
     )
