@@ -38,11 +38,11 @@ interface Fixture extends AsyncDisposable {
   readonly deliverer: Deliverer
   readonly log: readonly string[]
   /** Submits a job of which this is told, as soon as it is accepted unless it is said otherwise. Says its id. */
-  submit(asked: AskedWebhook | undefined, keyId?: string): Promise<string>
+  readonly submit: (asked: AskedWebhook | undefined, keyId?: string) => Promise<string>
   /** Its only delivery, once it is as asked. */
-  delivery(jobId: string, isReached: (delivery: LoggedDelivery) => boolean): Promise<LoggedDelivery>
+  readonly delivery: (jobId: string, isReached: (delivery: LoggedDelivery) => boolean) => Promise<LoggedDelivery>
   /** Ends all pauses. */
-  hurry(): Promise<void>
+  readonly hurry: () => Promise<void>
 }
 
 const AT_ONCE: readonly WebhookEvent[] = ['job.accepted']
@@ -325,7 +325,7 @@ describe('a receiver', () => {
     expect(asked()).toBe(16)
   })
 
-  test('that fails is asked by one at a time until it takes something again', async () => {
+  test('that is too busy is asked by one at a time until it is not', async () => {
     let isWell = false
     let running = 0
     let most = 0
@@ -334,7 +334,7 @@ describe('a receiver', () => {
       most = Math.max(most, running)
       setTimeout(() => {
         running -= 1
-        response.writeHead(isWell ? 204 : 500).end()
+        response.writeHead(isWell ? 204 : 503).end()
       }, 20)
     }
     await using receiver = await Receiver.start({ '/': slowly })

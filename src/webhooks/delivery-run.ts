@@ -34,9 +34,13 @@ export interface DeliveryParts {
   readonly timeoutMs?: number
 }
 
+/** Standard Webhooks: it is to be asked less. */
+const BUSY: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
 /** What the queue of a delivery learns of it. */
 export interface DeliveryReport {
-  readonly isDelivered: boolean
+  /** Whether the receiver answers, and has not enough for now. */
+  readonly isWell: boolean
   readonly retryAfterMs: number | null
 }
 
@@ -60,7 +64,7 @@ export async function runDelivery(
   const addressed = await addressOf(delivery, parts)
   if (typeof addressed === 'string') {
     await parts.outbox.settle(delivery, { outcome: addressed }, null)
-    return { isDelivered: true, retryAfterMs: null }
+    return { isWell: true, retryAfterMs: null }
   }
   const { endpoint } = addressed
   const body = await bodyFor(delivery, addressed, parts)
@@ -72,7 +76,8 @@ export async function runDelivery(
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
   await settle(delivery, addressed, result, parts)
-  return { isDelivered: result.attempt.code === null, retryAfterMs: result.retryAfterMs }
+  const { status } = result.attempt
+  return { isWell: status !== null && !BUSY.has(status), retryAfterMs: result.retryAfterMs }
 }
 
 async function addressOf(delivery: TakenDelivery, parts: DeliveryParts): Promise<Addressed | DroppedCode> {
