@@ -84,7 +84,10 @@ async function open(
   return {
     ...{ store, database, webhooks, deliverer, log },
     submit: async (asked, keyId = KEY) => {
-      const webhook = await webhooks.forJob(keyId, asked && { events: AT_ONCE, ...asked }, BASE, SIGNAL)
+      const webhook =
+        asked === undefined
+          ? await webhooks.byDefault(keyId, BASE)
+          : await webhooks.named(keyId, { events: AT_ONCE, ...asked }, BASE, SIGNAL)
       return (await submitted(store, { keyId, webhook })).id
     },
     delivery: async (jobId, isReached) => {
@@ -294,7 +297,7 @@ describe('a receiver', () => {
     await using fixture = await open({ allow: [] })
     await expect(fixture.submit({ url: receiver.url() })).rejects.toMatchObject({ code: 'outbound.refused' })
     await using before = await open()
-    const webhook = await before.webhooks.forJob(KEY, { url: receiver.url(), events: AT_ONCE }, BASE, SIGNAL)
+    const webhook = await before.webhooks.named(KEY, { url: receiver.url(), events: AT_ONCE }, BASE, SIGNAL)
     const { id } = await submitted(fixture.store, { webhook })
     const { attempts } = await fixture.delivery(id, wasTried(1))
     expect(attempts).toMatchObject([{ status: null, code: 'refused', detail: null, answer: null }])

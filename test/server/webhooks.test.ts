@@ -249,11 +249,13 @@ describe('a default', () => {
     expect(receiver.at('/default')).toHaveLength(1)
   })
 
-  test('takes no URL and no secret that is none', async () => {
-    for (const webhook of [{ url: 'http://10.0.0.1/' }, { url: receiver.url(), secret: 'x' }, { url: 'x' }]) {
-      await client.json(400, '/v1/webhooks/default', { method: 'PUT', ...jsonBody(webhook) })
-    }
-  })
+  test.each([{ url: 'http://10.0.0.1/' }, { url: 'http://127.0.0.1/', secret: 'x' }, { url: 'x' }, {}])(
+    'is not %j',
+    async (webhook) => {
+      const init = { method: 'PUT', ...jsonBody(webhook) }
+      expect((await client.fetch('/v1/webhooks/default', init)).status).toBe(400)
+    },
+  )
 })
 
 test('a test says what came of it', async () => {

@@ -247,6 +247,14 @@ const webhooks: SchemaStep = {
     run: 'delete from webhook_deliveries where job_id = old.id and due_at is null',
   })}
   ${trigger({
+    name: 'webhooks_go_with_their_key',
+    after: 'delete',
+    on: 'api_keys',
+    // It keeps its id, and its jobs, when the variable's secret changes.
+    when: "old.id <> 'environment'",
+    run: 'delete from webhook_secrets where key_id = old.id; delete from webhook_defaults where key_id = old.id',
+  })}
+  ${trigger({
     name: 'webhook_attempts_go_with_their_delivery',
     after: 'delete',
     on: 'webhook_deliveries',
