@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import { sequenceOf } from '../jobs/events/event-order.ts'
+import type { JobEventKind } from '../contract/job-event.ts'
+import { sequenceOf } from '../jobs/events/event-log.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { tryDelivery } from './attempt.ts'
@@ -97,11 +98,20 @@ async function bodyFor(
   { endpoint, urls }: Addressed,
   { database, jobs, result }: DeliveryParts,
 ): Promise<string> {
-  const sequence = await sequenceOf(database, delivery.event)
-  const isResultAsked = delivery.type === 'job.success' && endpoint.include.includes('result')
-  const resultKey = isResultAsked ? (await jobs.find(delivery.jobId))?.resultKey : undefined
+  const { jobId, type, snapshot } = delivery
+  const kind = kindOf(type)
+  const which = kind === 'claimed' && snapshot !== null ? { attempt: snapshot.attempt } : {}
+  const sequence = await sequenceOf(database, { jobId, kind, ...which })
+  const isResultAsked = type === 'job.success' && endpoint.include.includes('result')
+  const resultKey = isResultAsked ? (await jobs.find(jobId))?.resultKey : undefined
   const transcript = typeof resultKey === 'string' ? await result(resultKey, MAX_RESULT_BYTES) : null
   return messageOf(delivery, { sequence, urls, result: isResultAsked ? transcript : undefined })
+}
+
+/** The event of the job's history that a type of webhooks tells of. */
+function kindOf(type: string): JobEventKind {
+  if (type === 'job.accepted') return 'accepted'
+  return type === 'job.processing' ? 'claimed' : 'finished'
 }
 
 async function settle(

@@ -7,7 +7,7 @@ import { newJob, submitted } from '../jobs/new-job.fixture.ts'
 import { ERROR, claimed, running } from '../jobs/running-job.fixture.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { SqlJobStore } from '../jobs/sql/sql-store.ts'
-import { sequenceOf } from '../jobs/events/event-order.ts'
+import { sequenceOf } from '../jobs/events/event-log.ts'
 import type { Attempt } from './attempt.ts'
 import { DefaultWebhooks } from './defaults.ts'
 import { DeliveryLog } from './delivery-log.ts'
@@ -81,7 +81,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       })
       expect(delivery?.snapshot?.code).toBe(status === 'failed' ? ERROR.code : null)
       const events = await store.events(lease.jobId, 0, 99)
-      expect(await sequenceOf(database, delivery?.event ?? 0)).toBe(events.at(-1)?.sequence)
+      expect(await sequenceOf(database, { jobId: lease.jobId, kind: 'finished' })).toBe(events.at(-1)?.sequence)
     })
 
     test('each step of a job is told to whoever wants it, the first ones first', async () => {
@@ -95,6 +95,11 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       const taken = await takeAll(new Outbox(database))
       expect(taken.map(({ type }) => type)).toEqual(['job.accepted', 'job.processing', 'job.processing', 'job.success'])
       expect(taken.map(({ snapshot }) => snapshot?.attempt)).toEqual([0, 1, 2, 2])
+      const claims = (await store.events(lease.jobId, 0, 99)).filter(({ kind }) => kind === 'claimed')
+      for (const [index, { sequence }] of claims.entries()) {
+        const which = { jobId: lease.jobId, kind: 'claimed', attempt: index + 1 } as const
+        expect(await sequenceOf(database, which)).toBe(sequence)
+      }
     })
 
     test('nobody is told of a job without a webhook, and none of what he does not want', async () => {
@@ -233,7 +238,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       expect((await log.ofJob(lease.jobId)).map(({ type }) => type)).toEqual(['job.success'])
       const left = await takeOne(outbox)
       expect(left.snapshot).toMatchObject({ model: 'sotto/whisper-demo' })
-      expect(await sequenceOf(database, left.event)).toSatisfy((given) => given === null || typeof given === 'number')
+      expect(await sequenceOf(database, { jobId: lease.jobId, kind: 'finished' })).toBeNull()
       await outbox.settle(left, { outcome: 'delivered' }, TAKEN)
       expect(await log.ofJob(lease.jobId)).toEqual([])
       expect(await database.queries.selectFrom('webhook_attempts').selectAll().execute()).toEqual([])

@@ -2,7 +2,7 @@ import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Selectable } from 'kysely'
 import { JOB_EVENT_KINDS, JobEventSchema } from '../../contract/job-event.ts'
-import type { JobEvent } from '../../contract/job-event.ts'
+import type { JobEvent, JobEventKind } from '../../contract/job-event.ts'
 import type { Database } from '../sql/dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import { numberEvents } from './event-order.ts'
@@ -29,6 +29,27 @@ export async function readEvents(
     .limit(limit)
     .execute()
   return rows.map(eventOf)
+}
+
+/**
+ * The `sequence` of an event; null when it went with its job.
+ * @param attempt which one, of those of a kind that a job has one of for each attempt
+ */
+export async function sequenceOf(
+  database: Database,
+  { jobId, kind, attempt }: { readonly jobId: string; readonly kind: JobEventKind; readonly attempt?: number },
+): Promise<number | null> {
+  await numberEvents(database)
+  const rows = await database.queries
+    .selectFrom('job_events')
+    .select(['sequence', 'data'])
+    .where('job_id', '=', jobId)
+    .where('kind', '=', kind)
+    .orderBy('sequence')
+    .execute()
+  const isMeant = ({ data }: { readonly data: string }): boolean =>
+    attempt === undefined || membersOf(data, 0)['attempt'] === attempt
+  return rows.find(isMeant)?.sequence ?? null
 }
 
 const EVENT = Compile(JobEventSchema)
