@@ -4,7 +4,7 @@ import { Client, jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
 import { runDocumentedCommands } from '../support/documented-commands.ts'
-import { Receiver, signatureHeaders } from '../support/receiver.ts'
+import { CERTIFICATE, Receiver, signatureHeaders } from '../support/receiver.ts'
 import type { Answer } from '../support/receiver.ts'
 import { Server, sotto, temporaryFolder } from '../support/server.ts'
 import type { Finished } from '../support/server.ts'
@@ -56,7 +56,7 @@ beforeAll(async () => {
   stack = new AsyncDisposableStack()
   dataDir = stack.use(await temporaryFolder()).path
   receiver = stack.use(await Receiver.start(ANSWERS))
-  server = stack.use(await Server.start({ dataDir, environment: ALLOW }))
+  server = stack.use(await Server.start({ dataDir, environment: { ...ALLOW, NODE_EXTRA_CA_CERTS: CERTIFICATE } }))
   client = new Client(server.url, server.newKey ?? '')
   upload = await client.upload(CLIP)
   const { stdout } = await run('keys', 'list')
@@ -258,7 +258,7 @@ describe('a default', () => {
   )
 })
 
-test('a test says what came of it', async () => {
+test('a test says what came of it, and an authority that the environment names is trusted', async () => {
   const send = async (body: unknown): Promise<unknown> =>
     await client.json(200, '/v1/webhooks/test', { method: 'POST', ...jsonBody(body) })
   expect(await send({ url: receiver.url('/test') })).toMatchObject({ delivered: true, status: 204, code: null })
@@ -268,6 +268,8 @@ test('a test says what came of it', async () => {
     status: 301,
     code: 'redirected',
   })
+  await using encrypted = await Receiver.start({}, 'https')
+  expect(await send({ url: encrypted.url() })).toMatchObject({ delivered: true })
   await client.json(404, '/v1/webhooks/test', { method: 'POST', ...jsonBody({}) })
   await client.json(400, '/v1/webhooks/test', { method: 'POST', ...jsonBody({ url: 'http://192.168.0.1/' }) })
 })

@@ -155,8 +155,8 @@ const jobEvents: SchemaStep = {
 /**
  * An outbox: what a webhook is to be told is written by the statement of the transition itself, so that no crash is between the two. It
  * holds all that is told of the job, which may be gone when a receiver is there again; a delivery that is still to be made outlives its job.
- * The triggers are on the jobs, where those without a webhook are passed over for nothing: on their events, which would be looked up for each
- * of them, they slowed submits to PostgreSQL by a sixth. Servers of the version before write deliveries as well, and submit without webhooks.
+ * The triggers are on the jobs, whose rows have all that is told: a job without a webhook costs a condition. Servers of the version before write
+ * deliveries as well, and submit without webhooks.
  */
 const webhooks: SchemaStep = {
   compatibleFrom: 1,
