@@ -68,6 +68,27 @@ function inOrder(events: readonly JobEvent[]): readonly JobEvent[] {
   return events.toSorted((one, other) => one.sequence - other.sequence)
 }
 
+/**
+ * The `sequence` of an event; null when it went with its job.
+ * @param attempt which one, of those of a kind that a job has one of for each attempt
+ */
+export async function sequenceOf(
+  database: Database,
+  { jobId, kind, attempt }: { readonly jobId: string; readonly kind: JobEventKind; readonly attempt?: number },
+): Promise<number | null> {
+  await numberEvents(database)
+  const rows = await database.queries
+    .selectFrom('job_events')
+    .select(['sequence', 'data'])
+    .where('job_id', '=', jobId)
+    .where('kind', '=', kind)
+    .orderBy('sequence')
+    .execute()
+  const isMeant = ({ data }: { readonly data: string }): boolean =>
+    attempt === undefined || membersOf(data, 0)['attempt'] === attempt
+  return rows.find(isMeant)?.sequence ?? null
+}
+
 const EVENT = Compile(JobEventSchema)
 const MEMBERS = Compile(Type.Record(Type.String(), Type.Unknown()))
 

@@ -270,14 +270,12 @@ export interface WebhookDefaultsTable {
   disabled_at: number | null
 }
 
-/** The outbox: what webhooks were told and are to be told, written by triggers on `job_events`. */
+/** The outbox: what webhooks were told and are to be told, written by triggers on `jobs`. */
 export interface WebhookDeliveriesTable {
   /** The `webhook-id`, the same for all attempts. */
   id: string
   key_id: string
   job_id: string
-  /** Which event of `job_events` it tells of, as `sequenceOf` takes it. */
-  event: number
   /** `job.success`, say. */
   type: string
   /** When the event happened. */
