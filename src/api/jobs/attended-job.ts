@@ -77,11 +77,12 @@ export async function attend(
     release()
     throw error
   }
-  const look = setInterval(() => {
-    jobs.find(job.id).then((found) => {
-      if (found === undefined || isFinished(found.status)) end('finished')
-    }, ignore)
-  }, LOOK_MS)
+  const lookForIt = async (): Promise<void> => {
+    const found = await jobs.find(job.id)
+    if (found === undefined || isFinished(found.status)) end('finished')
+  }
+  // What fails is looked at again.
+  const look = setInterval(() => void lookForIt().catch(ignore), LOOK_MS)
   watch.defer(() => clearInterval(look))
   const watching = watch.move()
   const settle = async (): Promise<Job | undefined> => {

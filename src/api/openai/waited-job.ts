@@ -10,6 +10,7 @@ import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { KEPT_MS, attend } from '../jobs/attended-job.ts'
 import type { Attended } from '../jobs/attended-job.ts'
+import type { Results } from '../jobs/results.ts'
 import { requireTier } from '../jobs/submissions.ts'
 import { FieldError, isWorthRepeating, openAiStatus } from './errors.ts'
 import { ASYNC_HINT } from './receive-form.ts'
@@ -27,6 +28,11 @@ export interface WaitedRequest {
 export interface WaitedJob extends Attended {
   readonly id: string
   readonly audioSeconds: number
+}
+
+/** Where transcripts of finished jobs lie. */
+export interface TranscriptSource {
+  readonly results: Pick<Results, 'transcript'>
 }
 
 /** @throws ApiError 503, JobStoreError, LimitError */
@@ -71,10 +77,7 @@ async function tierHere({ workers }: ApiContext): Promise<ServiceTier> {
  * The transcript of a job that has ended.
  * @throws FieldError that says why there is none
  */
-export async function transcriptOf(
-  job: Job | undefined,
-  { results }: Pick<ApiContext, 'results'>,
-): Promise<Transcript> {
+export async function transcriptOf(job: Job | undefined, { results }: TranscriptSource): Promise<Transcript> {
   if (job?.status !== 'success' || job.resultKey === null) throw failureOf(job)
   return await results.transcript(job.resultKey)
 }
