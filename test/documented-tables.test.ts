@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { WARNING_CODES } from '../src/contract/transcript.ts'
 import { inWords } from '../src/models/parameters/facts.ts'
 import { WHISPER_PARAMETERS } from '../src/models/whisper/parameters/parameter-descriptions.ts'
+import { MAX_SUBTITLE_NUMBER, SUBTITLE_OPTIONS } from '../src/transcript/subtitle-options.ts'
 import { API_PAGE, markdownTable, withTable } from './support/documented-table.ts'
 
 test('the warnings of a transcript are documented', async () => {
@@ -17,4 +18,13 @@ test('the parameters of Whisper models are documented', async () => {
   const table = markdownTable([['parameter', 'takes', 'default', ''], ...rows])
   const before = 'Unknown ones are refused with 400.'
   await expect(withTable(API_PAGE, before, table)).toMatchFileSnapshot(API_PAGE)
+})
+
+test('the parameters that cut cues are documented', async () => {
+  const rows = Object.entries(SUBTITLE_OPTIONS).map(([name, { unit, meaning }]) => {
+    const takes = name === 'highlight_words' ? unit.replace('|', ' or ') : `an integer from 0 to ${MAX_SUBTITLE_NUMBER}`
+    return [`\`${name}\``, takes, meaning]
+  })
+  const table = markdownTable([['parameter', 'takes', ''], ...rows])
+  await expect(withTable(API_PAGE, 'else the answer is 400.', table)).toMatchFileSnapshot(API_PAGE)
 })

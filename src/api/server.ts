@@ -8,6 +8,7 @@ import { Background } from './background.ts'
 import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './http/connection.ts'
 import type { ApiContext, ApiParts } from './context.ts'
+import { addCompression } from './http/compression.ts'
 import { addCors } from './http/cors.ts'
 import { frameworkErrors, handleError, noRoute } from './errors/error-handler.ts'
 import { addFront } from './http/front.ts'
@@ -22,6 +23,7 @@ import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
 import { requestRoutes } from './jobs/requests.ts'
+import { resultRoutes } from './jobs/result-routes.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
@@ -69,6 +71,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   // Preflights carry no key.
   addCors(api, settings.corsOrigins)
   addConnectionEnds(api, limits.lingerMs)
+  addCompression(api)
   addFront(api, limits)
   addAuthorisation(api, context)
 
@@ -86,15 +89,17 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(resultRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
   await api.register(transcriptionRoutes(context))
   await api.register(asrRoutes(context))
   await api.register(healthRoutes(context))
   let document: string | undefined
-  api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) =>
-    sendJson(reply, (document ??= JSON.stringify(api.swagger()))),
-  )
+  api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) => {
+    reply.immutableName = 'openapi'
+    return sendJson(reply, (document ??= JSON.stringify(api.swagger())))
+  })
   await api.register(swaggerUi, UI)
   answerUnknownExpectations(api.server)
   return api

@@ -71,6 +71,8 @@ const OTHER_ERROR_CODES = {
   'request.refused': lasting('a request that the API itself refuses, with a status of its own'),
   'limit.reached': passing('an API key has as much as it may have'),
   'idempotency.mismatch': lasting('the idempotency key came with another request before'),
+  'result.not_ready': passing('the job has not succeeded yet, so that it has no result'),
+  'result.none': lasting('the job failed or was cancelled, so that it never has a result'),
   'recording.gone': lasting('the recording is being removed, or was removed just now'),
   'store.unavailable': passing('the database does not answer'),
   'store.in_use': lasting('another server owns the data folder'),

@@ -562,6 +562,8 @@ describe('around the API', () => {
         ...['delete', 'head', 'options', 'patch', 'put'].map((method) => `${method} /v1/input/uploads/{file}`),
         'post /v1/async/ent/{vendor}/{version}/{publisher}/{model}',
         'get /v1/async/requests/{id}',
+        'get /v1/async/requests/{id}/result',
+        'get /v1/async/requests/{id}/result.{format}',
         'post /v1/async/requests/{id}/cancel',
         'post /v1/async/requests/{id}/retry',
         'delete /v1/async/requests/{id}',

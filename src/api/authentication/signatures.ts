@@ -19,13 +19,17 @@ export async function signRequest(
   return signPath(signingSecret, { ...request, owner })
 }
 
+/** The poll URL's path, and whatever of the job's is below it: its signature holds for all of that. */
+const JOB_PATH = /^(\/v1\/async\/requests\/[^/]+)\//
+
 /** Whether a request carries a signature for it, and the key that it was signed for is still valid. Its `owner` is that key's id. */
 export async function verify(
   request: FastifyRequest,
   method: 'GET' | 'PUT',
   { apiKeys, signingSecret }: ApiContext,
 ): Promise<SignatureVerdict> {
-  const [path = '', query = ''] = request.url.split('?', 2)
+  const [whole = '', query = ''] = request.url.split('?', 2)
+  const path = (method === 'GET' && JOB_PATH.exec(whole)?.[1]) || whole
   const verdict = verifyPath(signingSecret, { method, path, query: new URLSearchParams(query) }, new Date())
   // The key is looked up only when the MAC is right: a forged URL costs no query.
   if (!('owner' in verdict)) return verdict

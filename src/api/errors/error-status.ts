@@ -56,6 +56,8 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number | null>> = {
   'store.damaged': OWN,
   'store.refused': OWN,
   'recording.gone': 409,
+  'result.not_ready': 409,
+  'result.none': 409,
   'idempotency.mismatch': 422,
   'limit.reached': 429,
   'job.not_started': 503,

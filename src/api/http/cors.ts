@@ -6,6 +6,7 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 /** What a page may read of an answer, beside what all pages may. */
 const EXPOSED = [
   'Location, Retry-After, WWW-Authenticate, Idempotent-Replayed',
+  'ETag, Content-Disposition',
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',

@@ -3,6 +3,8 @@ import type { Static } from 'typebox'
 import type { Job } from '../../jobs/job.ts'
 import type { ApiContext, ApiSettings } from '../context.ts'
 import type { JobSchema } from '../schemas.ts'
+import { AS_STORED } from './representation.ts'
+import type { Representation } from './representation.ts'
 
 type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
 
@@ -32,23 +34,42 @@ export function jobSummary(
 /** Of jobs, which the store gives as the same objects as long as nothing has changed. */
 const summaries = new WeakMap<Job, string>()
 
+type JobContext = Pick<ApiContext, 'results' | 'queue' | 'settings'>
+
 /**
  * JSON of a job with its place in the queue, and with its result once there is one. As text, since polls ask for the same again and again,
  * and the result is stored as JSON.
+ * @param leftOut fields that the result's segments are to be without
  */
-export async function jobJson(job: Job, context: Pick<ApiContext, 'results' | 'queue' | 'settings'>): Promise<string> {
-  let summary = summaries.get(job)
-  if (summary === undefined) {
-    summary = JSON.stringify(jobSummary(job, context))
-    summaries.set(job, summary)
-  }
-  const before = summary.slice(0, -1)
+export async function jobJson(job: Job, context: JobContext, leftOut: Representation['leftOut'] = []): Promise<string> {
+  const before = summaryOf(job, context).slice(0, -1)
   if (job.resultKey !== null) {
-    return `${before},"result":${await context.results.json(job.resultKey)}}`
+    return `${before},"result":${await context.results.get(job.resultKey, { ...AS_STORED, leftOut })}}`
   }
   const place = await context.queue.positionOf(job)
   if (place === undefined) return `${before},"result":null}`
   return `${before},"result":null,"queue":{"position":${place.position},"etaSeconds":${place.etaSeconds}}}`
+}
+
+function summaryOf(job: Job, context: JobContext): string {
+  const known = summaries.get(job)
+  if (known !== undefined) return known
+  const summary = JSON.stringify(jobSummary(job, context))
+  summaries.set(job, summary)
+  return summary
+}
+
+/** Sends a job as polls have it. */
+export async function sendJob(
+  reply: FastifyReply,
+  job: Job,
+  context: JobContext,
+  leftOut: Representation['leftOut'] = [],
+): Promise<FastifyReply> {
+  const json = await jobJson(job, context, leftOut)
+  // A job that has a result is what it is, so that a client that polls it again and again has it compressed once.
+  if (job.resultKey !== null) reply.immutableName = `job ${leftOut.join(',')} ${summaryOf(job, context)}`
+  return sendJson(reply, json)
 }
 
 /** Sends what is JSON already. */

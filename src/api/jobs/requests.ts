@@ -5,26 +5,20 @@ import { JOB_STATUSES, isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { jobJson, jobSummary, sendJson } from './job-body.ts'
+import { UUID, findOwnJob, noJob } from './find-own-job.ts'
+import { jobJson, jobSummary, sendJob, sendJson } from './job-body.ts'
+import { fieldsField, leftOutOf } from './result-query.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
 import { submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
 const PAGE_LENGTH = 50
-const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
 /** Step 4: what became of a job; and cancelling, removing and listing them. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, recordings } = context
 
-  /** 404 also for another key's job, so that ids can't be probed. */
-  const findOwn = async (id: string, keyId: string): Promise<Job> => {
-    // Not every text may be asked of every database, and what others ask for may be in the same statement.
-    if (!UUID.test(id)) throw notFound(id)
-    const job = await jobs.find(id)
-    if (job === undefined || job.keyId !== keyId) throw notFound(id)
-    return job
-  }
+  const findOwn = (id: string, keyId: string): Promise<Job> => findOwnJob(id, keyId, context)
 
   return (api, _options, done) => {
     api.get(
@@ -36,12 +30,14 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           summary: '4. Poll',
           description: 'Works with the API key, or with the poll URL as submit returned it.',
           params: JobParams,
-          response: { 200: JobSchema, ...errors(401, 403, 404, 503) },
+          querystring: Type.Object(fieldsField),
+          response: { 200: JobSchema, ...errors(400, 401, 403, 404, 503) },
         },
       },
       async (request, reply) => {
+        const leftOut = leftOutOf(request.query.fields)
         const job = await findOwn(request.params.id, request.owner)
-        return await sendJson(reply, await jobJson(job, context))
+        return await sendJob(reply, job, context, leftOut)
       },
     )
 
@@ -60,7 +56,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       async (request, reply) => {
         const { id } = await findOwn(request.params.id, request.owner)
         const job = await jobs.cancel(id)
-        if (job === undefined) throw notFound(id)
+        if (job === undefined) throw noJob(id)
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
@@ -152,8 +148,4 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
     )
     done()
   }
-}
-
-function notFound(id: string): ApiError {
-  return new ApiError(404, `There is no request ${id.slice(0, 100)}, or not of this API key.`)
 }

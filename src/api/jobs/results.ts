@@ -1,50 +1,81 @@
 import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
-import { Compile } from 'typebox/compile'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
-import { TranscriptSchema } from '../../contract/transcript.ts'
 import type { Transcript } from '../../contract/transcript.ts'
+import { representationName } from './representation.ts'
+import type { Representation } from './representation.ts'
+import { storedTranscript } from './stored-transcript.ts'
+import { TranscriptTasks } from './transcript-tasks.ts'
 
-/** Characters. */
+/** Characters; of what is stored, and half as many of what is made of it. */
 const REMEMBERED = 2 ** 25
-
-const transcript = Compile(TranscriptSchema)
 
 /** Stored results. They are never written twice, so what was read and checked once can be kept: clients poll again and again. */
 export class Results {
   readonly #payloads: PayloadStore
-  readonly #read = new LRUCache<PayloadKey, string>({ maxSize: REMEMBERED, sizeCalculation: (json) => json.length })
-  /** Those that are being read, for all that ask meanwhile. */
-  readonly #reading = new Map<PayloadKey, Promise<string>>()
+  readonly #stored = new Texts(REMEMBERED)
+  readonly #made = new Texts(REMEMBERED / 2)
 
-  constructor(payloads: PayloadStore) {
+  readonly #tasks: TranscriptTasks
+
+  constructor(payloads: PayloadStore, tasks = new TranscriptTasks()) {
     this.#payloads = payloads
+    this.#tasks = tasks
   }
 
   /** JSON of a transcript, as it is stored: an hour of speech has hundreds of kilobytes of it, which no poll is to take apart again. */
   async json(key: PayloadKey): Promise<string> {
-    const known = this.#read.get(key)
-    if (known !== undefined) return known
-    let reading = this.#reading.get(key)
-    if (reading === undefined) {
-      reading = this.#fetch(key).finally(() => this.#reading.delete(key))
-      this.#reading.set(key, reading)
-    }
-    return await reading
+    return await this.#stored.get(key, async () => {
+      const json = await text(await this.#payloads.read(key))
+      await this.#tasks.perform({ json, representation: null })
+      return json
+    })
   }
 
   /** The same, taken apart. */
   async transcript(key: PayloadKey): Promise<Transcript> {
-    const value: unknown = JSON.parse(await this.json(key))
-    if (!transcript.Check(value)) throw new Error(`the stored result ${key} is no transcript`)
-    return value
+    return storedTranscript(await this.json(key))
   }
 
-  async #fetch(key: PayloadKey): Promise<string> {
-    const json = await text(await this.#payloads.read(key))
-    if (!transcript.Check(JSON.parse(json))) throw new Error(`the stored result ${key} is no transcript`)
-    this.#read.set(key, json)
-    return json
+  /**
+   * What is made of a stored transcript, once for all that ask for the same.
+   * @throws ApiError 400 for what this transcript can't be made into
+   */
+  async get(key: PayloadKey, representation: Representation): Promise<string> {
+    const name = representationName(representation)
+    if (name === undefined) return await this.json(key)
+    return await this.#made.get(`${key} ${name}`, async () => {
+      const json = await this.json(key)
+      return await this.#tasks.perform({ json, representation })
+    })
+  }
+}
+
+/** Texts that never change, those that were asked for last. */
+class Texts {
+  readonly #kept: LRUCache<string, string>
+  /** Those that are being made, for all that ask meanwhile. */
+  readonly #making = new Map<string, Promise<string>>()
+
+  constructor(characters: number) {
+    this.#kept = new LRUCache({ maxSize: characters, sizeCalculation: (kept) => Math.max(kept.length, 1) })
+  }
+
+  async get(key: string, make: () => Promise<string>): Promise<string> {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) return kept
+    let making = this.#making.get(key)
+    if (making === undefined) {
+      making = this.#make(key, make).finally(() => this.#making.delete(key))
+      this.#making.set(key, making)
+    }
+    return await making
+  }
+
+  async #make(key: string, make: () => Promise<string>): Promise<string> {
+    const made = await make()
+    this.#kept.set(key, made)
+    return made
   }
 }

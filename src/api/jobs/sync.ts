@@ -10,7 +10,19 @@ import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { attend, goneOf } from './attended-job.ts'
 import type { AttendedJob } from './attended-job.ts'
+import { addVary } from '../http/vary.ts'
 import { sendJson } from './job-body.ts'
+import { requireWordTimes } from './representation.ts'
+import type { Representation } from './representation.ts'
+import {
+  MEDIA_TYPES,
+  TEXTS,
+  askedFormat,
+  fieldsField,
+  formatField,
+  representationOf,
+  subtitleFields,
+} from './result-query.ts'
 import { ModelParams, TierQuery, errors } from '../schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
 import { ASYNC_HINT, receiveSync } from '../bodies/sync-body.ts'
@@ -35,9 +47,15 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
             'The body is JSON with the recording as base64 in Bytes or as a presigned URL, a multipart/form-data form with the ' +
             'recording as its file, or the recording itself, with any other Content-Type.',
           params: ModelParams,
-          querystring: TierQuery,
+          querystring: Type.Object({ ...TierQuery.properties, ...formatField, ...subtitleFields, ...fieldsField }),
           response: {
-            200: Type.Object({ response: TranscriptSchema }),
+            200: {
+              description: 'The transcript, in the format that the query or Accept asks for; by itself, but for JSON.',
+              content: {
+                [MEDIA_TYPES.json]: { schema: Type.Object({ response: TranscriptSchema }) },
+                ...TEXTS,
+              },
+            },
             ...errors(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
           },
         },
@@ -47,30 +65,42 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const model = findModel(request.params, context)
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const { parameters } = await context.familyOf(model)
-        const parseInput = (input: unknown): ModelParameters => parameters.parse(input, model)
+        // What does not say, or asks for what there is not, gets JSON, as it did when there was nothing else.
+        const format = askedFormat(request, request.query.format) ?? 'json'
+        const representation = representationOf(format, request.query)
+        const parseInput = (input: unknown): ModelParameters => {
+          const parsed = parameters.parse(input, model)
+          requireWordTimes(representation, parsed)
+          return parsed
+        }
         const { input, recording } = await receiveSync(request, { parseInput, parseJson, ...context })
         const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
         const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
         const isSent = recording.audioSeconds === undefined
-        const json = await run({ ...asked, payloadKey, payloadVersion, audioSeconds, isSent }, gone, context)
-        await sendJson(reply, `{"response":${json}}`)
+        const job = { ...asked, payloadKey, payloadVersion, audioSeconds, isSent, representation }
+        const body = await run(job, gone, context)
+        addVary(reply, 'Accept')
+        if (format === 'json') return await sendJson(reply, `{"response":${body}}`)
+        return await reply.type(`${MEDIA_TYPES[format]}; charset=utf-8`).send(body)
       },
     )
     done()
   }
 }
 
-/** Runs the job while the client waits, and leaves nothing of it. Says its result, as JSON. */
-async function run(
-  job: Omit<AttendedJob, 'priority' | 'maxAudioSeconds' | 'urgent'>,
-  gone: AbortSignal,
-  context: ApiContext,
-): Promise<string> {
+interface SyncJob extends Omit<AttendedJob, 'priority' | 'maxAudioSeconds' | 'urgent'> {
+  readonly representation: Representation
+}
+
+/** Runs the job while the client waits, and leaves nothing of it. Says its result, as it was asked for. */
+async function run({ representation, ...job }: SyncJob, gone: AbortSignal, context: ApiContext): Promise<string> {
   const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true } as const
   const attendance = { gone, timeoutMs: context.settings.syncTimeoutMs, keptMs: 0 }
-  const { ended } = await attend({ ...job, ...options }, attendance, context)
-  const found = await ended
-  if (found?.status === 'success' && found.resultKey !== null) return await context.results.json(found.resultKey)
+  using attended = await attend({ ...job, ...options }, attendance, context)
+  const found = await attended.ended
+  if (found?.status === 'success' && found.resultKey !== null) {
+    return await context.results.get(found.resultKey, representation)
+  }
   throw failure(found)
 }
 

@@ -17,7 +17,7 @@ const SILENCE_MS = 15_000
  */
 export async function answerStream(
   reply: FastifyReply,
-  job: Pick<WaitedJob, 'id' | 'ended'>,
+  job: WaitedJob,
   context: Pick<ApiContext, 'jobs'> & TranscriptSource,
   silenceMs = SILENCE_MS,
 ): Promise<FastifyReply> {

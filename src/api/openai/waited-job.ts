@@ -6,10 +6,11 @@ import { EXPRESS_SECONDS } from '../../jobs/queue/queue-order.ts'
 import type { Job, ServiceTier } from '../../jobs/job.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
+import { ignore } from '../bodies/arriving.ts'
 import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { KEPT_MS, attend } from '../jobs/attended-job.ts'
-import type { Attended } from '../jobs/attended-job.ts'
+import type { Attended, AttendedJob } from '../jobs/attended-job.ts'
 import type { Results } from '../jobs/results.ts'
 import { requireTier } from '../jobs/submissions.ts'
 import { FieldError, isWorthRepeating, openAiStatus } from './errors.ts'
@@ -25,9 +26,8 @@ export interface WaitedRequest {
 }
 
 /** A job whose client waits for its transcript. */
-export interface WaitedJob extends Attended {
+export interface WaitedJob extends Pick<Attended, 'ended'> {
   readonly id: string
-  readonly audioSeconds: number
 }
 
 /** Where transcripts of finished jobs lie. */
@@ -35,34 +35,35 @@ export interface TranscriptSource {
   readonly results: Pick<Results, 'transcript'>
 }
 
-/** @throws ApiError 503, JobStoreError, LimitError */
-export async function startJob(
+/** @throws ApiError 503, JobStoreError, LimitError; then nothing is left of the recording */
+export async function startJob(asked: WaitedRequest, gone: AbortSignal, context: ApiContext): Promise<WaitedJob> {
+  const job = await newJob(asked, context)
+  const attended = await attend(job, { gone, timeoutMs: context.settings.openai.timeoutMs, keptMs: KEPT_MS }, context)
+  // It is kept for long enough to be read.
+  attended.ended.finally(() => attended[Symbol.dispose]()).catch(ignore)
+  return { id: job.id, ended: attended.ended }
+}
+
+async function newJob(
   { owner, model, input, tier, payloadKey }: WaitedRequest,
-  gone: AbortSignal,
   context: ApiContext,
-): Promise<WaitedJob> {
+): Promise<AttendedJob> {
   const { recordings, payloads, settings } = context
-  const id = newJobId()
   try {
     const serviceTier = await requireTier(tier ?? (await tierHere(context)), context)
     const recording = await recordings.find(payloadKey, owner)
     if (recording === undefined) throw new Error('a recording that was stored is gone')
     const { payloadVersion, audioSeconds } = recording
-    const job = {
-      ...{ id, keyId: owner, model: model.id, serviceTier, input, payloadKey, payloadVersion, audioSeconds },
+    return {
+      ...{ id: newJobId(), keyId: owner, model: model.id, serviceTier, input },
+      ...{ payloadKey, payloadVersion, audioSeconds, isSent: true },
       maxAudioSeconds: settings.maxAudioSeconds,
       // Before all jobs that nobody waits for; but no three-hour recording is to come before other clients' voice notes.
-      priority: 'high' as const,
+      priority: 'high',
       urgent: audioSeconds <= EXPRESS_SECONDS,
     }
-    const attendance = { gone, timeoutMs: settings.openai.timeoutMs, keptMs: KEPT_MS }
-    const { ended } = await attend({ ...job, isSent: true }, attendance, context)
-    return { id, audioSeconds, ended }
   } catch (error) {
-    // Nothing else knows of it, unless a submit has failed after all, which removes it as well.
-    context.background.start('removing a recording that was not submitted', async () => {
-      if ((await context.jobs.find(id)) === undefined) await payloads.remove(payloadKey)
-    })
+    context.background.start('removing a recording that was not submitted', () => payloads.remove(payloadKey))
     throw error
   }
 }

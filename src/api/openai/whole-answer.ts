@@ -25,7 +25,7 @@ export interface AnswerWay {
  */
 export async function answerWhole(
   reply: FastifyReply,
-  job: Pick<WaitedJob, 'id' | 'ended'>,
+  job: WaitedJob,
   way: AnswerWay,
   context: TranscriptSource,
   { firstMs = way.mayBeginBlank ? FIRST_BLANK_MS : LATE_HEADERS_MS, nextMs = NEXT_BLANK_MS } = {},
