@@ -88,7 +88,7 @@ export function failureOf(job: Job | undefined): FieldError {
   if (job?.error === null || job?.error === undefined) {
     if (job?.startedAt !== null && job?.startedAt !== undefined) {
       return new FieldError(
-        `The recording could not be transcribed within the time that a request may wait (SOTTO_OPENAI_TIMEOUT). ${ASYNC_HINT}`,
+        `The recording was not transcribed within the time that a request may wait (SOTTO_OPENAI_TIMEOUT), or its job was cancelled. ${ASYNC_HINT}`,
         { status: 503, code: 'timeout', shouldRetry: false },
       )
     }
