@@ -4,7 +4,7 @@ import { LongestFirst } from './test/support/longest-first.ts'
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'fuzz/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'fuzz/**/*.test.ts', 'client/**/*.test.ts'],
     globalSetup: 'test/support/compile-cache.ts',
     sequence: { sequencer: LongestFirst },
     // They only end what hangs: how fast a busy machine is, no test says.

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DEFAULT_OPTIONS, goldenClips, optionsOf } from '../test/support/golden.ts'
+import process from 'node:process'
+import { DEFAULT_OPTIONS, allGoldenClips, optionsOf } from '../test/support/golden.ts'
 import type { GoldenRun } from '../test/support/golden.ts'
 import { PROJECT } from '../test/support/server.ts'
 import { openFeatures } from '../src/speech/audio/features.ts'
@@ -11,7 +12,7 @@ import { transcribe } from '../src/models/whisper/transcription/transcribe.ts'
 
 /**
  * Compares the engine with the recorded answers of the reference, parameter by parameter, and reports what differs, as JSON lines
- * and a table.
+ * and a table; fails when a token does. It goes through the full set of recordings, of which the tests take those of the project.
  *
  *     npm run bench -- fidelity
  */
@@ -32,13 +33,13 @@ interface Row {
 export async function run(): Promise<void> {
   await using model = await WhisperModel.load(join(PROJECT, 'models/whisper-demo'), { threads: 2 })
   const rows = new Map<string, Row>()
-  for (const clip of goldenClips()) {
+  for (const clip of allGoldenClips()) {
+    await using features = await openFeatures(clip.path, {
+      melBands: model.melBands,
+      temporaryFolder: tmpdir(),
+      maxSeconds: null,
+    })
     for (const recorded of clip.runs) {
-      await using features = await openFeatures(clip.path, {
-        melBands: model.melBands,
-        temporaryFolder: tmpdir(),
-        maxSeconds: null,
-      })
       const options = optionsOf(recorded)
       const parameters = parametersOf(options, recorded)
       const row = compare(parameters, await transcribe(model, features, options), recorded)
@@ -47,6 +48,10 @@ export async function run(): Promise<void> {
   }
   for (const row of rows.values()) console.log(JSON.stringify(row))
   console.table([...rows.values()])
+  const sum = (of: (row: Row) => number): number => [...rows.values()].reduce((total, row) => total + of(row), 0)
+  const [runs, otherTokens] = [sum((row) => row.runs), sum((row) => row.otherTokens)]
+  console.log(`${runs} runs; ${otherTokens === 0 ? 'no token differs' : `${otherTokens} tokens differ`}`)
+  if (otherTokens > 0) process.exitCode = 1
 }
 
 /** What differs from the defaults, without the values that only the recording explains. */

@@ -25,6 +25,7 @@ import { familyOf, loadFamilies, modelFiles } from './models/index.ts'
 import { ModelCache } from './hub/model-cache.ts'
 import { HeaderProbe } from './probe/header-probe.ts'
 import { Worker } from './worker/worker.ts'
+import { startWebhooks } from './webhook-delivery.ts'
 import { openWorkFolder } from './work-folder.ts'
 import { requireWritable } from './writable-folder.ts'
 
@@ -120,7 +121,7 @@ function modelsOf({ models }: HubConfig, catalogue: Catalogue): readonly string[
 }
 
 async function startApi(
-  { database, jobs, payloads, signingSecret }: Backend,
+  backend: Backend,
   {
     config,
     logger,
@@ -136,11 +137,12 @@ async function startApi(
   },
   stack: AsyncDisposableStack,
 ): Promise<{ readonly url: string; readonly firstKey: string | null }> {
+  const { database, jobs, payloads, signingSecret } = backend
   const probe = stack.use(new HeaderProbe({ logger }))
   const probing = probe.start()
   const apiKeys = new ApiKeys(database)
-  const { apiKey, host, port } = config.server
-  if (apiKey !== null) await apiKeys.setEnvironmentKey(apiKey)
+  const { apiKey, apiKeyScopes, host, port } = config.server
+  if (apiKey !== null) await apiKeys.setEnvironmentKey(apiKey, apiKeyScopes)
   else if (await apiKeys.hasEnvironmentKey()) {
     // Not ended here: one server that was started without the variable would shut out the clients of all.
     logger.warn('SOTTO_API_KEY is not set; the key that it gave last stays valid until sotto keys revoke environment')
@@ -149,12 +151,13 @@ async function startApi(
   const catalogue = createCatalogue(config.hub.models)
   const registry = new WorkerRegistry(database)
   const models = new ModelCache({ ...config.hub, catalogue, files: modelFiles })
+  const results = new Results(payloads)
   const api = await buildApi({
-    ...{ jobs, payloads, catalogue, apiKeys, signingSecret, draining, logger },
+    ...{ jobs, payloads, catalogue, apiKeys, signingSecret, results, draining, logger },
     queue: new QueueView(database, registry),
     workers: registry,
     recordings: new Recordings(payloads, probe),
-    results: new Results(payloads),
+    webhooks: await startWebhooks(backend, { config, logger, apiKeys, results }, stack),
     models: presenceOf(config.engine, models),
     families: await loadFamilies(),
     familyOf: (model) => familyOf(model, (id) => models.folderOf(id)),

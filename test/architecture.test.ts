@@ -15,13 +15,16 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   config: ['contract'],
   hub: ['contract'],
   jobs: ['contract'],
+  outbound: ['contract'],
+  fetching: ['contract', 'outbound'],
   payloads: ['contract'],
   probe: ['contract', 'payloads', 'speech', 'confinement'],
   models: ['contract', 'speech', 'transcript'],
   family: ['contract', 'speech', 'transcript', 'models'],
-  api: ['contract', 'jobs', 'payloads', 'models', 'transcript'],
+  webhooks: ['contract', 'jobs', 'outbound'],
+  api: ['contract', 'jobs', 'payloads', 'models', 'transcript', 'outbound', 'fetching', 'webhooks'],
   engine: ['contract', 'speech', 'models'],
-  worker: ['contract', 'jobs', 'payloads', 'hub', 'models', 'transcript', 'confinement'],
+  worker: ['contract', 'jobs', 'payloads', 'hub', 'models', 'transcript', 'confinement', 'outbound', 'fetching'],
 }
 /** They put the others together; families are not theirs to name either. */
 const COMPOSERS = ['app', 'commands']

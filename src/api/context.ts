@@ -1,12 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { JobStore } from '../jobs/job-store.ts'
+import type { JobStore, KeyLimits } from '../jobs/job-store.ts'
 import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import type { ModelNames } from '../models/model-names.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
+import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
+import type { KeyUses } from './authentication/key-uses.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
@@ -34,6 +36,10 @@ export interface ApiSettings {
   readonly retentionMs: number | null
   /** Of one API key; null: any number. */
   readonly maxRequestsPerSecond: number | null
+  /** Event streams of one API key, and as many requests that wait; null: any number. */
+  readonly maxStreams: number | null
+  /** Of a key that has none of its own. */
+  readonly keyLimits: KeyLimits
   readonly openai: OpenAiSettings
 }
 
@@ -72,6 +78,7 @@ export interface ApiParts {
   readonly clearGarbage: () => void
   /** What keys may upload before they submit it. */
   readonly uploads: UploadRoom
+  readonly webhooks: Webhooks
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
   readonly settings: ApiSettings
@@ -84,4 +91,5 @@ export interface ApiContext extends ApiParts {
   readonly names: ModelNames
   readonly limits: RequestLimits
   readonly background: Background
+  readonly keyUses: KeyUses
 }

@@ -1,17 +1,24 @@
 import Type from 'typebox'
 import type { TSchema } from 'typebox'
 import { JOB_PRIORITIES, JOB_STATUSES, SERVICE_TIERS } from '../jobs/job.ts'
+import { SCOPES } from '../contract/scope.ts'
 import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
-import { jobOptionFields } from './jobs/job-options.ts'
+import { RemoveAfterField, jobOptionFields } from './jobs/job-options.ts'
+import { MetadataField, NameField } from './jobs/job-labels.ts'
 import { nullable } from './nullable.ts'
+import { SubmittedWebhookSchema, WebhookField } from './webhooks/webhook-schemas.ts'
 
 export const ErrorSchema = Type.Object(
   {
     code: Type.Integer({ description: 'The HTTP status.' }),
     message: Type.String({ description: 'What is wrong, and what to do.' }),
+    reason: Type.Optional(
+      Type.String({ description: 'Where a valid API key is not enough: why.', examples: ['key.scope_missing'] }),
+    ),
+    scope: Type.Optional(Type.Enum(SCOPES, { description: 'The scope that the API key lacks.' })),
   },
   { description: 'An error.' },
 )
@@ -53,7 +60,12 @@ const UploadUrlField = Type.String({
 
 /** @param input the schema of a model's parameters */
 export function submitBody(input: TSchema) {
-  const fields = { URL: UploadUrlField, input: Type.Unsafe<unknown>(input), ...jobOptionFields }
+  const fields = {
+    URL: UploadUrlField,
+    input: Type.Unsafe<unknown>(input),
+    ...jobOptionFields,
+    webhook: Type.Optional(WebhookField),
+  }
   return Type.Object(fields, { additionalProperties: false })
 }
 
@@ -82,6 +94,8 @@ export const ACCEPTED = 'accepted' as const
 const jobFields = {
   id: Type.String({ format: 'uuid' }),
   model: Type.String({ examples: [SUGGESTED_MODEL.id] }),
+  name: nullable(NameField),
+  metadata: MetadataField,
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),
@@ -111,6 +125,7 @@ const jobFields = {
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
   expiresAt: time('When it is removed, with its recording and its result; null: it is kept, or has not finished.'),
+  removeAfterSeconds: nullable(RemoveAfterField),
   result: nullable(TranscriptSchema),
   error: Type.Optional(
     Type.Object(
@@ -122,11 +137,16 @@ const jobFields = {
 
 export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
 export const SubmittedSchema = Type.Object({
-  response: Type.Object({ ...jobFields, urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }) }),
+  response: Type.Object({
+    ...jobFields,
+    urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }),
+    webhook: Type.Optional(SubmittedWebhookSchema),
+  }),
 })
 export const JobListSchema = Type.Object({
   requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
-    description: 'The newest first, without their results and places.',
+    description: 'Without their results and places in the queue.',
   }),
-  next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),
+  next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),
+  previous: nullable(Type.String({ description: 'The same for the page before; null: this is the first one.' })),
 })

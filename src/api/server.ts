@@ -4,16 +4,21 @@ import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { asrRoutes } from './asr/asr.ts'
 import { addAuthorisation } from './authentication/authorised.ts'
+import { KeyUses } from './authentication/key-uses.ts'
 import { Background } from './background.ts'
 import { jsonParser, jsonText } from './bodies/json.ts'
 import { addConnectionEnds, answerBrokenHttp } from './http/connection.ts'
 import type { ApiContext, ApiParts } from './context.ts'
 import { addCompression } from './http/compression.ts'
 import { addCors } from './http/cors.ts'
+import { eventRoutes } from './events/events.ts'
 import { frameworkErrors, handleError, noRoute } from './errors/error-handler.ts'
 import { addFront } from './http/front.ts'
 import { healthRoutes } from './system/health.ts'
 import { sendJson } from './jobs/job-body.ts'
+import { keyRoutes } from './keys/keys.ts'
+import { meRoutes } from './keys/me.ts'
+import { tokenRoutes } from './keys/tokens.ts'
 import { addMetrics } from './system/metrics.ts'
 import { modelRoutes } from './system/models.ts'
 import { answerOpenAiError } from './openai/errors.ts'
@@ -22,12 +27,15 @@ import { transcriptionRoutes } from './openai/transcriptions.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
+import { jobListRoutes } from './jobs/job-list.ts'
 import { requestRoutes } from './jobs/requests.ts'
 import { resultRoutes } from './jobs/result-routes.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
 import { uploadRoutes } from './uploads/uploads.ts'
+import { deliveryRoutes } from './webhooks/delivery-routes.ts'
+import { webhookRoutes } from './webhooks/webhook-routes.ts'
 import { answerUnknownExpectations } from './http/expectation.ts'
 import { ModelNames } from '../models/model-names.ts'
 
@@ -38,13 +46,14 @@ const IDLE_MS = 300_000
 export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promise<FastifyInstance> {
   const { settings, logger } = parts
   const background = new Background(logger)
+  const keyUses = new KeyUses(parts.apiKeys, logger)
   const { defaultModel, modelAliases: aliases } = settings.openai
   const names = new ModelNames(parts.catalogue, {
     defaultModel,
     aliases,
     isPresent: (id) => parts.models.isPresent(id),
   })
-  const context: ApiContext = { ...parts, names, limits, background }
+  const context: ApiContext = { ...parts, names, limits, background, keyUses }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -66,7 +75,10 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     throw noRoute(request)
   })
 
-  api.addHook('onClose', () => background.close())
+  api.addHook('onClose', async () => {
+    await background.close()
+    await keyUses[Symbol.asyncDispose]()
+  })
 
   // Preflights carry no key.
   addCors(api, settings.corsOrigins)
@@ -89,9 +101,16 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(eventRoutes(context))
+  await api.register(jobListRoutes(context))
   await api.register(resultRoutes(context))
+  await api.register(webhookRoutes(context))
+  await api.register(deliveryRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
+  await api.register(keyRoutes(context))
+  await api.register(tokenRoutes(context))
+  await api.register(meRoutes(context))
   await api.register(transcriptionRoutes(context))
   await api.register(asrRoutes(context))
   await api.register(healthRoutes(context))

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { verifyPath } from '../payloads/presigned-url.ts'
 import type { SignedRequest } from '../payloads/presigned-url.ts'
 import { Upload } from '../payloads/uploads/upload.ts'
-import type { ApiContext } from './context.ts'
+import type { ApiContext, ApiSettings } from './context.ts'
 import { ApiError } from './errors/api-error.ts'
 import { keyIdOf, signRequest } from './authentication/signatures.ts'
 
@@ -16,25 +16,44 @@ export function baseUrl(request: FastifyRequest, { settings }: ApiContext): stri
 }
 
 /** A presigned URL to PUT a recording to, by way of this server. */
-export function uploadUrl(
+export async function uploadUrl(
   request: FastifyRequest,
   { path }: Upload,
   owner: string,
   context: ApiContext,
 ): Promise<string> {
   const expiresAt = inSeconds(context.settings.uploadUrlTtlSeconds)
-  return presignedUrl(request, { method: 'PUT', path, owner, expiresAt }, context)
+  return await presignedUrl(baseUrl(request, context), { method: 'PUT', path, owner, expiresAt }, context)
 }
 
 /** A URL to poll a job by, also without an API key. */
-export function pollUrl(request: FastifyRequest, jobId: string, owner: string, context: ApiContext): Promise<string> {
-  const expiresAt = inSeconds(context.settings.pollUrlTtlSeconds)
-  return presignedUrl(request, { method: 'GET', path: `/v1/async/requests/${jobId}`, owner, expiresAt }, context)
+export async function pollUrl(
+  request: FastifyRequest,
+  jobId: string,
+  owner: string,
+  context: ApiContext,
+): Promise<string> {
+  return await pollUrlBelow(baseUrl(request, context), { jobId, owner }, context)
 }
 
-async function presignedUrl(request: FastifyRequest, signed: SignedRequest, context: ApiContext): Promise<string> {
-  const url = `${baseUrl(request, context)}${signed.path}`
-  return `${url}?${await signRequest(signed, context)}`
+/** The same, for whoever answers no request. */
+export async function pollUrlBelow(
+  base: string,
+  { jobId, owner }: { readonly jobId: string; readonly owner: string },
+  context: Pick<ApiContext, 'apiKeys' | 'signingSecret'> & {
+    readonly settings: Pick<ApiSettings, 'pollUrlTtlSeconds'>
+  },
+): Promise<string> {
+  const expiresAt = inSeconds(context.settings.pollUrlTtlSeconds)
+  return await presignedUrl(base, { method: 'GET', path: `/v1/async/requests/${jobId}`, owner, expiresAt }, context)
+}
+
+async function presignedUrl(
+  base: string,
+  signed: SignedRequest,
+  context: Pick<ApiContext, 'apiKeys' | 'signingSecret'>,
+): Promise<string> {
+  return `${base}${signed.path}?${await signRequest(signed, context)}`
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { ApiKeys, ENVIRONMENT_ID } from '../api/authentication/api-keys.ts'
+import { ENVIRONMENT_ID } from '../api/authentication/api-key.ts'
+import { ApiKeys } from '../api/authentication/api-keys.ts'
 import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config/config.ts'
 import { SERVER_SETTINGS } from '../config/server.ts'

@@ -19,13 +19,26 @@ export function isPlainHttp({ protocol, search, hash }: URL): boolean {
 /** Addresses and CIDR ranges. */
 export const addressRanges = listOf(
   'addresses or CIDR ranges separated by commas, such as 10.0.0.1,192.168.0.0/16',
+  (item) => (isAddressRange(item) ? item : undefined),
+)
+
+/** Addresses, CIDR ranges and names of hosts; `*.corp.example` stands for all names below. */
+export const reachable = listOf(
+  'addresses, CIDR ranges and hosts separated by commas, such as 192.168.0.0/16,nas.lan,*.corp.example',
   (item) => {
-    const [address = '', prefix, ...rest] = item.split('/')
-    const bits = isIP(address) === 6 ? 128 : 32
-    const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
-    return isIP(address) !== 0 && isPrefix && rest.length === 0 ? item : undefined
+    if (isAddressRange(item)) return item
+    // What looks like an address and is none would otherwise be a name that nobody has.
+    const isName = /^(?:\*\.)?[a-z\d_][\w-]{0,62}(?:\.[a-z\d_][\w-]{0,62})*$/i.test(item) && !/(?:^|\.)\d+$/.test(item)
+    return isName ? item.toLowerCase() : undefined
   },
 )
+
+function isAddressRange(item: string): boolean {
+  const [address = '', prefix, ...rest] = item.split('/')
+  const bits = isIP(address) === 6 ? 128 : 32
+  const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
+  return isIP(address) !== 0 && !address.includes('%') && isPrefix && rest.length === 0
+}
 
 /** As browsers write them, of whatever scheme; or `*`: any. */
 export const origins = listOf(

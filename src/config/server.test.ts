@@ -51,3 +51,26 @@ test('an API key has 16 to 256 characters', () => {
   for (const wrong of ['short secret', key.slice(1), 'a'.repeat(257)])
     expect(() => loadConfig({ SOTTO_API_KEY: wrong })).toThrow('SOTTO_API_KEY takes 16 to 256 characters')
 })
+
+test('reads what URLs may name beyond the public internet', () => {
+  const allow = (given: string): readonly string[] => loadConfig({ SOTTO_FETCH_ALLOW: given }).server.fetchAllow
+  expect(allow('')).toEqual([])
+  const entries = ['127.0.0.1', '10.0.0.0/8', 'fd00::/8', 'nas.lan', '*.corp.example', 'minio']
+  expect(allow(entries.join(' , '))).toEqual(entries)
+  expect(allow('NAS.lan')).toEqual(['nas.lan'])
+})
+
+test.each([
+  '10.0.0.0/33',
+  '10.0.0',
+  '256.1.1.1',
+  'http://nas.lan',
+  'nas.lan:8000',
+  '*',
+  '*.*',
+  'a..b',
+  'fe80::1%eth0',
+  'nas,-x',
+])('%s is nothing that URLs may name', (value) =>
+  expect(() => loadConfig({ SOTTO_FETCH_ALLOW: value })).toThrow('SOTTO_FETCH_ALLOW takes addresses, CIDR ranges'),
+)

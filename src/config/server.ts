@@ -1,6 +1,7 @@
-import { addressRanges, httpUrl, origins } from './addresses.ts'
+import { addressRanges, httpUrl, origins, reachable } from './addresses.ts'
 import type { Settings, ValueType, Values } from './setting.ts'
-import { count, folder, integer, named, oneOf, orOff, secondsAsMs, text } from './value-types.ts'
+import { count, folder, integer, named, oneOf, orOff, secondsAsMs, someOf, text } from './value-types.ts'
+import { SCOPES } from '../contract/scope.ts'
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -58,6 +59,16 @@ export const SERVER_SETTINGS = {
     meaning: 'origins whose pages may use the API from a browser, separated by commas, or * for any; by default none',
     see: '[below](#pages)',
   },
+  /** Beyond the public internet. */
+  fetchAllow: {
+    variable: 'SOTTO_FETCH_ALLOW',
+    flag: 'fetch-allow',
+    type: reachable,
+    default: '',
+    meaning:
+      'addresses, CIDR ranges and hosts, separated by commas, beyond the public internet that URLs of recordings and webhooks may name',
+    see: '[below](#urls-of-others)',
+  },
   apiKey: {
     variable: 'SOTTO_API_KEY',
     flag: null,
@@ -65,6 +76,14 @@ export const SERVER_SETTINGS = {
     default: null,
     meaning: 'an API key, instead of the one that the first start makes',
     isSecret: true,
+    see: '[below](#keys)',
+  },
+  apiKeyScopes: {
+    variable: 'SOTTO_API_KEY_SCOPES',
+    flag: null,
+    type: someOf(SCOPES),
+    default: 'transcribe,read',
+    meaning: 'what SOTTO_API_KEY may do, separated by commas; admin is all of it, and managing keys',
     see: '[below](#keys)',
   },
   /** Of one API key, for each server; null: any number. */
@@ -75,6 +94,17 @@ export const SERVER_SETTINGS = {
     default: 'off',
     meaning: 'requests of one API key that one server answers in a second; more are refused with 429',
     see: '[below](#limits)',
+  },
+  /** Of one API key, for each server; null: any number. */
+  maxStreams: {
+    variable: 'SOTTO_MAX_STREAMS',
+    flag: 'max-streams',
+    type: orOff(count),
+    default: '1000',
+    meaning:
+      'event streams that one API key may have open at one server, and as many requests that wait; more streams are refused with 429, ' +
+      'and more that would wait are answered at once',
+    see: '[events](events.md#limits)',
   },
   pollUrlTtlSeconds: {
     variable: 'SOTTO_POLL_URL_TTL',

@@ -1,12 +1,18 @@
 import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
 import type { Passage, ToldSegment } from '../contract/transcript.ts'
 import type { EventFeed } from './events/event-feed.ts'
-import type { Job, JobError, JobPriority, JobStatus, ServiceTier } from './job.ts'
+import type { Cursor } from './reading/cursor.ts'
+import type { Metadata } from './job-labels.ts'
+import type { Job, JobError, JobPriority, JobStatus, JobWebhook, ServiceTier } from './job.ts'
 
 export interface NewJob {
   readonly id: string
   readonly keyId: string
   readonly model: string
+  /** Default: none. */
+  readonly name?: string | null
+  /** Default: none. */
+  readonly metadata?: Metadata
   readonly serviceTier: ServiceTier
   readonly priority: JobPriority
   readonly input: Readonly<Record<string, unknown>>
@@ -20,9 +26,15 @@ export interface NewJob {
   readonly urgent: boolean
   readonly startBy: Date | null
   readonly timeoutSeconds: number | null
-  /** Null: as the store's retention says, once it has finished. */
+  /** Null, and no `removeAfterSeconds`: as the store's retention says, once it has finished. */
   readonly expiresAt: Date | null
+  /** So long after its end it is removed, if `expiresAt` does not come first. Default: as the store's retention says. */
+  readonly removeAfterSeconds?: number | null
   readonly idempotency: Idempotency | null
+  /** What its key may have, where that is not what the store's options say. */
+  readonly limits?: Partial<KeyLimits>
+  /** Null or absent: nobody is told of it. */
+  readonly webhook?: JobWebhook | null
 }
 
 export interface Idempotency {
@@ -42,9 +54,18 @@ export interface KeyLimits {
   readonly audioSecondsPerDay: number | null
 }
 
+/** What a key has now. */
+export interface KeyUsage {
+  readonly queuedJobs: number
+  readonly runningJobs: number
+  /** Submitted on this day of UTC; null: nobody counts, since there is no limit of it. */
+  readonly audioSecondsToday: number | null
+}
+
 export interface JobStoreOptions {
   /** How long a finished job is kept that its client set no time for; null: for ever. */
   readonly retentionMs: number | null
+  /** Of keys that have none of their own. */
   readonly limits: KeyLimits
   /** Told of a job that is due and can't be removed now. */
   readonly onKept?: (jobId: string, error: unknown) => void
@@ -124,11 +145,34 @@ export interface JobNewsBus {
   emitJob(kind: JobNewsKind, jobId: string): void
 }
 
-export interface ListOptions {
-  readonly status?: JobStatus
+/** Which jobs; of what is left out, any. */
+export interface JobFilter {
+  readonly statuses?: readonly JobStatus[]
+  readonly models?: readonly string[]
+  /** All of these pairs. */
+  readonly metadata?: Metadata
+  /** Accepted then or later. */
+  readonly from?: Date
+  /** Accepted before then. */
+  readonly to?: Date
+  /** A part of the name, in whichever case. */
+  readonly text?: string
+}
+
+export interface ListOptions extends JobFilter {
   readonly limit: number
-  /** Id of the last job of the page before. */
-  readonly before?: string
+  /** Which come first. Default: the newest. */
+  readonly order?: 'newest' | 'oldest'
+  /** As a page of the same list gave it. */
+  readonly cursor?: Cursor
+}
+
+export interface JobPage {
+  readonly jobs: readonly Job[]
+  /** A cursor; null: nothing comes behind. */
+  readonly next: string | null
+  /** A cursor; null: nothing comes before. */
+  readonly previous: string | null
 }
 
 /** The jobs table. All times are the database's. Errors of the database are thrown as `JobStoreError` (`store.unavailable`). */
@@ -147,8 +191,17 @@ export interface JobStore {
 
   find(id: string): Promise<Job | undefined>
 
-  /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
-  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
+  /**
+   * What a key has of what `KeyLimits` limit.
+   * @param limits its own, where they are not what the store's options say
+   */
+  usage(keyId: string, limits?: Partial<KeyLimits>): Promise<KeyUsage>
+
+  /**
+   * A page of a key's jobs, or of all keys', without the urgent ones, which are gone with their connection. It may have fewer than there is
+   * room for, even none, though more come behind: looking for them ends after a while.
+   */
+  list(keyId: string | null, options: ListOptions): Promise<JobPage>
 
   /**
    * What happened to a job since the event with this `sequence`, in order; 0: since it was accepted.

@@ -20,7 +20,10 @@ import { UnsubmittedUploads } from '../../src/jobs/keeping/unsubmitted-uploads.t
 import { WorkerRegistry } from '../../src/jobs/queue/worker-registry.ts'
 import { familyOf, loadFamilies } from '../../src/models/index.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
+import { OutboundClient } from '../../src/outbound/client.ts'
+import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { HeaderProbe } from '../../src/probe/header-probe.ts'
+import { Webhooks } from '../../src/webhooks/webhooks.ts'
 import { Client } from './client.ts'
 import { temporaryFolder } from './server.ts'
 
@@ -62,6 +65,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
   const probe = stack.use(new HeaderProbe({ logger }))
   const { secret: key } = await apiKeys.create('test')
   const registry = new WorkerRegistry(database)
+  const guard = new OutboundGuard({ allow: config.server.fetchAllow })
   const api = await buildApi(
     {
       ...{ jobs, payloads, apiKeys, signingSecret, logger },
@@ -76,6 +80,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),
       clearGarbage: () => undefined,
+      webhooks: new Webhooks({ database, guard, client: stack.use(new OutboundClient({ guard })) }),
       uploads: new UploadRoom(new UnsubmittedUploads(database), config.payloads),
       draining: new AbortController().signal,
       settings: apiSettings(config),

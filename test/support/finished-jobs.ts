@@ -8,8 +8,9 @@ import type { RunningApi } from './api.ts'
 
 /** A job of the API's key that waits; says its id. Nothing runs it. */
 export async function waitingJob({ backend, key }: RunningApi): Promise<string> {
-  const keyId = await new ApiKeys(backend.database).verify(key)
-  if (keyId === undefined) throw new Error('the API has no key')
+  const owner = await new ApiKeys(backend.database).verify(key)
+  if (owner === undefined) throw new Error('the API has no key')
+  const keyId = owner.id
   const { job } = await backend.jobs.submit(newJob({ keyId, payloadKey: `uploads/${randomUUID()}.wav` }))
   return job.id
 }

@@ -9,6 +9,7 @@ import type { WhisperInput } from '../../src/models/whisper/parameters/whisper-p
 import { PROJECT } from './server.ts'
 
 const FIXTURES = join(PROJECT, 'test/fixtures/golden')
+/** Of more and longer recordings; beside a development checkout alone. */
 const FULL_SET = resolve(PROJECT, '../shared/golden')
 
 /** The reference implementation's own answers: options, and what `transcribe()` returned. */
@@ -25,16 +26,29 @@ export interface GoldenClip {
   readonly runs: readonly GoldenRun[]
 }
 
+interface RecordedClip {
+  readonly file: string
+  readonly language_probs: Readonly<Record<string, number>>
+  readonly runs: readonly GoldenRun[]
+}
+
 const demo = createCatalogue([]).find('sotto/whisper-demo')
 
-export const folder = existsSync(FULL_SET) ? FULL_SET : FIXTURES
-
+/** Those that come with the project: every option of the full set, and all that its recordings have but length. */
 export function goldenClips(): readonly GoldenClip[] {
-  const audio = folder === FULL_SET ? resolve(FULL_SET, '../audio') : join(PROJECT, 'test/fixtures/audio')
-  return readdirSync(folder)
+  return clipsIn(FIXTURES, join(PROJECT, 'test/fixtures/audio'))
+}
+
+/** All that were recorded, where they are; `npm run bench -- fidelity` goes through them. */
+export function allGoldenClips(): readonly GoldenClip[] {
+  return existsSync(FULL_SET) ? clipsIn(FULL_SET, resolve(FULL_SET, '../audio')) : goldenClips()
+}
+
+function clipsIn(golden: string, audio: string): readonly GoldenClip[] {
+  return readdirSync(golden)
     .filter((file) => file.endsWith('.json') && file !== 'tensors.json' && file !== 'tokenizer.json')
     .map((file) => {
-      const clip = goldenJson<{ file: string; language_probs: Record<string, number>; runs: GoldenRun[] }>(file)
+      const clip = JSON.parse(readFileSync(join(golden, file), 'utf8')) as RecordedClip
       return {
         name: basename(file, '.json'),
         path: join(audio, clip.file),
@@ -45,7 +59,7 @@ export function goldenClips(): readonly GoldenClip[] {
 }
 
 export function goldenJson<T>(file: string): T {
-  return JSON.parse(readFileSync(join(folder, file), 'utf8')) as T
+  return JSON.parse(readFileSync(join(FIXTURES, file), 'utf8')) as T
 }
 
 export function goldenTensor(file: string): Float32Array {

@@ -1,34 +1,69 @@
 import type { FastifyRequest } from 'fastify'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { isExpired } from './api-key.ts'
+import { principalOf, signatureOf } from './principal.ts'
+import type { Principal } from './principal.ts'
 import { verify } from './signatures.ts'
 import type { SignatureVerdict } from './signatures.ts'
+import { MAX_TOKEN_LENGTH, isToken, verifyToken } from './tokens.ts'
 
-export { verify }
-
-const BEARER = /^Bearer +([^\s]{1,512})$/i
+const BEARER = new RegExp(`^Bearer +([^\\s]{1,${MAX_TOKEN_LENGTH}})$`, 'i')
 
 /**
- * The id of the key that a request carries.
+ * Whose key, or short-lived token, a request carries.
  * @throws ApiError 401
  */
-export async function authenticate(request: FastifyRequest, { apiKeys }: ApiContext): Promise<string> {
+export async function authenticate(request: FastifyRequest, context: ApiContext): Promise<Principal> {
   const secret = secretOf(request)
   if (secret === undefined)
     throw unauthorized('This needs an API key: send the header Authorization: Bearer <API key>.')
-  const keyId = await apiKeys.verify(secret)
-  if (keyId === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
-  return keyId
+  return isToken(secret) ? await ofToken(secret, context) : await ofKey(secret, context)
 }
 
-/** Whether the request carries a key that was not found valid before, so that it may be a guess. */
+async function ofKey(secret: string, { apiKeys }: ApiContext): Promise<Principal> {
+  const key = await apiKeys.verify(secret)
+  if (key === undefined) throw unauthorized('The API key is not valid here, or was revoked.')
+  if (isExpired(key))
+    throw unauthorized(`The API key has expired (${key.expiresAt?.toISOString()}). Ask for another one.`)
+  return principalOf(key)
+}
+
+async function ofToken(token: string, context: ApiContext): Promise<Principal> {
+  const verdict = await verifyToken(token, context)
+  switch (verdict.outcome) {
+    case 'valid':
+      return verdict.principal
+    case 'expired':
+      throw unauthorized('The token has expired. Ask for a new one.')
+    case 'revoked':
+      throw unauthorized('The API key that this token was made with was revoked or replaced, or has expired.')
+    case 'unknown':
+      throw unauthorized('The token is none of this server’s, or was changed. Use it exactly as it was returned.')
+  }
+}
+
+/** Whether the request carries a key that was not found valid before, so that it may be a guess. A token can't be guessed. */
 export function isGuess(request: FastifyRequest, { apiKeys }: ApiContext): boolean {
   const secret = secretOf(request)
-  return secret !== undefined && !apiKeys.isKnown(secret)
+  return secret !== undefined && !isToken(secret) && !apiKeys.isKnown(secret)
 }
 
 function secretOf(request: FastifyRequest): string | undefined {
-  return BEARER.exec(request.headers.authorization ?? '')?.[1]
+  return BEARER.exec(request.headers.authorization ?? '')?.[1] ?? tokenInQuery(request)
+}
+
+/**
+ * An EventSource can't send a header. Taken where the route says so, and of tokens alone: what stands in a URL ends up in logs, histories
+ * and headers, where a key has no place.
+ */
+function tokenInQuery(request: FastifyRequest): string | undefined {
+  if (request.routeOptions.config.takesQueryToken !== true) return undefined
+  const { query } = request
+  const token: unknown = typeof query === 'object' && query !== null ? Reflect.get(query, 'token') : undefined
+  if (token === undefined) return undefined
+  if (typeof token === 'string' && isToken(token)) return token
+  throw unauthorized('The query parameter token takes a short-lived token of POST /v1/tokens, never an API key.')
 }
 
 /**
@@ -36,11 +71,11 @@ function secretOf(request: FastifyRequest): string | undefined {
  * program's. Where the signature does not count, the key still may.
  * @throws ApiError 401; 403 for a signature that was tampered with, has expired, or whose key is gone
  */
-export async function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Promise<string> {
+export async function authenticateOrVerify(request: FastifyRequest, context: ApiContext): Promise<Principal> {
   const verdict = await verify(request, 'GET', context)
-  if (verdict.outcome === 'valid') return verdict.owner
+  if (verdict.outcome === 'valid') return await ofSignature(verdict, 'read', context)
   if (verdict.outcome === 'unsigned') return await authenticate(request, context)
-  if (request.headers.authorization === undefined) return ownerOf(verdict)
+  if (request.headers.authorization === undefined) return await ofSignature(verdict, 'read', context)
   return await authenticateInstead(request, verdict, context)
 }
 
@@ -49,21 +84,31 @@ async function authenticateInstead(
   request: FastifyRequest,
   verdict: SignatureVerdict,
   context: ApiContext,
-): Promise<string> {
+): Promise<Principal> {
   try {
     return await authenticate(request, context)
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return ownerOf(verdict)
+    if (error instanceof ApiError && error.status === 401) return await ofSignature(verdict, 'read', context)
     throw error
   }
 }
 
 /**
- * The id of the key that a URL was signed for.
+ * The key that an upload URL was signed for.
  * @throws ApiError 403, which says what is wrong with the URL
  */
-export async function requireValid(verdict: Promise<SignatureVerdict>): Promise<string> {
-  return ownerOf(await verdict)
+export async function authenticateUpload(request: FastifyRequest, context: ApiContext): Promise<Principal> {
+  return await ofSignature(await verify(request, 'PUT', context), 'transcribe', context)
+}
+
+async function ofSignature(
+  verdict: SignatureVerdict,
+  scope: 'read' | 'transcribe',
+  { apiKeys }: ApiContext,
+): Promise<Principal> {
+  const key = await apiKeys.find(ownerOf(verdict))
+  if (key === undefined) throw gone()
+  return signatureOf(key, scope)
 }
 
 function ownerOf(verdict: SignatureVerdict): string {
@@ -73,7 +118,7 @@ function ownerOf(verdict: SignatureVerdict): string {
     case 'expired':
       throw new ApiError(403, 'This URL has expired. Ask for a new one.')
     case 'revoked':
-      throw new ApiError(403, 'The API key that this URL was made for was revoked or replaced. Ask for a new one.')
+      throw gone()
     case 'tampered':
     case 'unsigned':
       throw new ApiError(
@@ -81,6 +126,13 @@ function ownerOf(verdict: SignatureVerdict): string {
         'The signature of this URL is missing or does not fit it. Use the URL exactly as it was returned.',
       )
   }
+}
+
+function gone(): ApiError {
+  return new ApiError(
+    403,
+    'The API key that this URL was made for was revoked or replaced, or has expired. Ask for a new one.',
+  )
 }
 
 function unauthorized(message: string): ApiError {

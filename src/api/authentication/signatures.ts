@@ -19,8 +19,8 @@ export async function signRequest(
   return signPath(signingSecret, { ...request, owner })
 }
 
-/** The poll URL's path, and whatever of the job's is below it: its signature holds for all of that. */
-const JOB_PATH = /^(\/v1\/async\/requests\/[^/]+)\//
+/** A poll URL's signature covers what lies below it too, such as the job's events. */
+const POLL_PATH = /^\/v1\/async\/requests\/[^/]+/
 
 /** Whether a request carries a signature for it, and the key that it was signed for is still valid. Its `owner` is that key's id. */
 export async function verify(
@@ -28,9 +28,9 @@ export async function verify(
   method: 'GET' | 'PUT',
   { apiKeys, signingSecret }: ApiContext,
 ): Promise<SignatureVerdict> {
-  const [whole = '', query = ''] = request.url.split('?', 2)
-  const path = (method === 'GET' && JOB_PATH.exec(whole)?.[1]) || whole
-  const verdict = verifyPath(signingSecret, { method, path, query: new URLSearchParams(query) }, new Date())
+  const [path = '', query = ''] = request.url.split('?', 2)
+  const signed = method === 'GET' ? (POLL_PATH.exec(path)?.[0] ?? path) : path
+  const verdict = verifyPath(signingSecret, { method, path: signed, query: new URLSearchParams(query) }, new Date())
   // The key is looked up only when the MAC is right: a forged URL costs no query.
   if (!('owner' in verdict)) return verdict
   const { owner, mark } = partsOf(verdict.owner)
@@ -49,7 +49,7 @@ function partsOf(text: string): { readonly owner: string; readonly mark: string 
   return { owner, mark }
 }
 
-/** A MAC, not a hash, so that the URL does not help to guess a weak secret offline. */
-function markOf(generation: string, signingSecret: Buffer): string {
+/** Of a key's generation. A MAC, not a hash, so that what carries it does not help to guess a weak secret offline. */
+export function markOf(generation: string, signingSecret: Buffer): string {
   return createHmac('sha256', signingSecret).update(`key ${generation}`).digest('base64url').slice(0, MARK_LENGTH)
 }

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { CodedError, hasCode } from '../../contract/coded-error.ts'
+import { KeyError } from '../authentication/key-errors.ts'
 import { hasBody } from '../http/connection.ts'
 import { markForPages } from '../http/cors.ts'
 import { ApiError } from './api-error.ts'
@@ -13,15 +14,17 @@ export interface Refusal {
   readonly status: number
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
+  /** For programs, beside what all errors say. */
+  readonly details?: Readonly<Record<string, string>>
 }
 
 /**
- * Every error leaves as `{"code": <HTTP status>, "message": …}`, whatever was thrown; what is not the client's doing is logged with its
+ * Every error leaves as `{"code": <HTTP status>, "message": …}`, some with more, whatever was thrown; what is not the client's doing is logged with its
  * cause.
  */
 export async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { status, message } = beginRefusal(error, request, reply)
-  return await reply.send({ code: status, message })
+  const { status, message, details } = beginRefusal(error, request, reply)
+  return await reply.send({ code: status, message, ...details })
 }
 
 /** Logs what is not the client's doing, and gives the answer its status and headers; its body is the caller's. */
@@ -72,6 +75,9 @@ function answerTo(error: unknown): Refusal {
   if (hasCode(error, 'payload.interrupted') && cause instanceof ApiError) return cause
   if (isFastifyError(error) && error.validation !== undefined) return { status: 400, message: validationMessage(error) }
   const status = error instanceof CodedError ? statusOf(error.code) : fastifyStatus(error)
+  if (status !== undefined && error instanceof KeyError) {
+    return { status, message: error.message, headers: error.headers, details: error.details }
+  }
   if (status !== undefined && error instanceof Error) return { status, message: error.message }
   return { status: 500, message: 'The server failed on this request. Its log says why.' }
 }

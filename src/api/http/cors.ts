@@ -9,6 +9,8 @@ const EXPOSED = [
   'ETag, Content-Disposition',
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
+  'RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',
+  'X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, X-RateLimit-Reset-Requests',
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
   'X-Request-Id, X-Should-Retry, X-Sotto-Job-Id, OpenAI-Processing-Ms',
 ].join(', ')

@@ -16,6 +16,8 @@ export function jobSummary(
   return {
     id: job.id,
     model: job.model,
+    name: job.name,
+    metadata: job.metadata,
     status: job.status,
     serviceTier: job.serviceTier,
     servedTier: job.servedTier,
@@ -26,6 +28,7 @@ export function jobSummary(
     startedAt: job.startedAt?.toISOString() ?? null,
     completedAt: job.completedAt?.toISOString() ?? null,
     expiresAt: expiryOf(job, settings.retentionMs)?.toISOString() ?? null,
+    removeAfterSeconds: job.removeAfterSeconds,
     ...(job.waitingFor === null ? {} : { waitingFor: job.waitingFor }),
     ...(job.error === null ? {} : { error: job.error }),
   }
@@ -77,7 +80,10 @@ export function sendJson(reply: FastifyReply, json: string): FastifyReply {
   return reply.type('application/json; charset=utf-8').send(json)
 }
 
-function expiryOf({ expiresAt, completedAt }: Job, retentionMs: number | null): Date | null {
-  if (expiresAt !== null || completedAt === null || retentionMs === null) return expiresAt
-  return new Date(completedAt.getTime() + retentionMs)
+/** The earliest of the job's own times; the server's only where it has none. */
+function expiryOf({ expiresAt, removeAfterSeconds, completedAt }: Job, retentionMs: number | null): Date | null {
+  const keptMs = removeAfterSeconds === null ? (expiresAt === null ? retentionMs : null) : removeAfterSeconds * 1000
+  if (completedAt === null || keptMs === null) return expiresAt
+  const removedAt = new Date(completedAt.getTime() + keptMs)
+  return expiresAt !== null && expiresAt < removedAt ? expiresAt : removedAt
 }

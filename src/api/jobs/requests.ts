@@ -1,24 +1,20 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { newJobId } from '../../jobs/job-id.ts'
-import { JOB_STATUSES, isFinished } from '../../jobs/job.ts'
-import type { Job } from '../../jobs/job.ts'
+import { isFinished } from '../../jobs/job.ts'
+import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { UUID, findOwnJob, noJob } from './find-own-job.ts'
-import { jobJson, jobSummary, sendJob, sendJson } from './job-body.ts'
+import { jobJson, sendJob, sendJson } from './job-body.ts'
 import { fieldsField, leftOutOf } from './result-query.ts'
-import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
+import { JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
+import { notFound, requireOwn } from './own-job.ts'
 import { submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
-const PAGE_LENGTH = 50
-
-/** Step 4: what became of a job; and cancelling, removing and listing them. */
+/** Step 4: what became of a job; and cancelling, submitting again and removing it. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const { jobs, recordings } = context
-
-  const findOwn = (id: string, keyId: string): Promise<Job> => findOwnJob(id, keyId, context)
 
   return (api, _options, done) => {
     api.get(
@@ -36,7 +32,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       },
       async (request, reply) => {
         const leftOut = leftOutOf(request.query.fields)
-        const job = await findOwn(request.params.id, request.owner)
+        const job = await requireOwn(jobs, request.params.id, request.owner)
         return await sendJob(reply, job, context, leftOut)
       },
     )
@@ -54,9 +50,9 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const { id } = await findOwn(request.params.id, request.owner)
+        const { id } = await requireOwn(jobs, request.params.id, request.owner)
         const job = await jobs.cancel(id)
-        if (job === undefined) throw noJob(id)
+        if (job === undefined) throw notFound(id)
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
@@ -76,13 +72,14 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await findOwn(request.params.id, request.owner)
+        const job = await requireOwn(jobs, request.params.id, request.owner)
         if (job.status !== 'failed' && job.status !== 'cancelled') {
           throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
         }
         const recording = await recordings.find(job.payloadKey, request.owner)
         if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
         const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
+        requireModel(request, model)
         if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
         const { maxAudioSeconds } = context.settings
         const { payloadKey, payloadVersion } = recording
@@ -90,7 +87,8 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
           ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
           ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
-          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null },
+          ...{ name: job.name, metadata: job.metadata, removeAfterSeconds: job.removeAfterSeconds },
+          ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null, webhook: job.webhook },
         }
         const again = await submitRecording(renewed, context)
         return await sendJson(reply.status(202), await submittedJson(again, request, context))
@@ -109,7 +107,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await findOwn(request.params.id, request.owner)
+        const job = await requireOwn(jobs, request.params.id, request.owner)
         if (!isFinished(job.status)) {
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }
@@ -119,33 +117,6 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       },
     )
 
-    api.get(
-      '/v1/async/requests',
-      {
-        schema: {
-          tags: ['Async API'],
-          summary: 'List jobs',
-          description: 'With status=failed, those that can be submitted again.',
-          querystring: Type.Object({
-            status: Type.Optional(Type.Enum(JOB_STATUSES)),
-            before: Type.Optional(
-              Type.String({
-                pattern: UUID.source,
-                description: 'The `next` of the page before, be that job removed or not.',
-              }),
-            ),
-          }),
-          response: { 200: JobListSchema, ...errors(400, 401, 503) },
-        },
-      },
-      async (request) => {
-        const found = await jobs.list(request.owner, { ...request.query, limit: PAGE_LENGTH })
-        return {
-          requests: found.map((job) => jobSummary(job, context)),
-          next: found.length < PAGE_LENGTH ? null : (found.at(-1)?.id ?? null),
-        }
-      },
-    )
     done()
   }
 }

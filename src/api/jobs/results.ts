@@ -1,11 +1,11 @@
 import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
+import type { Transcript } from '../../contract/transcript.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
-import type { Transcript } from '../../contract/transcript.ts'
 import { representationName } from './representation.ts'
 import type { Representation } from './representation.ts'
-import { storedTranscript } from './stored-transcript.ts'
+import { transcriptOf } from './stored-transcript.ts'
 import { TranscriptTasks } from './transcript-tasks.ts'
 
 /** Characters; of what is stored, and half as many of what is made of it. */
@@ -35,7 +35,7 @@ export class Results {
 
   /** The same, taken apart. */
   async transcript(key: PayloadKey): Promise<Transcript> {
-    return storedTranscript(await this.json(key))
+    return transcriptOf(JSON.parse(await this.json(key)))
   }
 
   /**

@@ -16,13 +16,11 @@ const schema = Compile(TranscriptSchema)
 
 /** @throws Error for what is no transcript; ApiError 400 for what this one can't be made into */
 export function perform({ json, representation }: TranscriptTask): string {
-  const transcript = storedTranscript(json)
+  const transcript = transcriptOf(JSON.parse(json))
   return representation === null ? '' : represent(transcript, representation)
 }
 
-/** @throws Error for what is no transcript */
-export function storedTranscript(json: string): Transcript {
-  const stored: unknown = JSON.parse(json)
+export function transcriptOf(stored: unknown): Transcript {
   if (!schema.Check(stored)) throw new Error('the stored result is no transcript')
   return stored
 }

@@ -7,6 +7,7 @@ import type { ServiceTier } from '../../jobs/job.ts'
 import type { Submitted } from '../../jobs/job-store.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import type { ApiContext } from '../context.ts'
+import { requireModel } from '../authentication/principal.ts'
 import { validationMessage } from '../errors/error-handler.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
@@ -24,6 +25,7 @@ import {
 import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from '../uploads/uploaded-recording.ts'
 import { pollUrl } from '../urls.ts'
+import { submittedWebhook, toldOfWebhook } from '../webhooks/submitted-webhook.ts'
 
 const AnyInputBody = submitBody(Type.Unknown())
 
@@ -50,10 +52,12 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
       async (request, reply) => {
         const accept = async (submitted: Submitted) => {
           if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
-          return await sendJson(reply.status(202), await submittedJson(submitted, request, context))
+          const told = submitted.isNew ? await toldOfWebhook(request, context) : {}
+          return await sendJson(reply.status(202), await submittedJson(submitted, request, context, told))
         }
         const { owner: keyId } = request
         const model = findModel(request.params, context)
+        requireModel(request, model.id)
         requireValidBut(request, 'input', AnyInputBody)
         const { serviceTier: asked = 'cpuflex' } = request.query
         const idempotency = idempotencyOf(request, [model.id, asked, request.body])
@@ -64,6 +68,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const { parameters } = await context.familyOf(model)
         const input = parameters.parse(request.body.input, model)
         const options = jobOptions(request.body)
+        const webhook = await submittedWebhook(request, reply, context)
         const recording = await uploadedRecording(request.body.URL, keyId, context)
         const { payloadKey, payloadVersion, audioSeconds } = recording
         const job = {
@@ -78,6 +83,7 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           maxAudioSeconds: context.settings.maxAudioSeconds,
           urgent: false,
           idempotency,
+          webhook,
         }
         return await accept(await submitRecording(job, context))
       },
@@ -91,11 +97,12 @@ export async function submittedJson(
   { job, isNew }: Submitted,
   request: FastifyRequest,
   context: ApiContext,
+  told: Pick<Static<typeof SubmittedSchema>['response'], 'webhook'> = {},
 ): Promise<string> {
   const urls = { GET: await pollUrl(request, job.id, job.keyId, context) }
   if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
   const body: Static<typeof SubmittedSchema> = {
-    response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls },
+    response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls, ...told },
   }
   return JSON.stringify(body)
 }

@@ -3,13 +3,15 @@ import type { NewJob, Submitted } from '../../jobs/job-store.ts'
 import type { ApiContext } from '../context.ts'
 
 /**
- * Submits a job with a recording that was just there.
+ * Submits a job with a recording that was just there, by its key's own limits.
  * @throws JobStoreError `recording.gone` when it was removed meanwhile with the last job that had it, and not uploaded again; LimitError
  */
 export async function submitRecording(
-  job: NewJob,
-  { jobs, payloads }: Pick<ApiContext, 'jobs' | 'payloads'>,
+  given: Omit<NewJob, 'limits'>,
+  { jobs, payloads, apiKeys }: Pick<ApiContext, 'jobs' | 'payloads' | 'apiKeys'>,
 ): Promise<Submitted> {
+  const key = await apiKeys.find(given.keyId)
+  const job: NewJob = key === undefined ? given : { ...given, limits: key.limits }
   try {
     return await jobs.submit(job)
   } catch (error) {

@@ -5,12 +5,13 @@ import type { Job } from '../../jobs/job.ts'
 import type { ModelParameters } from '../../contract/recognition-task.ts'
 import { TranscriptSchema } from '../../contract/transcript.ts'
 import { jsonParser } from '../bodies/json.ts'
+import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { addVary } from '../http/vary.ts'
 import { attend, goneOf } from './attended-job.ts'
 import type { AttendedJob } from './attended-job.ts'
-import { addVary } from '../http/vary.ts'
 import { sendJson } from './job-body.ts'
 import { requireWordTimes } from './representation.ts'
 import type { Representation } from './representation.ts'
@@ -63,6 +64,7 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       async (request, reply) => {
         const gone = goneOf(reply)
         const model = findModel(request.params, context)
+        requireModel(request, model.id)
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const { parameters } = await context.familyOf(model)
         // What does not say, or asks for what there is not, gets JSON, as it did when there was nothing else.

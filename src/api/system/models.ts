@@ -4,6 +4,7 @@ import Type from 'typebox'
 import { SERVICE_TIERS } from '../../jobs/job.ts'
 import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
+import { mayUse } from '../authentication/principal.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
 import { nullable } from '../nullable.ts'
@@ -102,7 +103,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       {
         schema: {
           tags: ['Models'],
-          summary: 'List the models',
+          summary: 'List the models that the API key may use',
           response: {
             200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
             ...SHARED_ERRORS,
@@ -110,13 +111,17 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request) => {
-        return {
-          object: 'list' as const,
-          data: await Promise.all([
-            ...catalogue.list().map((model) => describe(model, request)),
-            ...(await names.listed()).map(({ name, model }) => describe(model, request, name)),
-          ]),
-        }
+        const { principal } = request
+        const isUsable = ({ id }: ModelDescription): boolean => principal === null || mayUse(principal, id)
+        const aliases = (await names.listed()).filter(({ model }) => isUsable(model))
+        const data = await Promise.all([
+          ...catalogue
+            .list()
+            .filter(isUsable)
+            .map((model) => describe(model, request)),
+          ...aliases.map(({ name, model }) => describe(model, request, name)),
+        ])
+        return { object: 'list' as const, data }
       },
     )
     api.get(

@@ -17,10 +17,13 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
     servers: [{ url: '/' }],
     tags: [
       { name: 'Async API', description: 'For recordings of any length.' },
+      { name: 'Events', description: 'What happens, as it happens.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
+      { name: 'Webhooks', description: 'To hear of jobs instead of polling them.' },
       { name: 'OpenAI’s API', description: 'For programs that were made for OpenAI’s audio API.' },
       { name: 'whisper-asr-webservice', description: 'For subtitle managers that were made for it.' },
       { name: 'Models', description: 'What can be submitted to.' },
+      { name: 'Keys', description: 'Who may do what.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],
     components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key.' } } },

@@ -2,12 +2,12 @@ import { sql } from 'kysely'
 import type { Database } from '../sql/dialect.ts'
 import { LimitError } from '../errors.ts'
 import { laneOf } from '../queue/queue-order.ts'
-import type { KeyLimits, NewJob } from '../job-store.ts'
+import type { KeyLimits, KeyUsage as UsageNow, NewJob } from '../job-store.ts'
 
 const SECONDS_PER_DAY = 86_400
 
 /** What is known of a key when its jobs come. */
-export interface KeyUsage {
+export interface UsageAtSubmit {
   queuedJobs: number
   audioSeconds: number
   /** Rank of the last job in each lane that waits or runs. */
@@ -18,16 +18,19 @@ export interface KeyUsage {
 export async function usageOfKeys(
   database: Database,
   jobs: readonly NewJob[],
-  limits: KeyLimits,
+  limitsOf: (job: NewJob) => KeyLimits,
   now: number,
-): Promise<ReadonlyMap<string, KeyUsage>> {
+): Promise<ReadonlyMap<string, UsageAtSubmit>> {
   const { queries } = database
-  const usages = new Map<string, KeyUsage>()
-  for (const keyId of new Set(jobs.map((job) => job.keyId))) {
+  const usages = new Map<string, UsageAtSubmit>()
+  for (const job of jobs) {
+    const { keyId } = job
+    if (usages.has(keyId)) continue
+    const { queuedJobs: mostJobs, audioSecondsPerDay: mostSeconds } = limitsOf(job)
     usages.set(keyId, {
       lastRanks: new Map(),
-      queuedJobs: limits.queuedJobs === null ? 0 : await queuedJobs(queries, keyId, limits.queuedJobs),
-      audioSeconds: limits.audioSecondsPerDay === null ? 0 : await audioSecondsOn(queries, keyId, dayOf(now)),
+      queuedJobs: mostJobs === null ? 0 : await queuedJobs(queries, keyId, mostJobs),
+      audioSeconds: mostSeconds === null ? 0 : ((await audioSecondsOn(queries, keyId, dayOf(now))) ?? 0),
     })
   }
   for (const { key_id: keyId, lane, waiting, running } of await lastRanksOf(database, jobs)) {
@@ -74,14 +77,28 @@ async function queuedJobs(queries: Database['queries'], keyId: string, upTo: num
   return rows[0]?.count ?? 0
 }
 
-async function audioSecondsOn(queries: Database['queries'], keyId: string, day: number): Promise<number> {
+/** Undefined: nothing was counted. */
+async function audioSecondsOn(queries: Database['queries'], keyId: string, day: number): Promise<number | undefined> {
   const row = await queries
     .selectFrom('audio_usage')
     .select('audio_seconds')
     .where('key_id', '=', keyId)
     .where('day', '=', day)
     .executeTakeFirst()
-  return row?.audio_seconds ?? 0
+  return row?.audio_seconds
+}
+
+/** What a key has now. */
+export async function usageOf({ queries, dialect }: Database, keyId: string, limits: KeyLimits): Promise<UsageNow> {
+  const { rows } = await sql<{ now: number; waiting: number; running: number }>`
+    select ${dialect.now} as now,
+      (select count(*) from jobs where key_id = ${keyId} and status = 'pending') as waiting,
+      (select count(*) from jobs where key_id || '' = ${keyId} and status = 'processing') as running
+  `.execute(queries)
+  const { now = 0, waiting = 0, running = 0 } = rows[0] ?? {}
+  const counted = await audioSecondsOn(queries, keyId, dayOf(now))
+  const isCounted = counted !== undefined || limits.audioSecondsPerDay !== null
+  return { queuedJobs: waiting, runningJobs: running, audioSecondsToday: isCounted ? (counted ?? 0) : null }
 }
 
 export function dayOf(now: number): number {
@@ -89,7 +106,7 @@ export function dayOf(now: number): number {
 }
 
 /** Why a key may not have one more job; undefined: it may, and has it now. */
-export function refusal(job: NewJob, usage: KeyUsage, limits: KeyLimits, now: number): LimitError | undefined {
+export function refusal(job: NewJob, usage: UsageAtSubmit, limits: KeyLimits, now: number): LimitError | undefined {
   const { queuedJobs: mostJobs, audioSecondsPerDay: mostSeconds } = limits
   if (mostJobs !== null && usage.queuedJobs >= mostJobs) {
     return new LimitError(

@@ -4,9 +4,9 @@ import type { Database, Dialect } from '../sql/dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import type { LimitError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { jobOf } from '../sql/job-row.ts'
+import { jobOf, labelColumns } from '../sql/job-row.ts'
 import { dayOf, refusal, usageOfKeys } from './key-usage.ts'
-import type { KeyUsage } from './key-usage.ts'
+import type { UsageAtSubmit } from './key-usage.ts'
 import { laneOf, placeOf, queueOf } from '../queue/queue-order.ts'
 import { heads } from '../queue/queues.ts'
 import type { JobRow, JobsTable } from '../sql/schema.ts'
@@ -19,6 +19,9 @@ const COLUMNS = {
   id: 'text',
   key_id: 'text',
   model: 'text',
+  name: 'text',
+  folded_name: 'text',
+  metadata: 'text',
   service_tier: 'text',
   priority: 'text',
   input: 'text',
@@ -34,8 +37,12 @@ const COLUMNS = {
   start_by: 'float8',
   timeout_seconds: 'float8',
   expires_at: 'float8',
+  remove_after_seconds: 'float8',
   idempotency_key: 'text',
   request_hash: 'text',
+  webhook: 'text',
+  webhook_events: 'text',
+  webhook_queue: 'text',
 } as const satisfies Partial<Record<keyof JobsTable, 'text' | 'float8' | 'int4'>>
 
 type NewRow = Pick<Selectable<JobsTable>, keyof typeof COLUMNS>
@@ -51,19 +58,22 @@ export async function submitAll(
   jobs: readonly NewJob[],
   limits: KeyLimits,
 ): Promise<readonly Outcome[]> {
+  const limited = new Map(jobs.map((job) => [job, { ...limits, ...job.limits }]))
+  const limitsOf = (job: NewJob): KeyLimits => limited.get(job) ?? limits
   const { now, virtualTime } = await clocks(database)
-  const usages = await usageOfKeys(database, jobs, limits, now)
-  const replays = await replaysAmong(database, jobs, limits)
+  const usages = await usageOfKeys(database, jobs, limitsOf, now)
+  const replays = await replaysAmong(database, jobs, limitsOf)
   const rows: NewRow[] = []
   const refused = new Map<NewJob, LimitError>()
   for (const job of jobs) {
     const usage = usages.get(job.keyId)
     if (usage === undefined || replays.has(job)) continue
-    const error = refusal(job, usage, limits, now)
+    const error = refusal(job, usage, limitsOf(job), now)
     if (error === undefined) rows.push(place(job, usage, virtualTime))
     else refused.set(job, error)
   }
-  const inserted = rows.length === 0 ? [] : await insertFree(database, rows, limits, now)
+  const counted = new Set(jobs.filter((job) => limitsOf(job).audioSecondsPerDay !== null).map(({ keyId }) => keyId))
+  const inserted = rows.length === 0 ? [] : await insertFree(database, rows, counted, now)
   const found = new Map(inserted === 'gone' ? [] : inserted.map((row) => [row.id, row]))
   return await Promise.all(
     jobs.map(async (job) => {
@@ -79,12 +89,12 @@ export async function submitAll(
 async function replaysAmong(
   database: Database,
   jobs: readonly NewJob[],
-  { queuedJobs, audioSecondsPerDay }: KeyLimits,
+  limitsOf: (job: NewJob) => KeyLimits,
 ): Promise<ReadonlySet<NewJob>> {
   const replays = new Set<NewJob>()
-  if (queuedJobs === null && audioSecondsPerDay === null) return replays
   for (const job of jobs) {
-    if (job.idempotency === null) continue
+    const { queuedJobs, audioSecondsPerDay } = limitsOf(job)
+    if (job.idempotency === null || (queuedJobs === null && audioSecondsPerDay === null)) continue
     const row = await database.queries
       .selectFrom('jobs')
       .select('sequence')
@@ -100,11 +110,11 @@ async function replaysAmong(
 async function insertFree(
   database: Database,
   rows: readonly NewRow[],
-  limits: KeyLimits,
+  counted: ReadonlySet<string>,
   now: number,
 ): Promise<readonly JobRow[] | 'gone'> {
   try {
-    return await insert(database, rows, limits, now)
+    return await insert(database, rows, counted, now)
   } catch (error) {
     const [only, ...others] = rows
     if (!isRefused(error) || only === undefined || others.length > 0) throw error
@@ -142,7 +152,7 @@ async function clocks({ queries, dialect }: Database): Promise<{ readonly now: n
   return { now, virtualTime: Math.max(now, start ?? 0) }
 }
 
-function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRow {
+function place(job: NewJob, { lastRanks }: UsageAtSubmit, virtualTime: number): NewRow {
   const lane = laneOf(job)
   const { virtualStart, rank } = placeOf(job, virtualTime, lastRanks.get(lane))
   lastRanks.set(lane, Math.max(rank, lastRanks.get(lane) ?? 0))
@@ -150,6 +160,7 @@ function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRo
     id: job.id,
     key_id: job.keyId,
     model: job.model,
+    ...labelColumns(job.name ?? null, job.metadata ?? {}),
     service_tier: job.serviceTier,
     priority: job.priority,
     input: JSON.stringify(job.input),
@@ -165,8 +176,12 @@ function place(job: NewJob, { lastRanks }: KeyUsage, virtualTime: number): NewRo
     start_by: secondsOf(job.startBy),
     timeout_seconds: job.timeoutSeconds,
     expires_at: secondsOf(job.expiresAt),
+    remove_after_seconds: job.removeAfterSeconds ?? null,
     idempotency_key: job.idempotency?.key ?? null,
     request_hash: job.idempotency?.requestHash ?? null,
+    webhook: job.webhook?.endpoint ?? null,
+    webhook_events: job.webhook?.events.join(' ') ?? null,
+    webhook_queue: job.webhook?.queue ?? null,
   }
 }
 
@@ -174,17 +189,20 @@ function secondsOf(date: Date | null): number | null {
   return date === null ? null : date.getTime() / 1000
 }
 
-/** A job whose idempotency key is there already is left out. */
+/**
+ * A job whose idempotency key is there already is left out.
+ * @param counted the keys whose audio is counted
+ */
 async function insert(
   { queries, dialect }: Database,
   rows: readonly NewRow[],
-  { audioSecondsPerDay }: KeyLimits,
+  counted: ReadonlySet<string>,
   now: number,
 ): Promise<readonly JobRow[]> {
-  if (audioSecondsPerDay === null) return await insertRows(queries, dialect, rows)
+  if (counted.size === 0) return await insertRows(queries, dialect, rows)
   return await queries.transaction().execute(async (transaction) => {
     const inserted = await insertRows(transaction, dialect, rows)
-    for (const [keyId, seconds] of audioOf(inserted)) {
+    for (const [keyId, seconds] of audioOf(inserted.filter((row) => counted.has(row.key_id)))) {
       await transaction
         .insertInto('audio_usage')
         .values({ key_id: keyId, day: dayOf(now), audio_seconds: seconds })

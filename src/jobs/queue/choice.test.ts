@@ -21,7 +21,7 @@ const situation = fc.record({
   ),
   places: fc.option(fc.tuple(place, place, place)),
   atMost: place,
-  runningLimit: fc.option(fc.nat(3)),
+  runningLimits: fc.tuple(fc.option(fc.nat(3)), fc.option(fc.nat(3))),
   running: fc.tuple(fc.nat(3), fc.nat(3)),
   urgentInARow: fc.nat(MAX_URGENT_IN_A_ROW + 1),
 })
@@ -29,7 +29,7 @@ const situation = fc.record({
 type Situation = typeof situation extends fc.Arbitrary<infer Value> ? Value : never
 
 /** Urgent jobs first, as their ranks say. */
-function candidatesOf({ jobs }: Situation): readonly Candidate[] {
+function candidatesOf({ jobs, runningLimits }: Situation): readonly Candidate[] {
   return jobs
     .map((job, sequence) => ({
       ...job,
@@ -37,17 +37,14 @@ function candidatesOf({ jobs }: Situation): readonly Candidate[] {
       sequence,
       rank: sequence,
       readyForMs: 0,
+      mostRunning: runningLimits[KEYS.indexOf(job.keyId)] ?? null,
     }))
     .sort((one, other) => Number(other.isUrgent) - Number(one.isUrgent) || one.rank - other.rank)
 }
 
-function roomOf({ places, atMost, runningLimit, running }: Situation): Room {
+function roomOf({ places, atMost, running }: Situation): Room {
   const ofModels = places && new Map(MODELS.map((model, index) => [model, places[index] ?? atMost]))
-  return new Room(
-    { atMost, places: ofModels },
-    runningLimit,
-    new Map(KEYS.map((key, index) => [key, running[index] ?? 0])),
-  )
+  return new Room({ atMost, places: ofModels }, new Map(KEYS.map((key, index) => [key, running[index] ?? 0])))
 }
 
 function frontOf(candidates: readonly Candidate[]): { readonly urgent: Line; readonly others: Line } {
@@ -99,7 +96,7 @@ test('never takes more than there are places for, over all, of a model or of a k
       }
       for (const [index, key] of KEYS.entries()) {
         const ofKey = chosen.filter(({ keyId }) => keyId === key).length
-        const most = Math.max(0, (given.runningLimit ?? Number.MAX_VALUE) - (given.running[index] ?? 0))
+        const most = Math.max(0, (given.runningLimits[index] ?? Number.MAX_VALUE) - (given.running[index] ?? 0))
         expect(ofKey).toBeLessThanOrEqual(most)
       }
     }),
@@ -108,13 +105,22 @@ test('never takes more than there are places for, over all, of a model or of a k
 
 const PLENTY = { atMost: { ordinary: 9, express: 0 }, places: null }
 const candidate = (sequence: number, isUrgent = false): Candidate => ({
-  ...{ sequence, rank: sequence, isUrgent, isExpress: isUrgent, model: 'a', keyId: 'x', readyForMs: 0 },
+  ...{
+    sequence,
+    rank: sequence,
+    isUrgent,
+    isExpress: isUrgent,
+    model: 'a',
+    keyId: 'x',
+    readyForMs: 0,
+    mostRunning: null,
+  },
 })
 
 test('takes nothing that may come behind what is not known', () => {
   const urgent = { candidates: [candidate(1, true)], isCut: true }
   const others = { candidates: [candidate(2)], isCut: true }
-  const room = new Room(PLENTY, null)
+  const room = new Room(PLENTY)
   expect(choose({ urgent, others }, room, 0).map(({ sequence }) => sequence)).toEqual([1])
   expect(choose({ urgent, others }, room, MAX_URGENT_IN_A_ROW).map(({ sequence }) => sequence)).toEqual([2, 1])
   expect(choose({ urgent: { candidates: [], isCut: false }, others }, room, 0).map(({ sequence }) => sequence)).toEqual(
@@ -135,7 +141,7 @@ test('of what may be taken one for the other, each fits by itself, and the first
 })
 
 test('leaves the room as it is', () => {
-  const room = new Room(PLENTY, null)
+  const room = new Room(PLENTY)
   choose(frontOf([candidate(1)]), room, 0)
   expect(room.left).toBe(9)
 })

@@ -23,6 +23,17 @@ async function batch(store: JobStore, options: Partial<ClaimOptions>): Promise<r
   return (await store.claim({ ...EVERY_TIER, ...options })).map(({ job }) => job.id)
 }
 
+async function claimedKeys(store: JobStore, places = 9): Promise<readonly string[]> {
+  const claims = await store.claim({ ...EVERY_TIER, atMost: ordinary(places) })
+  return claims.map(({ job }) => job.keyId).toSorted()
+}
+
+/** @param runningJobs 0: any number, whatever the server's limit is */
+async function giveLimit({ database }: JobStoreFixture, keyId: string, runningJobs: number): Promise<void> {
+  const key = { id: keyId, name: keyId, prefix: '', hash: keyId, running_jobs: runningJobs }
+  await database.queries.insertInto('api_keys').values(key).execute()
+}
+
 /** A store on the same database, whose first claim another one overtakes: between what it sees and what it takes. */
 function overtaken({ database }: JobStoreFixture, overtake: () => Promise<unknown>): JobStore {
   let isOvertaken = false
@@ -226,6 +237,84 @@ export function describeClaim(name: string, open: () => Promise<JobStoreFixture>
           await Promise.all(stores.map((store) => store.claim({ ...EVERY_TIER, atMost: ordinary(2) })))
         ).flat()
         expect(claims.map(({ job }) => job.keyId).toSorted()).toEqual(['a', 'a', 'b', 'b'])
+        for (const { lease } of claims) await fixture.store.fail(lease, ERROR)
+      }
+    })
+  })
+
+  describe(`${name}: a limit of running jobs that is a key’s own`, () => {
+    test('holds within a claim and counts what runs, and leaves the others alone', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await giveLimit(fixture, 'a', 2)
+      await running(store, { keyId: 'a' })
+      await queued(
+        store,
+        ['a', 'b'].flatMap((keyId) => Array.from({ length: 4 }, () => ({ keyId }))),
+      )
+      expect((await claimedKeys(store)).join('')).toBe('abbbb')
+      expect(await store.waiting(EVERY_TIER.asked)).toEqual([])
+    })
+
+    test('is in the place of the server’s, be it more, less or none', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect(limitedTo(2))
+      await giveLimit(fixture, 'less', 1)
+      await giveLimit(fixture, 'more', 3)
+      await giveLimit(fixture, 'none', 0)
+      const keys = ['less', 'more', 'none', 'usual']
+      await queued(
+        store,
+        keys.flatMap((keyId) => Array.from({ length: 4 }, () => ({ keyId }))),
+      )
+      const claimed = await claimedKeys(store, 20)
+      expect(keys.map((key) => claimed.filter((one) => one === key).length)).toEqual([1, 3, 4, 2])
+    })
+
+    test('keeps nobody else, however many jobs of that key are in front', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      await giveLimit(fixture, 'a', 1)
+      await running(store, { keyId: 'a' })
+      await Promise.all(Array.from({ length: 100 }, () => store.submit(newJob({ keyId: 'a', audioSeconds: 61 }))))
+      const others = ['b', 'c', 'd'].map((keyId, index) => ({ keyId, audioSeconds: 10_000 + index }))
+      const [b, c, d] = await queued(store, others)
+      expect(await batch(store, { atMost: ordinary(1) })).toEqual([b])
+      expect(await store.waiting(EVERY_TIER.asked)).toHaveLength(1)
+      expect(await batch(store, { atMost: ordinary(9) })).toEqual([c, d])
+    })
+
+    test('holds from the next claim on, and no longer than it is there', async () => {
+      await using fixture = await open()
+      const other = await fixture.connect()
+      await queued(
+        fixture.store,
+        Array.from({ length: 9 }, () => ({ keyId: 'a' })),
+      )
+      expect(await claimedKeys(other, 1)).toHaveLength(1)
+      await giveLimit(fixture, 'a', 3)
+      expect(await claimedKeys(other)).toHaveLength(2)
+      expect(await claimedKeys(other)).toEqual([])
+      await fixture.database.queries.deleteFrom('api_keys').execute()
+      expect(await claimedKeys(other)).toHaveLength(6)
+    })
+
+    test('is never passed by claims at the same time, whether they knew of it or not', async () => {
+      await using fixture = await open()
+      const connect = () => Promise.all(Array.from({ length: CLAIMERS / 2 }, () => fixture.connect()))
+      const knowing = await connect()
+      await giveLimit(fixture, 'a', 2)
+      await Promise.all(knowing.map((store) => store.waiting(EVERY_TIER.asked)))
+      for (let round = 0; round < 5; round++) {
+        await queued(
+          fixture.store,
+          ['a', 'b'].flatMap((keyId) => Array.from({ length: 8 }, () => ({ keyId }))),
+        )
+        const stores = [...knowing, ...(await connect())]
+        const claims = (
+          await Promise.all(stores.map((store) => store.claim({ ...EVERY_TIER, atMost: ordinary(2) })))
+        ).flat()
+        expect(claims.filter(({ job }) => job.keyId === 'a')).toHaveLength(2)
         for (const { lease } of claims) await fixture.store.fail(lease, ERROR)
       }
     })

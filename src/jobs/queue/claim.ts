@@ -11,6 +11,7 @@ import type { Look } from './look.ts'
 import { IS_READY } from './queues.ts'
 import { refresh } from './ready.ts'
 import { Room } from './room.ts'
+import type { RunningLimits } from './running-limits.ts'
 import type { JobRow } from '../sql/schema.ts'
 import type { ClaimOptions, ClaimedJob } from '../job-store.ts'
 
@@ -36,29 +37,29 @@ const MAX_CLAIMED_JOBS = 500
 export async function claim(
   database: Database,
   options: ClaimOptions,
-  runningLimit: number | null,
+  limits: RunningLimits,
   onEnded: (jobs: readonly Expired[]) => void,
 ): Promise<readonly ClaimedJob[]> {
   for (let mayBeStale = true; ;) {
+    const { isAny: isLimited } = limits
     // Whoever finds nothing waits for nobody.
-    if (runningLimit !== null && !(await new Claim(database, options, runningLimit).findsAny(mayBeStale))) return []
-    const claimed = await alone(database, runningLimit, (own) => new Claim(own, options, runningLimit).run(mayBeStale))
-    if (claimed !== undefined) return claimed
+    if (isLimited && !(await new Claim(database, options, limits, isLimited).findsAny(mayBeStale))) return []
+    const claimed = await alone(database, isLimited, (own) =>
+      new Claim(own, options, limits, isLimited).run(mayBeStale),
+    )
+    if (claimed === 'limited') continue
+    if (claimed !== 'stale') return claimed
     mayBeStale = await refresh(database, onEnded)
   }
 }
 
 /**
- * Where keys have a limit, one claim at a time: each counts what the one before it took, so that the limit holds exactly. Without one, nothing
+ * Where any key has a limit, one claim at a time: each counts what the one before it took, so that the limit holds exactly. Without one, nothing
  * is locked but the rows that are taken.
  */
-async function alone<T>(
-  database: Database,
-  runningLimit: number | null,
-  work: (database: Database) => Promise<T>,
-): Promise<T> {
+async function alone<T>(database: Database, isLimited: boolean, work: (database: Database) => Promise<T>): Promise<T> {
   const { queries, dialect } = database
-  if (runningLimit === null) return await work(database)
+  if (!isLimited) return await work(database)
   return await queries.transaction().execute(async (transaction) => {
     // A statement of its own: the next one sees what was committed while this one waited.
     if (dialect.lockClaims !== null) await sql`${dialect.lockClaims}`.execute(transaction)
@@ -69,7 +70,8 @@ async function alone<T>(
 class Claim {
   readonly #database: Database
   readonly #options: ClaimOptions
-  readonly #runningLimit: number | null
+  readonly #limits: RunningLimits
+  readonly #isLimited: boolean
   readonly #room: Room
   /** Of all jobs of this claim; the fence names the job besides. */
   readonly #token = randomUUID()
@@ -78,11 +80,13 @@ class Claim {
   readonly #passed = new Set<number>()
   #urgentInARow: number
 
-  constructor(database: Database, options: ClaimOptions, runningLimit: number | null) {
+  /** @param isLimited whether it minds keys' limits, alone among all claims */
+  constructor(database: Database, options: ClaimOptions, limits: RunningLimits, isLimited: boolean) {
     this.#database = database
     this.#options = options
-    this.#runningLimit = runningLimit
-    this.#room = new Room(options, runningLimit)
+    this.#limits = limits
+    this.#isLimited = isLimited
+    this.#room = new Room(options)
     this.#urgentInARow = options.urgentInARow ?? 0
   }
 
@@ -92,15 +96,21 @@ class Claim {
     return (isStale && mayBeStale) || choose(front, this.#room, this.#urgentInARow).length > 0
   }
 
-  /** @returns undefined: before anything was taken, some jobs were found not to be where they belong */
-  async run(mayBeStale: boolean): Promise<readonly ClaimedJob[] | undefined> {
+  /**
+   * @returns before anything was taken, `stale`: some jobs were found not to be where they belong; `limited`: some key was found to have a
+   * limit, which this claim does not mind
+   */
+  async run(mayBeStale: boolean): Promise<readonly ClaimedJob[] | 'stale' | 'limited'> {
     while (this.#room.left > 0) {
-      const { front, isStale } = await this.#look()
-      if (isStale && mayBeStale && this.#claimed.length === 0) return undefined
+      const { front, isStale, haveKeysLimits } = await this.#look()
+      if (haveKeysLimits && !this.#isLimited) return this.#claimed.length === 0 ? 'limited' : this.#claimed
+      if (isStale && mayBeStale && this.#claimed.length === 0) return 'stale'
       const isAny = await this.#takeFrom(front)
       if (!isAny || !(front.urgent.isCut || front.others.isCut)) break
     }
-    while (this.#claimed.length === 0 && this.#passed.size > 0 && this.#room.left > 0) await this.#wait()
+    while (this.#claimed.length === 0 && this.#passed.size > 0 && this.#room.left > 0) {
+      if (!(await this.#wait())) return 'limited'
+    }
     return this.#claimed
   }
 
@@ -108,10 +118,12 @@ class Claim {
     const found = await look(this.#database, {
       asked: this.#options.asked,
       models: (isExpress) => this.#room.models(isExpress),
-      depth: Math.min(this.#room.left, MAX_CLAIMED_JOBS) + (this.#runningLimit === null ? SPARE : 0),
-      runningLimit: this.#runningLimit,
+      depth: Math.min(this.#room.left, MAX_CLAIMED_JOBS) + (this.#isLimited ? 0 : SPARE),
+      isLimited: this.#isLimited,
+      runningLimit: this.#limits.ofServer,
       without: this.#passed,
     })
+    this.#limits.see(found.haveKeysLimits)
     this.#room.see(found.running)
     return found
   }
@@ -186,12 +198,15 @@ class Claim {
   /**
    * All that fits is in others' hands, who need not be claimers, and may let it go: waits for the first one. Not for more at once, since two
    * that wait for each other's would wait in a circle.
+   * @returns false: some key was found to have a limit, which this claim does not mind
    */
-  async #wait(): Promise<void> {
+  async #wait(): Promise<boolean> {
     this.#passed.clear()
-    const { front } = await this.#look()
+    const { front, haveKeysLimits } = await this.#look()
+    if (haveKeysLimits && !this.#isLimited) return false
     const [first] = choose(front, this.#room, this.#urgentInARow)
     if (first !== undefined) await this.#take([first], 1, this.#database.dialect.lockRows)
+    return true
   }
 }
 

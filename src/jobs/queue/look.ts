@@ -13,7 +13,9 @@ export interface LookOptions {
   readonly models: (isExpress: boolean) => readonly string[] | null
   /** So many jobs of each part of a queue that may run, if it has them. */
   readonly depth: number
-  /** How many jobs of a key may run at a time. */
+  /** Whether keys' limits of running jobs are minded. */
+  readonly isLimited: boolean
+  /** Such a limit of keys without one of their own; null: none. */
   readonly runningLimit: number | null
   /** Sequences of jobs that are not looked at. */
   readonly without: ReadonlySet<number>
@@ -27,6 +29,8 @@ export interface Look {
   readonly running: ReadonlyMap<string, number>
   /** Some jobs are not where they belong by now. */
   readonly isStale: boolean
+  /** Some key has a limit of running jobs of its own. */
+  readonly haveKeysLimits: boolean
 }
 
 export interface SeenJob extends Candidate {
@@ -50,9 +54,12 @@ interface Row extends Part {
   readonly ready_for_ms: number
   readonly crashes: number
   readonly running: number
+  /** How many may run of its key; null: any number. */
+  readonly most_running: number | null
   /** From 1, in its part. */
   readonly place: number
   readonly is_stale: number
+  readonly have_keys_limits: number
 }
 
 /** Entries of a part that are read beyond those that are wanted, since they may be of keys that have as many running as they may. */
@@ -73,16 +80,17 @@ type Position = Pick<Candidate, 'rank' | 'sequence'>
  * limit, the part is read key by key in `jobs_ready_by_key`: however many jobs of such keys are in front, none of them is met.
  */
 export async function look(database: Database, options: LookOptions): Promise<Look> {
-  const { depth, runningLimit } = options
-  const width = runningLimit === null ? depth : depth + SPARE
-  const rows = await read(database, runningLimit, inOrder(options, width), width)
-  const parts = partsIn(rows, runningLimit, width)
-  if (runningLimit !== null) {
+  const { depth, isLimited } = options
+  const width = isLimited ? depth + SPARE : depth
+  const rows = await read(database, options, inOrder(options, width), width)
+  const parts = partsIn(rows, width)
+  const haveKeysLimits = rows[0]?.have_keys_limits === 1
+  if (isLimited) {
     const hidden = [...parts.values()].filter(({ end, candidates }) => end !== null && candidates.length < depth)
     const others =
-      hidden.length === 0 ? [] : await read(database, runningLimit, byKey(options, runningLimit, hidden), depth)
+      hidden.length === 0 ? [] : await read(database, options, byKey(options, haveKeysLimits, hidden), depth)
     for (const part of hidden) parts.delete(nameOf(part))
-    for (const [name, part] of partsIn(others, runningLimit, depth)) parts.set(name, part)
+    for (const [name, part] of partsIn(others, depth)) parts.set(name, part)
     rows.push(...others)
   }
   const seen = [...parts.values()]
@@ -94,6 +102,7 @@ export async function look(database: Database, options: LookOptions): Promise<Lo
     seen: seen.flatMap(({ candidates }) => candidates).sort(inOrderOfClaiming),
     running: new Map(rows.map((row) => [row.key_id, row.running])),
     isStale: rows[0]?.is_stale === 1,
+    haveKeysLimits,
   }
 }
 
@@ -114,7 +123,9 @@ function inOrder({ without, asked, models }: LookOptions, width: number): Scan {
 }
 
 /** The keys of each queue that may have more running, found as the queues are: each behind the last one. */
-function byKey({ without, depth }: LookOptions, runningLimit: number, of: readonly Part[]): Scan {
+function byKey({ without, depth, runningLimit }: LookOptions, haveKeysLimits: boolean, of: readonly Part[]): Scan {
+  // No key may have more of them, unless it has a limit of its own.
+  const mostOfKey = haveKeysLimits ? depth : Math.min(depth, runningLimit ?? depth)
   const isHidden = sql.join(
     of.map(({ queue, low }) => sql`queue = ${queue} and low = ${low}`),
     sql` or `,
@@ -132,12 +143,12 @@ function byKey({ without, depth }: LookOptions, runningLimit: number, of: readon
       ),
       parts(queue, key_id, low, high) as (
         select queue, key_id, low, high from keys cross join ranges
-        where (${isHidden}) and key_id is not null and key_id not in (select key_id from running where amount >= ${runningLimit})
+        where (${isHidden}) and key_id is not null and key_id not in (select key_id from running where amount >= most)
       )
     `,
     ofPart: sql`
       ${isIn(without)} and jobs.key_id = parts.key_id
-      order by jobs.rank, jobs.sequence limit ${Math.min(depth, runningLimit)}
+      order by jobs.rank, jobs.sequence limit ${mostOfKey}
     `,
   }
 }
@@ -153,38 +164,44 @@ function isIn(without: ReadonlySet<number>): RawBuilder<unknown> {
  */
 async function read(
   { queries, dialect }: Database,
-  runningLimit: number | null,
+  { isLimited, runningLimit }: LookOptions,
   { parts, ofPart }: Scan,
   width: number,
 ): Promise<Row[]> {
-  const running = sql`select key_id, count(*) from jobs where status = 'processing' group by key_id`
+  const mostOf = (keyId: string): RawBuilder<number | null> =>
+    sql`nullif(coalesce((select running_jobs from api_keys where id = ${sql.ref(keyId)}), ${sql.lit(runningLimit ?? 0)}), 0)`
+  const running = sql`
+    select key_id, amount, ${mostOf('counted.key_id')}
+    from (select key_id, count(*) as amount from jobs where status = 'processing' group by key_id) as counted
+  `
   const { rows } = await sql<Row>`
     with recursive
     ranges(low, high) as (
       select cast(0 as double precision), cast(${MIN_FAIR_RANK} as double precision)
       union all select ${MIN_FAIR_RANK}, ${Number.MAX_VALUE}
     ),
-    running(key_id, amount) as materialized (${runningLimit === null ? sql`select '', 0 where false` : running}),
+    running(key_id, amount, most) as materialized (${isLimited ? running : sql`select '', 0, 0 where false`}),
     ${parts},
     foremost as (
       select parts.queue, parts.low, jobs.sequence, jobs.key_id, jobs.urgent, jobs.rank, jobs.crashes,
         1000 * (${dialect.now} - coalesce(jobs.ready_at, jobs.accepted_at)) as ready_for_ms,
         coalesce((select amount from running where running.key_id = jobs.key_id), 0) as running,
+        ${isLimited ? mostOf('jobs.key_id') : sql`cast(null as integer)`} as most_running,
         row_number() over (partition by parts.queue, parts.low order by jobs.rank, jobs.sequence) as place
       from parts ${dialect.joinJobs(sql`
         ${IS_READY} and (jobs.start_by is null or jobs.start_by > ${dialect.now}) and ${ofPart}
       `)}
     )
-    select flags.is_stale, found.* from (select case when ${isStale(dialect)} then 1 else 0 end as is_stale) as flags
+    select flags.*, found.* from (
+      select case when ${isStale(dialect)} then 1 else 0 end as is_stale,
+        case when exists (select 1 from api_keys where running_jobs > 0) then 1 else 0 end as have_keys_limits
+    ) as flags
     left join (
-      select * from foremost where place <= ${width} and (place = ${width} or ${mayRun(runningLimit)})
+      select * from foremost
+      where place <= ${width} and (place = ${width} or most_running is null or running < most_running)
     ) as found on true
   `.execute(queries)
   return rows
-}
-
-function mayRun(runningLimit: number | null): RawBuilder<SqlBool> {
-  return runningLimit === null ? sql<SqlBool>`true` : sql<SqlBool>`running < ${runningLimit}`
 }
 
 /** By name where the models are known, else by the beginning of the name. */
@@ -201,18 +218,18 @@ function isAsked(asked: LookOptions['asked'], models: LookOptions['models']): Ra
   return conditions.length === 0 ? sql<SqlBool>`false` : sql<SqlBool>`(${sql.join(conditions, sql` or `)})`
 }
 
-function partsIn(rows: readonly Row[], runningLimit: number | null, width: number): Map<string, Seen> {
+function partsIn(rows: readonly Row[], width: number): Map<string, Seen> {
   const parts = new Map<string, Seen>()
   for (const row of rows) {
     if (row.sequence === null) continue
-    const { queue, low, sequence, key_id: keyId, rank, ready_for_ms: readyForMs } = row
+    const { queue, low, sequence, key_id: keyId, rank, ready_for_ms: readyForMs, most_running: mostRunning } = row
     const part: Seen = parts.get(nameOf(row)) ?? { queue, low, candidates: [], end: null }
     parts.set(nameOf(row), part)
     if (row.place === width) part.end = { rank, sequence }
-    if (runningLimit !== null && row.running >= runningLimit) continue
+    if (mostRunning !== null && row.running >= mostRunning) continue
     const { model, isExpress } = partsOfQueue(queue)
     const [isUrgent, isSuspect] = [row.urgent === 1, row.crashes > 0]
-    part.candidates.push({ sequence, model, isExpress, keyId, isUrgent, isSuspect, rank, readyForMs })
+    part.candidates.push({ sequence, model, isExpress, keyId, mostRunning, isUrgent, isSuspect, rank, readyForMs })
   }
   return parts
 }

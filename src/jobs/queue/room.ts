@@ -5,6 +5,8 @@ export interface Guest {
   readonly model: string
   readonly isExpress: boolean
   readonly keyId: string
+  /** How many jobs its key may have running; null: any number. */
+  readonly mostRunning: number | null
 }
 
 /**
@@ -14,24 +16,21 @@ export interface Guest {
 export class Room {
   readonly #over: Remaining
   readonly #ofModels: ReadonlyMap<string, Remaining> | null
-  readonly #runningLimit: number | null
   /** Jobs that run, by key. */
   #running: Map<string, number>
 
   constructor(
     { atMost, places }: Pick<ClaimOptions, 'atMost' | 'places'>,
-    runningLimit: number | null,
     running: ReadonlyMap<string, number> = new Map(),
   ) {
     this.#over = { ...atMost }
     this.#ofModels = places && new Map([...places].map(([model, most]) => [model, { ...most }]))
-    this.#runningLimit = runningLimit
     this.#running = new Map(running)
   }
 
   /** To try something out. */
   copy(): Room {
-    return new Room({ atMost: this.#over, places: this.#ofModels }, this.#runningLimit, this.#running)
+    return new Room({ atMost: this.#over, places: this.#ofModels }, this.#running)
   }
 
   /** Places of any kind, over all. */
@@ -45,9 +44,9 @@ export class Room {
     return this.#ofModels && [...this.#ofModels.keys()].filter((model) => this.#hasPlace(model, isExpress))
   }
 
-  fits({ model, isExpress, keyId }: Guest): boolean {
+  fits({ model, isExpress, keyId, mostRunning }: Guest): boolean {
     if (count(this.#over, isExpress) === 0 || !this.#hasPlace(model, isExpress)) return false
-    return this.#runningLimit === null || (this.#running.get(keyId) ?? 0) < this.#runningLimit
+    return mostRunning === null || (this.#running.get(keyId) ?? 0) < mostRunning
   }
 
   take({ model, keyId }: Guest): void {

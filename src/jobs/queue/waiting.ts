@@ -2,7 +2,9 @@ import type { Database } from '../sql/dialect.ts'
 import type { Expired } from '../life/expiry.ts'
 import type { ServiceTier } from '../job.ts'
 import { look } from './look.ts'
+import type { Look } from './look.ts'
 import { refresh } from './ready.ts'
+import type { RunningLimits } from './running-limits.ts'
 import type { WaitingModel } from '../job-store.ts'
 
 /** Of each queue so many jobs are looked at: a job that others overtake is soon among the first, since ranks grow with time. */
@@ -12,12 +14,18 @@ const DEPTH = 8
 export async function waitingModels(
   database: Database,
   asked: readonly ServiceTier[],
-  runningLimit: number | null,
+  limits: RunningLimits,
   onEnded: (jobs: readonly Expired[]) => void,
 ): Promise<readonly WaitingModel[]> {
-  const options = { asked, models: () => null, depth: DEPTH, runningLimit, without: NONE }
-  let found = await look(database, options)
-  if (found.isStale && (await refresh(database, onEnded))) found = await look(database, options)
+  const options = { asked, models: () => null, depth: DEPTH, runningLimit: limits.ofServer, without: NONE }
+  const lookAgain = async (): Promise<Look> => {
+    const { isAny: isLimited } = limits
+    const found = await look(database, { ...options, isLimited })
+    limits.see(found.haveKeysLimits)
+    return found.haveKeysLimits && !isLimited ? await look(database, { ...options, isLimited: true }) : found
+  }
+  let found = await lookAgain()
+  if (found.isStale && (await refresh(database, onEnded))) found = await lookAgain()
   const models = new Map<string, WaitingModel>()
   for (const { model, rank, isExpress, isSuspect, readyForMs } of found.seen) {
     const first = models.get(model) ?? { model, rank, isExpress, isSuspect, hasExpress: false, readyForMs }

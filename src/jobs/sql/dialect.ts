@@ -20,6 +20,8 @@ export interface Dialect {
   /** The same for garbage. */
   /** As `skipLocked`, for garbage. */
   readonly skipLockedGarbage: RawBuilder<unknown>
+  /** The same for deliveries. */
+  readonly skipLockedDeliveries: RawBuilder<unknown>
   /** Whether no submit with the payload is under way; none can be until the transaction ends. */
   readonly locksPayload: (column: string) => RawBuilder<SqlBool>
   /** Objects as a table `given`, in their order: a column for each name, of the type that is given for PostgreSQL. */
@@ -51,6 +53,7 @@ export const SQLITE: Dialect = {
   joinJobs: (which) => sql`cross join jobs on jobs.sequence in (select jobs.sequence from jobs where ${which})`,
   commitsInOrder: true,
   skipLockedGarbage: sql``,
+  skipLockedDeliveries: sql``,
   locksPayload: () => sql<SqlBool>`true`,
   // As parameters: taken out of one JSON text, a row takes twice as long.
   rows: (objects, columns) => {
@@ -74,6 +77,7 @@ export const POSTGRES: Dialect = {
   joinJobs: (which) => sql`cross join lateral (select jobs.* from jobs where ${which}) as jobs`,
   commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,
+  skipLockedDeliveries: sql`for update of webhook_deliveries skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,
   // As one JSON text, so that the statement's does not depend on how many there are.
   rows: (objects, columns) => {

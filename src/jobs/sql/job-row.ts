@@ -1,4 +1,8 @@
-import type { Job } from '../job.ts'
+import Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import { foldedText } from '../job-labels.ts'
+import type { Metadata } from '../job-labels.ts'
+import type { Job, JobWebhook } from '../job.ts'
 import type { JobRow } from './schema.ts'
 
 export function jobOf(row: JobRow): Job {
@@ -6,6 +10,8 @@ export function jobOf(row: JobRow): Job {
     id: row.id,
     keyId: row.key_id,
     model: row.model,
+    name: row.name,
+    metadata: metadataOf(row),
     status: row.status,
     serviceTier: row.service_tier,
     servedTier: row.served_tier,
@@ -30,11 +36,17 @@ export function jobOf(row: JobRow): Job {
     startBy: dateOrNull(row.start_by),
     timeoutSeconds: row.timeout_seconds,
     expiresAt: dateOrNull(row.expires_at),
+    removeAfterSeconds: row.remove_after_seconds,
     attempt: row.attempt,
     failures: row.failures,
     crashes: row.crashes,
     deferrals: row.deferrals,
+    webhook: webhookOf(row),
   }
+}
+
+function webhookOf({ webhook: endpoint, webhook_events: events, webhook_queue: queue }: JobRow): JobWebhook | null {
+  return endpoint === null || events === null || queue === null ? null : { endpoint, events: events.split(' '), queue }
 }
 
 /** Rounded, since `Date` would cut 1.2899999 s to 1.289 s. */
@@ -53,5 +65,31 @@ function inputOf(row: JobRow): Readonly<Record<string, unknown>> | null {
     return typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input } : null
   } catch {
     return null
+  }
+}
+
+const NO_METADATA: Metadata = Object.freeze({})
+const METADATA = Compile(Type.Record(Type.String(), Type.String()))
+
+/** As the input, a damaged one keeps no job from being seen. */
+function metadataOf({ metadata }: JobRow): Metadata {
+  if (metadata === null) return NO_METADATA
+  try {
+    const pairs: unknown = JSON.parse(metadata)
+    return METADATA.Check(pairs) ? pairs : NO_METADATA
+  } catch {
+    return NO_METADATA
+  }
+}
+
+/** What is stored of a job's name and metadata. */
+export function labelColumns(
+  name: string | null,
+  metadata: Metadata,
+): Pick<JobRow, 'name' | 'folded_name' | 'metadata'> {
+  return {
+    name,
+    folded_name: name === null ? null : foldedText(name),
+    metadata: Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata),
   }
 }

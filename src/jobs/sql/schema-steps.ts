@@ -11,6 +11,8 @@ export interface SchemaStep {
 /** Where the databases' words differ. */
 export interface SchemaWords {
   readonly real: 'real' | 'double precision'
+  /** Of 64 bits. */
+  readonly integer: 'integer' | 'bigint'
   /** Seconds since 1970. */
   readonly now: string
   /** What ends a table's definition. */
@@ -19,8 +21,14 @@ export interface SchemaWords {
   readonly eventOrder: string
   /** What else that takes. */
   readonly eventOrderIndexes: string
+  /** The column of `job_events` that a row has from its insert on. */
+  readonly eventId: 'sequence' | 'id'
+  /** 128 random bits in hexadecimal digits. */
+  readonly randomHex: string
   /** A JSON object as text. */
   readonly json: (members: Readonly<Record<string, string>>) => string
+  /** What a JSON object of strings holds, as a table of `key` and `value`. */
+  readonly jsonPairs: (column: string) => string
   /** A statement that runs after each row's change, and sees it as `new` and `old`. */
   readonly trigger: (trigger: SchemaTrigger) => string
 }
@@ -170,4 +178,174 @@ const jobSegments: SchemaStep = {
   `,
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments]
+/** What users call jobs by, how long each of them is kept, and what they are listed by. */
+const jobLists: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real, options, jsonPairs, trigger }) => {
+    const keepPairs = `insert into job_metadata (job_id, key_id, name, value)
+      select new.id, new.key_id, pairs.key, pairs.value from ${jsonPairs('new.metadata')} as pairs`
+    return `
+  alter table jobs add column name text;
+  alter table jobs add column folded_name text;
+  alter table jobs add column metadata text;
+  alter table jobs add column remove_after_seconds ${real};
+  create index jobs_removed_after on jobs ((completed_at + remove_after_seconds))
+    where completed_at is not null and remove_after_seconds is not null;
+
+  drop index jobs_listed;
+  create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;
+  create index jobs_by_status on jobs (key_id, status, id, model, folded_name) where urgent = 0;
+
+  create table job_metadata (
+    job_id text not null,
+    key_id text not null,
+    name text not null,
+    value text not null,
+    primary key (job_id, name)
+  )${options};
+  create index job_metadata_listed on job_metadata (key_id, name, value, job_id);
+  ${trigger({
+    name: 'job_metadata_comes',
+    after: 'insert',
+    on: 'jobs',
+    when: 'new.metadata is not null and new.urgent = 0',
+    run: keepPairs,
+  })}
+  ${trigger({
+    name: 'job_metadata_changes',
+    after: 'update of metadata',
+    on: 'jobs',
+    when: 'new.urgent = 0',
+    run: `delete from job_metadata where job_id = new.id; ${keepPairs}`,
+  })}
+  ${trigger({
+    name: 'job_metadata_goes_with_it',
+    after: 'delete',
+    on: 'jobs',
+    when: 'old.metadata is not null',
+    run: 'delete from job_metadata where job_id = old.id',
+  })}
+  `
+  },
+}
+
+/**
+ * An outbox: what a webhook is to be told is written by the statement of the transition itself, so that no crash is between the two. It
+ * holds all that is told of the job, which may be gone when a receiver is there again; a delivery that is still to be made outlives its job.
+ * Servers of the version before write deliveries as well, and submit without webhooks.
+ */
+const webhooks: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real, integer, options, eventId, randomHex, json, trigger }) => {
+    const job = {
+      model: 'model',
+      audioSeconds: 'audio_seconds',
+      attempt: 'attempt',
+      acceptedAt: 'accepted_at',
+      startedAt: 'started_at',
+      completedAt: 'completed_at',
+      code: 'error_code',
+      message: 'error_message',
+    }
+    return `
+  alter table jobs add column webhook text;
+  alter table jobs add column webhook_events text;
+  alter table jobs add column webhook_queue text;
+
+  create table webhook_secrets (
+    value text not null primary key,
+    key_id text not null,
+    created_at ${real} not null,
+    valid_until ${real}
+  )${options};
+  create unique index webhook_secrets_current on webhook_secrets (key_id) where valid_until is null;
+  create index webhook_secrets_of_key on webhook_secrets (key_id);
+
+  create table webhook_defaults (
+    key_id text not null primary key,
+    endpoint text not null,
+    events text not null,
+    updated_at ${real} not null,
+    disabled_at ${real}
+  )${options};
+
+  create table webhook_deliveries (
+    id text not null primary key,
+    key_id text not null,
+    job_id text not null,
+    event ${integer} not null,
+    type text not null,
+    at ${real} not null,
+    data text not null,
+    queue text not null,
+    endpoint text not null,
+    due_at ${real},
+    token text,
+    tries integer not null default 0,
+    outcome text,
+    created_at ${real} not null
+  )${options};
+  create index webhook_deliveries_due on webhook_deliveries (queue, due_at) where due_at is not null;
+  create index webhook_deliveries_of_job on webhook_deliveries (job_id, event);
+
+  create table webhook_attempts (
+    delivery_id text not null,
+    ordinal integer not null,
+    at ${real} not null,
+    duration_ms integer not null,
+    status integer,
+    code text,
+    detail text,
+    answer text,
+    primary key (delivery_id, ordinal)
+  )${options};
+
+  ${trigger({
+    name: 'webhook_deliveries_of_event',
+    after: 'insert',
+    on: 'job_events',
+    when: "new.kind in ('accepted', 'claimed', 'finished')",
+    run: `insert into webhook_deliveries (id, key_id, job_id, event, type, at, data, queue, endpoint, due_at, created_at)
+      select 'evt_' || ${randomHex}, key_id, id, new.${eventId}, type, new.at, ${json(job)}, webhook_queue, webhook, new.at, new.at
+      from (
+        select jobs.*, 'job.' || case new.kind when 'accepted' then new.kind when 'claimed' then 'processing' else status end as type
+        from jobs where id = new.job_id and webhook is not null
+      ) as told
+      where ' ' || webhook_events || ' ' like '% ' || type || ' %'`,
+  })}
+  ${trigger({
+    name: 'webhook_deliveries_go_with_their_job',
+    after: 'delete',
+    on: 'jobs',
+    run: 'delete from webhook_deliveries where job_id = old.id and due_at is null',
+  })}
+  ${trigger({
+    name: 'webhook_attempts_go_with_their_delivery',
+    after: 'delete',
+    on: 'webhook_deliveries',
+    run: 'delete from webhook_attempts where delivery_id = old.id',
+  })}
+  `
+  },
+}
+
+/**
+ * What a key may do, how long, and how much. Keys that are there do what they did before; a server of the version before knows no other
+ * ones, until it is replaced.
+ */
+const keyRules: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real }) => `
+  alter table api_keys add column scopes text not null default '["transcribe","read"]';
+  alter table api_keys add column models text;
+  alter table api_keys add column expires_at ${real};
+  alter table api_keys add column last_used_at ${real};
+  alter table api_keys add column queued_jobs integer;
+  alter table api_keys add column running_jobs integer;
+  alter table api_keys add column audio_seconds_per_day integer;
+  alter table api_keys add column requests_per_minute integer;
+  create index api_keys_with_running_jobs on api_keys (id) where running_jobs > 0;
+  `,
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists, keyRules, webhooks]

@@ -10,6 +10,7 @@ export interface Schema {
   job_windows: JobWindowsTable
   job_events: JobEventsTable
   job_segments: JobSegmentsTable
+  job_metadata: JobMetadataTable
   audio_usage: AudioUsageTable
   workers: WorkersTable
   garbage: GarbageTable
@@ -18,6 +19,10 @@ export interface Schema {
   write_checks: WriteChecksTable
   uploads: UploadsTable
   installation: InstallationTable
+  webhook_secrets: WebhookSecretsTable
+  webhook_defaults: WebhookDefaultsTable
+  webhook_deliveries: WebhookDeliveriesTable
+  webhook_attempts: WebhookAttemptsTable
 }
 
 export interface JobsTable {
@@ -26,6 +31,11 @@ export interface JobsTable {
   id: string
   key_id: string
   model: string
+  name: string | null
+  /** `foldedText` of the name, to be searched. */
+  folded_name: string | null
+  /** A JSON object of strings; null: none. */
+  metadata: string | null
   status: Generated<JobStatus>
   service_tier: ServiceTier
   served_tier: ServiceTier | null
@@ -58,8 +68,10 @@ export interface JobsTable {
   ready_at: number | null
   start_by: number | null
   timeout_seconds: number | null
-  /** Set when it finishes, unless its client set it. Null: it is kept. */
+  /** Set by its client alone, as is `remove_after_seconds`. Neither: the retention decides. */
   expires_at: number | null
+  /** From its end on. */
+  remove_after_seconds: number | null
   idempotency_key: string | null
   request_hash: string | null
   attempt: Generated<number>
@@ -78,6 +90,11 @@ export interface JobsTable {
   lease_until: number | null
   /** Id of the worker that claimed it last; null: it did not say, or none has yet. */
   claimed_by: string | null
+  /** As `webhook_deliveries.endpoint`; null: nobody is told of it. */
+  webhook: string | null
+  /** What its webhook is told: types of events, with a space between two. */
+  webhook_events: string | null
+  webhook_queue: string | null
 }
 
 export type JobRow = Selectable<JobsTable>
@@ -87,6 +104,14 @@ export interface JobWindowsTable {
   job_id: string
   ordinal: number
   data: string
+}
+
+/** The pairs of `jobs.metadata`, kept by triggers, by which jobs are found; without the urgent ones'. */
+export interface JobMetadataTable {
+  job_id: string
+  key_id: string
+  name: string
+  value: string
 }
 
 /** What happened to jobs, written by triggers on their tables. */
@@ -172,12 +197,89 @@ export interface ApiKeysTable {
   /** SHA-256 of the secret in hexadecimal digits. */
   hash: string
   created_at: Generated<number>
+  /** A JSON array of scopes. */
+  scopes: Generated<string>
+  /** A JSON array of model ids and aliases; null: any model. */
+  models: string | null
+  expires_at: number | null
+  /** To the minute; null: not since it is noted. */
+  last_used_at: number | null
+  /** Its own limits in the place of the server's. Null: the server's; 0: none. */
+  queued_jobs: number | null
+  running_jobs: number | null
+  audio_seconds_per_day: number | null
+  requests_per_minute: number | null
 }
 
 /** Secrets that all servers on one database share, in base64. */
 export interface SecretsTable {
   name: string
   value: string
+}
+
+/** What keys sign their webhooks with, where an endpoint has no secret of its own. */
+export interface WebhookSecretsTable {
+  /** As receivers are given it, `whsec_…`. */
+  value: string
+  key_id: string
+  created_at: number
+  /** Until when it signs beside the one that came after it; null: it is the key's current one. */
+  valid_until: number | null
+}
+
+/** Where what happens to a key's jobs is told that name no webhook of their own. */
+export interface WebhookDefaultsTable {
+  key_id: string
+  /** JSON, as `endpoint.ts` of the webhooks has it. */
+  endpoint: string
+  /** As `jobs.webhook_events`. */
+  events: string
+  updated_at: number
+  /** Set when it answered that it is gone (410). */
+  disabled_at: number | null
+}
+
+/** The outbox: what webhooks were told and are to be told, written by triggers on `job_events`. */
+export interface WebhookDeliveriesTable {
+  /** The `webhook-id`, the same for all attempts. */
+  id: string
+  key_id: string
+  job_id: string
+  /** Which event of `job_events` it tells of, as `sequenceOf` takes it. */
+  event: number
+  /** `job.success`, say. */
+  type: string
+  /** When the event happened. */
+  at: number
+  /** A JSON object: the job as it was then. */
+  data: string
+  /** Of one key and host: what is due of one queue is delivered a few at a time. */
+  queue: string
+  /** JSON, as `endpoint.ts` of the webhooks has it. */
+  endpoint: string
+  /** When it is tried next; while it is being tried, when another may take it over; null: it has an outcome. */
+  due_at: number | null
+  /** The fence of whoever tries it; null: nobody does. */
+  token: string | null
+  /** Failed attempts since it was written or asked for again. */
+  tries: Generated<number>
+  outcome: string | null
+  created_at: number
+}
+
+/** Each attempt at a delivery, from 1. */
+export interface WebhookAttemptsTable {
+  delivery_id: string
+  ordinal: number
+  at: number
+  duration_ms: number
+  /** The HTTP status of the answer; null: there was none. */
+  status: number | null
+  /** Why it failed; null: it did not. */
+  code: string | null
+  detail: string | null
+  /** The beginning of the answer's body. */
+  answer: string | null
 }
 
 /** One row, written to learn whether the database takes a write. */

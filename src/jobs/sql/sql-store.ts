@@ -28,17 +28,29 @@ import type {
   ClaimOptions,
   ClaimedJob,
   JobNewsBus,
+  JobPage,
   JobStore,
   JobStoreOptions,
   Lease,
   LeaseState,
 } from '../job-store.ts'
-import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
+import type {
+  Idempotency,
+  JobNewsKind,
+  KeyLimits,
+  KeyUsage,
+  ListOptions,
+  NewJob,
+  Submitted,
+  WaitingModel,
+} from '../job-store.ts'
+import { usageOf } from '../life/key-usage.ts'
 import { passages, settleWithPassages, untold } from '../life/passages.ts'
 import type { StoredPassage } from '../life/passages.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
+import { RunningLimits } from '../queue/running-limits.ts'
 import { waitingModels } from '../queue/waiting.ts'
 import { keepWindow, windows } from '../life/windows.ts'
 
@@ -56,6 +68,7 @@ export class SqlJobStore implements JobStore {
   readonly #submits: SubmitGroups
   readonly #finder: JobFinder
   readonly #retention: Retention
+  readonly #runningLimits: RunningLimits
 
   constructor(database: Database, options: JobStoreOptions = UNLIMITED, news: JobNewsBus = new LocalNews()) {
     this.#database = database
@@ -63,6 +76,7 @@ export class SqlJobStore implements JobStore {
     this.#news = news
     this.feed = new EventFeed(database, news)
     this.#finder = new JobFinder(database)
+    this.#runningLimits = new RunningLimits(options.limits.runningJobs)
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
@@ -81,8 +95,12 @@ export class SqlJobStore implements JobStore {
     return this.#finder.find(id)
   }
 
-  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
-    return list(this.#queries, keyId, options)
+  usage(keyId: string, limits: Partial<KeyLimits> = {}): Promise<KeyUsage> {
+    return usageOf(this.#database, keyId, { ...this.#options.limits, ...limits })
+  }
+
+  list(keyId: string | null, options: ListOptions): Promise<JobPage> {
+    return list(this.#database, keyId, options)
   }
 
   events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
@@ -112,16 +130,14 @@ export class SqlJobStore implements JobStore {
   }
 
   async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
-    const { runningJobs } = this.#options.limits
-    const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    const claimed = await claim(this.#database, options, this.#runningLimits, (jobs) => this.#tellOfExpired(jobs))
     for (const { job } of claimed) this.#known.forget(job.id)
     if (claimed.length > 0) this.#tell('progress')
     return claimed
   }
 
   waiting(asked: readonly ServiceTier[]): Promise<readonly WaitingModel[]> {
-    const { runningJobs } = this.#options.limits
-    return waitingModels(this.#database, asked, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    return waitingModels(this.#database, asked, this.#runningLimits, (jobs) => this.#tellOfExpired(jobs))
   }
 
   async heartbeat(lease: Lease, leaseMs: number): Promise<LeaseState> {

@@ -6,9 +6,11 @@ import { EngineError } from '../errors.ts'
 import { decodeAudio } from './decode-audio.ts'
 import type { AudioSource } from './decode-audio.ts'
 import { QUIET_PEAK, findSound } from './find-sound.ts'
-import { LogMelStream, SAMPLE_RATE, SILENCE, normalise } from './log-mel.ts'
+import { FrameBlocks } from './frame-blocks.ts'
+import { SAMPLE_RATE, SILENCE, normalise } from './log-mel.ts'
 import { TOLERATED_PADDING_SECONDS } from '../../contract/recognition-task.ts'
 import { BYTES_PER_VALUE, Spool } from './spool.ts'
+import { SpooledBlocks } from './spooled-blocks.ts'
 import { AudioWarnings } from './warnings.ts'
 
 /** Frames of a window of 30 s. */
@@ -107,25 +109,22 @@ async function spoolFeatures(
 ): Promise<Spooled> {
   await using stack = new AsyncDisposableStack()
   const spool = stack.use(await Spool.create(temporaryFolder, melBands))
-  const logMel = new LogMelStream(melBands)
-  const emit = (frame: Float32Array): void => spool.append(frame)
+  await using blocks = new SpooledBlocks(spool)
+  const framing = new FrameBlocks()
   const limitSeconds = maxSeconds ?? Infinity
-  let peak = 0
   let progressAt = 0
   for await (const samples of decodeAudio(path, { source, warnings, ...(signal === undefined ? {} : { signal }) })) {
-    for (const sample of samples) peak = Math.max(peak, Math.abs(sample))
-    logMel.push(samples, emit)
-    if (spool.hasBlock) await spool.flush()
-    if (logMel.samples > (limitSeconds + TOLERATED_PADDING_SECONDS) * SAMPLE_RATE) throw tooLong(limitSeconds)
+    for (const block of framing.push(samples)) await blocks.add(block)
+    if (framing.samples > (limitSeconds + TOLERATED_PADDING_SECONDS) * SAMPLE_RATE) throw tooLong(limitSeconds)
     if (performance.now() < progressAt) continue
     progressAt = performance.now() + PROGRESS_MS
-    onProgress?.(logMel.samples / SAMPLE_RATE)
+    onProgress?.(framing.samples / SAMPLE_RATE)
   }
-  logMel.finish(emit)
-  await spool.flush()
+  for (const block of framing.finish()) await blocks.add(block)
+  const peak = await blocks.end()
   stack.move()
   const { file, frames, maximum } = spool
-  return { raw: { file, melBands, frames, maximum, samples: logMel.samples, warnings: warnings.list }, peak }
+  return { raw: { file, melBands, frames, maximum, samples: framing.samples, warnings: warnings.list }, peak }
 }
 
 async function searchSound(

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PowerSpectrum } from './fft.ts'
-import { LogMelStream } from './log-mel.ts'
+import { FrameBlocks } from './frame-blocks.ts'
+import type { FrameBlock } from './frame-blocks.ts'
+import { LogMel } from './log-mel.ts'
 import { melFilters } from './mel-filters.ts'
 
 /** The definition, slowly. */
@@ -47,21 +49,45 @@ describe.each([80, 128])('%d mel filters', (bands) => {
   })
 })
 
+/** A frame's log-mel, from the definition: 200 samples on both sides of its middle, mirrored at the beginning. */
+function slowFrame(samples: Int16Array, frame: number): readonly number[] {
+  const at = (n: number): number => samples[Math.abs(n)] ?? 0
+  const windowed = Array.from(
+    { length: 400 },
+    (_, n) => ((at(160 * frame - 200 + n) / 32_768) * (1 - Math.cos((2 * Math.PI * n) / 400))) / 2,
+  )
+  const power = slowPower(windowed)
+  return melFilters(80, 400, 16_000).map(({ firstBin, weights }) => {
+    const sum = weights.reduce((total, weight, i) => total + weight * (power[firstBin + i] ?? 0), 0)
+    return Math.log10(Math.max(sum, 1e-10))
+  })
+}
+
 describe('the log-mel as samples come in', () => {
-  const samples = Int16Array.from({ length: 20_000 }, (_, n) => 8000 * Math.sin(n / 7) + 4000 * Math.sin(n / 3.1))
-  const framesOf = (chunks: readonly Int16Array[]): Float32Array[] => {
-    const stream = new LogMelStream(80)
-    const frames: Float32Array[] = []
-    const emit = (frame: Float32Array) => frames.push(frame.slice())
-    for (const chunk of chunks) stream.push(chunk, emit)
-    stream.finish(emit)
-    return frames
+  const samples = Int16Array.from({ length: 340_000 }, (_, n) => 8000 * Math.sin(n / 7) + 4000 * Math.sin(n / 3.1))
+  const blocksOf = (chunks: readonly Int16Array[]): readonly FrameBlock[] => {
+    const framing = new FrameBlocks()
+    return [...chunks.flatMap((chunk) => [...framing.push(chunk)]), ...framing.finish()]
+  }
+  /** Typed arrays are compared element by element, which takes a minute. */
+  const bytesOf = ({ samples: block }: FrameBlock): string => Buffer.from(block.buffer).toString('latin1')
+  const framesOf = (chunks: readonly Int16Array[]): readonly Float32Array[] => {
+    const logMel = new LogMel(80)
+    return blocksOf(chunks).flatMap((block) => {
+      const { values } = logMel.compute(block.samples, block.frames)
+      return Array.from({ length: block.frames }, (_, frame) => values.slice(80 * frame, 80 * (frame + 1)))
+    })
   }
 
   test('does not depend on how they are cut', () => {
-    const whole = framesOf([samples])
+    const whole = blocksOf([samples])
+    expect(whole.map(({ firstFrame, frames }) => [firstFrame, frames])).toEqual([
+      [0, 1000],
+      [1000, 1000],
+      [2000, 127],
+    ])
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 3000 }), { maxLength: 20 }), (lengths) => {
+      fc.property(fc.array(fc.integer({ min: 1, max: 60_000 }), { maxLength: 20 }), (lengths) => {
         const chunks: Int16Array[] = []
         let at = 0
         for (const length of lengths) {
@@ -69,18 +95,38 @@ describe('the log-mel as samples come in', () => {
           at += length
         }
         chunks.push(samples.subarray(at))
-        expect(framesOf(chunks)).toEqual(whole)
+        expect(blocksOf(chunks).map(bytesOf)).toEqual(whole.map(bytesOf))
       }),
       { numRuns: 20 },
     )
   })
 
-  test('has a frame for each 160 samples, and those behind that still touch them', () => {
-    expect(framesOf([samples])).toHaveLength(Math.ceil((samples.length + 200) / 160))
-    expect(framesOf([samples.subarray(0, 10)])).toHaveLength(2)
+  test('is that of the definition, within a block and over its borders', () => {
+    const frames = framesOf([samples])
+    for (const frame of [0, 1, 2, 999, 1000, 1001, 2125, 2126]) {
+      const expected = slowFrame(samples, frame)
+      expect(frames[frame]?.every((value, band) => Math.abs(value - (expected[band] ?? NaN)) < 1e-4)).toBe(true)
+    }
   })
 
+  test.each([1, 10, 159, 160, 200, 201, 360, 20_000, 160_000, 160_040])(
+    'of %d samples has a frame for each that touches them',
+    (length) => {
+      expect(framesOf([samples.subarray(0, length)])).toHaveLength(Math.ceil((length + 200) / 160))
+    },
+  )
+
   test('of silence is the smallest value', () => {
-    for (const frame of framesOf([new Int16Array(1600)])) expect(Math.max(...frame)).toBe(-10)
+    const { values, maximum, peak } = new LogMel(80).compute(new Int16Array(400), 1)
+    expect(new Set(values)).toEqual(new Set([-10]))
+    expect([maximum, peak]).toEqual([-10, 0])
+  })
+
+  test('tells the largest value and the loudest sample', () => {
+    const loud = samples.slice(0, 400)
+    loud[100] = -32_768
+    const { values, maximum, peak } = new LogMel(80).compute(loud, 1)
+    expect(maximum).toBe(Math.max(...values))
+    expect(peak).toBe(32_768)
   })
 })

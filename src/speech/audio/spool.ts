@@ -4,12 +4,11 @@ import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EngineError, isDiskFull } from '../errors.ts'
 import { SILENCE } from './log-mel.ts'
+import type { LogMelValues } from './log-mel.ts'
 
 export const BYTES_PER_VALUE = Float32Array.BYTES_PER_ELEMENT
-/** Frames that are written at once: 10 s. */
-const BLOCK_FRAMES = 1000
-/** Blocks between two checks of the free space: about 30 MB. */
-const BLOCKS_PER_DISK_CHECK = 64
+/** Between two checks of the free space. */
+const BYTES_PER_DISK_CHECK = 32 * 2 ** 20
 /** Room on the disk that is left to everybody else, and the share of a small disk. */
 const RESERVE_BYTES = 256 * 2 ** 20
 const RESERVE_SHARE = 0.05
@@ -32,15 +31,13 @@ export class Spool implements AsyncDisposable {
   maximum = SILENCE
   readonly file: FileHandle
   readonly #room: () => Promise<Room>
-  #block: Float32Array
-  #blockFrames = 0
-  #blocks = 0
+  #bytes = 0
+  #checkAt = BYTES_PER_DISK_CHECK
 
   private constructor(file: FileHandle, room: () => Promise<Room>, bands: number) {
     this.file = file
     this.#room = room
     this.bands = bands
-    this.#block = new Float32Array(bands * BLOCK_FRAMES)
   }
 
   /**
@@ -57,36 +54,28 @@ export class Spool implements AsyncDisposable {
     return new Spool(file, room, bands)
   }
 
-  get hasBlock(): boolean {
-    return this.#blockFrames >= BLOCK_FRAMES
-  }
-
-  append(frame: Float32Array): void {
-    const at = this.#blockFrames * this.bands
-    if (at === this.#block.length) {
-      const larger = new Float32Array(2 * this.#block.length)
-      larger.set(this.#block)
-      this.#block = larger
+  /**
+   * Blocks may come in any order, and at the same time.
+   * @throws EngineError `engine.disk_full`, or `engine.spool_full` when it is this recording that fills the disk
+   */
+  async write({ values, maximum }: LogMelValues, firstFrame: number): Promise<void> {
+    const ownBytes = this.#bytes
+    this.#bytes += values.byteLength
+    this.frames = Math.max(this.frames, firstFrame + values.length / this.bands)
+    this.maximum = Math.max(this.maximum, maximum)
+    if (this.#bytes >= this.#checkAt) {
+      this.#checkAt += BYTES_PER_DISK_CHECK
+      await this.#requireRoom(ownBytes)
     }
-    this.#block.set(frame, at)
-    for (const value of frame) if (value > this.maximum) this.maximum = value
-    this.#blockFrames += 1
-    this.frames += 1
-  }
-
-  /** @throws EngineError `engine.disk_full`, or `engine.spool_full` when it is this recording that fills the disk */
-  async flush(): Promise<void> {
-    const bytes = Buffer.from(this.#block.buffer, 0, this.#blockFrames * this.bands * BYTES_PER_VALUE)
-    const position = (this.frames - this.#blockFrames) * this.bands * BYTES_PER_VALUE
-    if (this.#blocks++ % BLOCKS_PER_DISK_CHECK === BLOCKS_PER_DISK_CHECK - 1) await this.#requireRoom(position)
+    const bytes = Buffer.from(values.buffer)
+    const position = firstFrame * this.bands * BYTES_PER_VALUE
     try {
       for (let done = 0; done < bytes.length;) {
         done += (await this.file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
       }
     } catch (cause) {
-      throw isTooMuch(cause, position) ? tooLarge(cause) : (diskFull(cause) ?? cause)
+      throw isTooMuch(cause, ownBytes) ? tooLarge(cause) : (diskFull(cause) ?? cause)
     }
-    this.#blockFrames = 0
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

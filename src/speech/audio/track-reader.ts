@@ -56,6 +56,7 @@ export class TrackReader {
   readonly #track: AudioTrack
   readonly #codec: CodecContext
   readonly #tags: FileTags
+  readonly #timeBase: AudioTrack['stream']['timeBase']
   readonly #secondsPerTick: number
   readonly #pauses: (packet: Packet) => boolean
   #readErrors = 0
@@ -72,8 +73,8 @@ export class TrackReader {
     this.#track = track
     this.#codec = codec
     this.#tags = tags
-    const { num, den } = track.stream.timeBase
-    this.#secondsPerTick = num / den
+    this.#timeBase = track.stream.timeBase
+    this.#secondsPerTick = this.#timeBase.num / this.#timeBase.den
     this.#pauses = pausesOf(codecName(track))
   }
 
@@ -140,7 +141,7 @@ export class TrackReader {
         this.#noteDamage(result, packet)
         return
       }
-      frame.timeBase = this.#track.stream.timeBase
+      frame.timeBase = this.#timeBase
       const lostBefore = this.#takeLoss()
       yield { type: 'frame', frame, at: this.#secondsOf(frame.pts), lostBefore }
     }

@@ -1,0 +1,198 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import type { Static } from 'typebox'
+import { Check } from 'typebox/value'
+import { ENVIRONMENT_ID } from '../authentication/api-key.ts'
+import type { ApiKey, KeyRules } from '../authentication/api-key.ts'
+import { KeyError } from '../authentication/key-errors.ts'
+import type { KeyPosition } from '../authentication/key-table.ts'
+import type { ApiContext } from '../context.ts'
+import { ApiError } from '../errors/api-error.ts'
+import { futureDate } from '../jobs/job-options.ts'
+import { errors } from '../schemas.ts'
+import {
+  KeyChangesBody,
+  KeyListSchema,
+  KeySchema,
+  NewKeyBody,
+  NewKeySchema,
+  keyBody,
+  ownLimits,
+} from './key-schemas.ts'
+
+const PAGE_LENGTH = 100
+const Position = Type.Tuple([Type.Number(), Type.String()])
+const KeyParams = Type.Object({ id: Type.String({ maxLength: 100, description: 'As the list shows it.' }) })
+
+/** Keys, as an administrator manages them. Each change is a line in the log, without the key. */
+export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
+  const { apiKeys, keyUses, logger } = context
+  const config = { scope: 'admin' } as const
+  const shown = (key: ApiKey): Static<typeof KeySchema> => keyBody(key, keyUses.at(key.id))
+
+  const audit = (request: FastifyRequest, audited: string, key: Pick<ApiKey, 'id'> & Partial<KeyRules>): void => {
+    const { id, name, scopes, models, expiresAt, limits } = key
+    const what = { audit: audited, key: id, by: request.owner, address: request.ip }
+    logger.info({ ...what, name, scopes, models, expiresAt, limits }, 'an API key was changed')
+  }
+
+  return (api, _options, done) => {
+    api.get(
+      '/v1/keys',
+      {
+        config,
+        schema: {
+          tags: ['Keys'],
+          summary: 'List the API keys',
+          querystring: Type.Object({
+            after: Type.Optional(Type.String({ maxLength: 200, description: 'The `next` of the page before.' })),
+          }),
+          response: { 200: KeyListSchema, ...errors(400, 401, 403, 503) },
+        },
+      },
+      async ({ query: { after } }) => {
+        const { keys, last } = await apiKeys.page(after === undefined ? null : positionIn(after), PAGE_LENGTH)
+        return { keys: keys.map(shown), next: last && cursorOf(last) }
+      },
+    )
+
+    api.post(
+      '/v1/keys',
+      {
+        config,
+        schema: {
+          tags: ['Keys'],
+          summary: 'Make an API key',
+          body: NewKeyBody,
+          response: { 201: NewKeySchema, ...errors(400, 401, 403, 503) },
+        },
+      },
+      async (request, reply) => {
+        const rules = rulesOf(request.body)
+        const { secret, ...key } = await apiKeys.create(request.body.name, rules)
+        audit(request, 'key.made', key)
+        return await reply.status(201).send({ ...shown(key), key: secret })
+      },
+    )
+
+    api.get(
+      '/v1/keys/:id',
+      {
+        config,
+        schema: {
+          tags: ['Keys'],
+          summary: 'Show an API key',
+          params: KeyParams,
+          response: { 200: KeySchema, ...errors(401, 403, 404, 503) },
+        },
+      },
+      async ({ params: { id } }) => {
+        const key = await apiKeys.get(id)
+        if (key === undefined) throw noKey(id)
+        return shown(key)
+      },
+    )
+
+    api.patch(
+      '/v1/keys/:id',
+      {
+        config,
+        schema: {
+          tags: ['Keys'],
+          summary: 'Change what an API key may do',
+          description: 'What is not given stays as it is; of limits, too.',
+          params: KeyParams,
+          body: KeyChangesBody,
+          response: { 200: KeySchema, ...errors(400, 401, 403, 404, 409, 503) },
+        },
+      },
+      async (request) => {
+        const { id } = request.params
+        requireOwn(id)
+        const before = await apiKeys.get(id)
+        if (before === undefined) throw noKey(id)
+        const { limits } = request.body
+        const changes = {
+          ...rulesOf(request.body),
+          ...(limits === undefined ? {} : { limits: changedLimits(before, limits) }),
+        }
+        const key = await apiKeys.update(id, changes, { keepAdmin: true })
+        if (key === undefined) throw noKey(id)
+        audit(request, 'key.changed', { ...changes, id })
+        return shown(key)
+      },
+    )
+
+    api.delete(
+      '/v1/keys/:id',
+      {
+        config,
+        schema: {
+          tags: ['Keys'],
+          summary: 'Revoke an API key',
+          description:
+            'With it end the URLs and tokens that were made for it. Its jobs stay, and an administrator sees them.',
+          params: KeyParams,
+          response: { 204: Type.Null({ description: 'It is revoked.' }), ...errors(401, 403, 404, 409, 503) },
+        },
+      },
+      async (request, reply) => {
+        const { id } = request.params
+        requireOwn(id)
+        if (!(await apiKeys.revoke(id, { keepAdmin: true }))) throw noKey(id)
+        audit(request, 'key.revoked', { id })
+        return await reply.status(204).send(null)
+      },
+    )
+    done()
+  }
+}
+
+function rulesOf(given: Static<typeof KeyChangesBody>): Partial<KeyRules> {
+  const { name, scopes, models, expiresAt, limits } = given
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(models === undefined ? {} : { models }),
+    ...(expiresAt === undefined ? {} : { expiresAt: futureDate('expiresAt', expiresAt ?? undefined) }),
+    ...(limits === undefined ? {} : { limits: ownLimits(limits) }),
+  }
+}
+
+/** A limit that is not given stays; null makes it the server's again. */
+function changedLimits(
+  { limits }: ApiKey,
+  given: NonNullable<Static<typeof KeyChangesBody>['limits']>,
+): KeyRules['limits'] {
+  const kept = Object.entries(limits).filter(([name]) => !Object.hasOwn(given, name))
+  return { ...Object.fromEntries(kept), ...ownLimits(given) }
+}
+
+/** @throws KeyError `key.of_environment` */
+function requireOwn(id: string): void {
+  if (id !== ENVIRONMENT_ID) return
+  throw new KeyError(
+    'key.of_environment',
+    'This key is what SOTTO_API_KEY and SOTTO_API_KEY_SCOPES say where the server is started, and is changed there.',
+  )
+}
+
+function noKey(id: string): ApiError {
+  return new ApiError(404, `There is no API key ${id.slice(0, 100)}. GET /v1/keys lists them.`)
+}
+
+function cursorOf({ createdAt, id }: KeyPosition): string {
+  return Buffer.from(JSON.stringify([createdAt, id])).toString('base64url')
+}
+
+/** @throws ApiError 400 for what no page had as its `next` */
+function positionIn(cursor: string): KeyPosition {
+  try {
+    const position: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (Check(Position, position)) return { createdAt: position[0], id: position[1] }
+  } catch {
+    // No JSON: as any other wrong one.
+  }
+  throw new ApiError(400, 'The query parameter after takes the next of the page before, exactly as it was returned.')
+}

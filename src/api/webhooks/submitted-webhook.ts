@@ -1,0 +1,37 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import type { JobWebhook } from '../../jobs/job.ts'
+import { eventsOf } from '../../webhooks/webhooks.ts'
+import type { ApiContext } from '../context.ts'
+import { clientGone } from '../http/client-gone.ts'
+import { baseUrl } from '../urls.ts'
+import type { SubmittedWebhookSchema, WebhookField } from './webhook-schemas.ts'
+
+interface Asking {
+  readonly owner: string
+  readonly body: { readonly webhook?: Static<typeof WebhookField> }
+}
+
+/**
+ * Whom a job is told to that is submitted with this request.
+ * @throws WebhookError, OutboundError: 400
+ */
+export async function submittedWebhook(
+  request: FastifyRequest & Asking,
+  reply: FastifyReply,
+  context: ApiContext,
+): Promise<JobWebhook | null> {
+  const { owner, body } = request
+  return await context.webhooks.forJob(owner, body.webhook, baseUrl(request, context), clientGone(reply))
+}
+
+/** What the answer says of it, which is not said again: the secret that it is signed with. */
+export async function toldOfWebhook(
+  { owner, body: { webhook } }: Asking,
+  { webhooks }: ApiContext,
+): Promise<{ readonly webhook?: Static<typeof SubmittedWebhookSchema> }> {
+  if (webhook === undefined) return {}
+  const { url, secret } = webhook
+  const told = { url, events: [...eventsOf(webhook)] }
+  return { webhook: secret === undefined ? { ...told, secret: (await webhooks.secrets.current(owner)).secret } : told }
+}

@@ -1,0 +1,53 @@
+import type { Selectable } from 'kysely'
+import Type from 'typebox'
+import type { Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { dateOf } from '../jobs/sql/job-row.ts'
+import type { WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
+
+const maybe = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+/** The job as it was when the event happened, as the trigger writes it. Times are seconds since 1970. */
+const SnapshotSchema = Type.Object({
+  model: Type.String(),
+  audioSeconds: Type.Number(),
+  attempt: Type.Integer(),
+  acceptedAt: Type.Number(),
+  startedAt: maybe(Type.Number()),
+  completedAt: maybe(Type.Number()),
+  code: maybe(Type.String()),
+  message: maybe(Type.String()),
+})
+
+export type Snapshot = Static<typeof SnapshotSchema>
+
+const SNAPSHOT = Compile(SnapshotSchema)
+
+/** What is to be told of one event, taken by this process alone until its lease runs out. */
+export interface TakenDelivery {
+  /** The `webhook-id`. */
+  readonly id: string
+  /** The fence: whoever takes it over gets another one. */
+  readonly token: string
+  readonly keyId: string
+  readonly jobId: string
+  readonly event: number
+  readonly type: string
+  readonly at: Date
+  /** Null: what is stored of it is damaged. */
+  readonly snapshot: Snapshot | null
+  readonly endpoint: string
+  readonly queue: string
+  /** Failed attempts before this one. */
+  readonly tries: number
+}
+
+export function takenDelivery(row: Selectable<WebhookDeliveriesTable>, token: string): TakenDelivery {
+  const { id, key_id: keyId, job_id: jobId, event, type, at, data, queue, endpoint, tries } = row
+  return { id, token, keyId, jobId, event, type, at: dateOf(at), snapshot: snapshotOf(data), endpoint, queue, tries }
+}
+
+function snapshotOf(data: string): Snapshot | null {
+  const members: unknown = JSON.parse(data)
+  return SNAPSHOT.Check(members) ? members : null
+}

@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import type { RawBuilder, Selectable, SqlBool } from 'kysely'
+import { fromNow } from '../jobs/sql/dialect.ts'
+import type { Database } from '../jobs/sql/dialect.ts'
+import type { WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
+import type { Attempt } from './attempt.ts'
+import { takenDelivery } from './delivery.ts'
+import type { DeliveryOutcome } from './delivery-codes.ts'
+import type { TakenDelivery } from './delivery.ts'
+import { LONGEST_PAUSE_MS } from './retry.ts'
+
+/** Longer than any attempt takes, and short enough that what a killed process was telling is soon told by another one. */
+const LEASE_MS = 60_000
+/** Of one delivery; replays may go on for ever. */
+const KEPT_ATTEMPTS = 50
+/** As many as a look finds: more are found by the next one. */
+const QUEUES_PER_LOOK = 256
+/** Of one key among them, so that one that names thousands of hosts hides nobody else's. */
+const QUEUES_PER_KEY = 16
+const STRAY_AGE_SECONDS = 3600
+
+/** What becomes of a delivery: it is tried again, or has ended. */
+export type DeliveryEnd = { readonly outcome: null; readonly pauseMs: number } | { readonly outcome: DeliveryOutcome }
+
+/** A queue that has something to be told now. */
+export interface DueQueue {
+  readonly queue: string
+  readonly keyId: string
+}
+
+/**
+ * The deliveries that are still to be made, shared by all processes on a database. One that is taken has a token and becomes due again when
+ * its lease ends; whoever is late can't settle it any more. So each is made at least once, and by one at a time unless that one stalls.
+ */
+export class Outbox {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * The queues with something to be told now, those first whose has waited longest. Each is found behind the last one in the index (a loose
+   * index scan, as of the jobs' queues), so that thousands of deliveries that wait for one dead receiver cost no more than one.
+   */
+  async due(): Promise<readonly DueQueue[]> {
+    const { rows } = await sql<{ queue: string; key_id: string }>`
+      with recursive names(queue) as (
+        select min(queue) from webhook_deliveries where due_at is not null
+        union all
+        select (select min(queue) from webhook_deliveries where due_at is not null and queue > names.queue)
+        from names where names.queue is not null
+      ),
+      heads(queue, key_id, due_at) as (
+        select queue,
+          (select key_id from webhook_deliveries where due_at is not null and queue = names.queue limit 1),
+          (select min(due_at) from webhook_deliveries where due_at is not null and queue = names.queue)
+        from names where queue is not null
+      ),
+      due(queue, key_id, due_at, place) as (
+        select queue, key_id, due_at, row_number() over (partition by key_id order by due_at)
+        from heads where ${this.#isDue()}
+      )
+      select queue, key_id from due where place <= ${QUEUES_PER_KEY} order by due_at limit ${QUEUES_PER_LOOK}
+    `.execute(this.#database.queries)
+    return rows.map(({ queue, key_id: keyId }) => ({ queue, keyId }))
+  }
+
+  /** Takes what is due of a queue, the oldest first, to be settled or given back. */
+  async take(queue: string, limit: number): Promise<readonly TakenDelivery[]> {
+    const { dialect, queries } = this.#database
+    const token = randomUUID()
+    const { rows } = await sql<Selectable<WebhookDeliveriesTable>>`
+      update webhook_deliveries set token = ${token}, due_at = ${fromNow(dialect, LEASE_MS)}
+      where id in (
+        select id from webhook_deliveries where due_at is not null and queue = ${queue} and ${this.#isDue()}
+        order by due_at limit ${limit} ${dialect.skipLockedDeliveries}
+      )
+      returning *
+    `.execute(queries)
+    return rows.map((row) => takenDelivery(row, token)).toSorted((one, other) => one.event - other.event)
+  }
+
+  /**
+   * Writes what an attempt came to, unless another process has taken the delivery over. What has ended of a job that is gone goes with it.
+   * @param attempt null: nothing was sent
+   */
+  async settle({ id, token }: TakenDelivery, end: DeliveryEnd, attempt: Attempt | null): Promise<boolean> {
+    const { queries, dialect } = this.#database
+    return await queries.transaction().execute(async (transaction) => {
+      const isOver = end.outcome !== null
+      const row = await transaction
+        .updateTable('webhook_deliveries')
+        .set({
+          token: null,
+          outcome: end.outcome,
+          due_at: isOver ? null : fromNow(dialect, end.pauseMs),
+          tries: isOver ? sql<number>`tries` : sql<number>`tries + 1`,
+        })
+        .where('id', '=', id)
+        .where('token', '=', token)
+        .returning('job_id')
+        .executeTakeFirst()
+      if (row === undefined) return false
+      if (attempt !== null) await this.#note(transaction, id, attempt)
+      if (!isOver) return true
+      await transaction
+        .deleteFrom('webhook_deliveries')
+        .where('id', '=', id)
+        .where(sql<SqlBool>`not exists (select 1 from jobs where jobs.id = ${row.job_id})`)
+        .execute()
+      return true
+    })
+  }
+
+  /** Gives back what was taken and not told. */
+  async untake({ id, token }: TakenDelivery): Promise<void> {
+    const { queries, dialect } = this.#database
+    await queries
+      .updateTable('webhook_deliveries')
+      .set({ token: null, due_at: dialect.now })
+      .where('id', '=', id)
+      .where('token', '=', token)
+      .execute()
+  }
+
+  /** Ends what is still to be told of a job, whose receiver wants no more, and has nothing more written for it. */
+  async silence(jobId: string): Promise<void> {
+    const { queries } = this.#database
+    await queries.updateTable('jobs').set({ webhook: null }).where('id', '=', jobId).execute()
+    await queries
+      .updateTable('webhook_deliveries')
+      .set({ token: null, due_at: null, outcome: 'disabled' satisfies DeliveryOutcome })
+      .where('job_id', '=', jobId)
+      .where('due_at', 'is not', null)
+      .execute()
+  }
+
+  /** At the start of the only process on a database: what the one before it was telling when it ended is due. */
+  async recover(): Promise<void> {
+    const { queries, dialect } = this.#database
+    await queries
+      .updateTable('webhook_deliveries')
+      .set({ token: null, due_at: dialect.now })
+      .where('token', 'is not', null)
+      .execute()
+  }
+
+  /** Forgets deliveries that ended in the moment in which their job was removed, each of which left them to the other. */
+  async forgetStray(): Promise<void> {
+    const { queries, dialect } = this.#database
+    await queries
+      .deleteFrom('webhook_deliveries')
+      .where('due_at', 'is', null)
+      .where('created_at', '<', sql<number>`${dialect.now} - ${STRAY_AGE_SECONDS}`)
+      .where(sql<SqlBool>`not exists (select 1 from jobs where jobs.id = webhook_deliveries.job_id)`)
+      .execute()
+  }
+
+  async #note(queries: Database['queries'], id: string, attempt: Attempt): Promise<void> {
+    const { durationMs, status, code, detail, answer } = attempt
+    const last = await queries
+      .selectFrom('webhook_attempts')
+      .select(({ fn }) => fn.max('ordinal').as('ordinal'))
+      .where('delivery_id', '=', id)
+      .executeTakeFirst()
+    const ordinal = (last?.ordinal ?? 0) + 1
+    const at = fromNow(this.#database.dialect, -durationMs)
+    await queries
+      .insertInto('webhook_attempts')
+      .values({ delivery_id: id, ordinal, at, duration_ms: durationMs, status, code, detail, answer })
+      .execute()
+    if (ordinal <= KEPT_ATTEMPTS) return
+    await queries
+      .deleteFrom('webhook_attempts')
+      .where('delivery_id', '=', id)
+      .where('ordinal', '<=', ordinal - KEPT_ATTEMPTS)
+      .execute()
+  }
+
+  /** `due_at` has come, or is further away than it is ever set: of a clock that was set back since. */
+  #isDue(): RawBuilder<SqlBool> {
+    const { now } = this.#database.dialect
+    return sql<SqlBool>`(due_at <= ${now} or due_at > ${now} + ${LONGEST_PAUSE_MS / 1000 + 1})`
+  }
+}
