@@ -4,6 +4,7 @@ import { SCOPES } from '../../contract/scope.ts'
 import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
 import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
+import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 
 /** How a limit is lifted, as in the server's settings. */
 const OFF = 'off'
@@ -37,7 +38,7 @@ export const ModelList = Type.Array(Type.String({ pattern: MODEL_NAME_PATTERN })
   minItems: 1,
   maxItems: 100,
   uniqueItems: true,
-  description: 'Ids, such as openai/whisper-small, or aliases.',
+  description: `Ids, such as ${SUGGESTED_MODEL.id}, or aliases.`,
 })
 
 const ruleFields = {
