@@ -15,7 +15,7 @@ export interface Installation extends AsyncDisposable {
 }
 
 /** So that jobs that wait don't outlive the fuzzing, and a busy synchronous request ends. */
-const LIMITS = { SOTTO_MAX_QUEUED_JOBS: '30', SOTTO_SYNC_TIMEOUT: '30' }
+const LIMITS = { SOTTO_MAX_QUEUED_JOBS: '30', SOTTO_SYNC_TIMEOUT: '30', SOTTO_OPENAI_TIMEOUT: '30' }
 
 /** `sotto serve` with everything embedded. */
 export async function embedded(environment: Readonly<Record<string, string>> = {}): Promise<Installation> {

@@ -7,6 +7,25 @@ import type { Operation } from './operations.ts'
 import { valueFor } from './schema-values.ts'
 import type { Schema } from './schema-values.ts'
 
+/** Routes that take forms alone. */
+const FORMS = /^\/(?:v1\/audio\/|asr$|detect-language$)/
+const BOUNDARY = 'x'
+const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
+/** Fields of OpenAI's forms, each with what is usual there. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  model: ['whisper-1', 'sotto/whisper-demo', 'gpt-4o-transcribe', 'none'],
+  language: ['en', 'en-US', 'auto', 'klingon'],
+  prompt: ['A meeting.'],
+  response_format: ['json', 'text', 'srt', 'verbose_json', 'vtt', 'diarized_json'],
+  temperature: ['0', '0.4', '2'],
+  'timestamp_granularities[]': ['word', 'segment', '["word"]'],
+  stream: ['true', 'false'],
+  'chunking_strategy[type]': ['server_vad'],
+  'include[]': ['logprobs'],
+  best_of: ['2', '20', '1e9'],
+  clip_timestamps: ['0,1', '[0, 1]'],
+}
+
 /** What a synchronous request may bring, and no other one. */
 const LARGE_BYTES = 30_000_000
 
@@ -37,7 +56,9 @@ export function hostileRequest(operations: readonly Operation[], known: Known, r
       .map(({ name }): [string, string] => [name, headerFor(name, body, random)]),
     ...oddHeaders(random),
   ]
-  if (body !== undefined || random() < 0.1) headers.push(['content-type', contentType(random)])
+  const isForm = FORMS.test(operation.path) && random() < 0.9
+  if (isForm) headers.push(['content-type', FORM_TYPE])
+  else if (body !== undefined || random() < 0.1) headers.push(['content-type', contentType(random)])
   const target = targetFor(operation, known, random)
   return frame({ method, target, headers, body: body ?? Buffer.alloc(0) }, random)
 }
@@ -160,6 +181,7 @@ function bodyFor(operation: Operation, known: Known, random: () => number): Buff
   if (['get', 'head', 'options', 'delete'].includes(method) && random() < 0.9) return undefined
   if (random() < 0.12) return Buffer.from(nastyJson(random))
   if (random() < 0.002) return Buffer.alloc(LARGE_BYTES, choose(['[', ' ', '{"":', 'A'], random))
+  if (FORMS.test(path) && random() < 0.9) return maybeZipped(formOf(known, random), random)
   const isUpload = path.includes('{file}')
   const isSync = path.startsWith('/v1/ent/')
   if (isUpload || (isSync && random() < 0.3)) return maybeZipped(part(known.recording, random), random)
@@ -179,6 +201,26 @@ function urlFor({ uploadUrls }: Known, random: () => number): string {
   const roll = random()
   if (roll < 0.8) return url
   return roll < 0.9 ? nastyText(random) : url.slice(0, Math.floor(random() * url.length)) + nastyText(random)
+}
+
+/** A form with its recording among its fields, or nearly one. */
+function formOf(known: Known, random: () => number): Buffer {
+  const fields = Object.entries(FIELDS).flatMap(([name, usual]) => {
+    if (random() < (name === 'model' ? 0.1 : 0.7)) return []
+    const value = random() < 0.85 ? choose(usual, random) : nastyText(random)
+    return [formPart(`name="${random() < 0.97 ? name : nastyText(random)}"`, Buffer.from(value))]
+  })
+  const name = choose(['file', 'file', 'file', 'audio_file', nastyText(random)], random)
+  const fileName = random() < 0.8 ? '; filename="a.wav"' : random() < 0.5 ? '' : `; filename="${nastyText(random)}"`
+  const files = random() < 0.93 ? [formPart(`name="${name}"${fileName}`, part(known.recording, random))] : []
+  const parts = random() < 0.5 ? [...fields, ...files] : [...files, ...fields]
+  const end = Buffer.from(random() < 0.95 ? `--${BOUNDARY}--\r\n` : '')
+  return Buffer.concat([...parts, end])
+}
+
+function formPart(disposition: string, content: Buffer): Buffer {
+  const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`
+  return Buffer.concat([Buffer.from(head), content, Buffer.from('\r\n')])
 }
 
 /** All of it, or a piece. */

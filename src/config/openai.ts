@@ -6,7 +6,7 @@ const ALIAS = /^([^\s=,]{1,200})=([^\s=,]{1,200})$/
 /** Names of models, and the ids that they stand for. */
 const aliases: ValueType<ReadonlyMap<string, string>> = {
   takes: 'list',
-  expects: 'a list of name=org/model, separated by commas, such as whisper-1=openai/whisper-large-v3',
+  expects: 'a list of name=org/model, separated by commas, such as whisper-1=org/model',
   read: (value) => {
     const items = value
       .split(',')

@@ -27,7 +27,9 @@ type Clamp = (seconds: number) => number
  */
 export function cuesOf(transcript: Transcript, options: SubtitleOptions): readonly Cue[] {
   const { segments, duration } = transcript
-  const clamp: Clamp = (seconds) => milliseconds(Math.min(Math.max(seconds, 0), Math.max(duration, 0)))
+  // A recording with text has a length, which another server may not have told.
+  const limit = duration > 0 ? duration : Number.POSITIVE_INFINITY
+  const clamp: Clamp = (seconds) => milliseconds(Math.min(Math.max(seconds, 0), limit))
   const endMs = clamp(Number.POSITIVE_INFINITY)
   const found =
     segments[0]?.words === undefined

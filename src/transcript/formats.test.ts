@@ -159,6 +159,7 @@ describe('where the reference’s subtitles would be broken', () => {
     expect(formatTranscript(transcript, 'tsv')).toContain('9000\t30000\ta')
     expect(formatTranscript(transcript, 'json')).toContain('"end": 30.0')
     expect(shown({ ...plain('a', 12, 30), duration: 9.45 }, {})).toBe('9.449-9.45 a')
+    expect(shown({ ...plain('a', 12, 30), duration: 0 }, {})).toBe('12-30 a')
   })
 
   test('cues hold their words, wherever their segment is', () => {

@@ -19,7 +19,9 @@ export const WHOLE_SEGMENTS: SubtitleOptions = {
 export const MAX_SUBTITLE_NUMBER = 10_000
 
 /** What each of them is, in Markdown; for the API's queries, the command line's flags and the documentation. */
-export const SUBTITLE_OPTIONS: Readonly<Record<keyof SubtitleOptions, { readonly unit: string; meaning: string }>> = {
+export const SUBTITLE_OPTIONS: Readonly<
+  Record<keyof SubtitleOptions, { readonly unit: string; readonly meaning: string }>
+> = {
   max_line_width: {
     unit: 'characters',
     meaning: 'Characters that a line has at most, blanks included; a longer word stands alone. 0: any number.',

@@ -1,5 +1,7 @@
+import { createReadStream } from 'node:fs'
 import process from 'node:process'
 import { sql } from 'kysely'
+import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openPostgres } from '../../src/jobs/postgres/connection.ts'
 import { Client, jsonBody } from '../support/client.ts'
@@ -43,6 +45,18 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     const path = '/v1/ent/tiyarofs/1/sotto/whisper-demo'
     const answer = await one.fetch(path, { method: 'POST', ...jsonBody({ URL: url }) })
     expect([answer.status, await answer.json()]).toMatchObject([200, { response: { language: 'en' } }])
+  })
+
+  test('OpenAI’s route tells of windows that another process transcribes, of a recording that came without a length', async () => {
+    const client = new OpenAI({ baseURL: `${one.base}/v1`, apiKey: KEY, maxRetries: 0 })
+    const asked = { file: createReadStream(MINUTE), model: 'whisper-1', stream: true } as const
+    const { data, response } = await client.audio.transcriptions.create(asked).withResponse()
+    const events = await Array.fromAsync(data)
+    const deltas = events.flatMap((event) => (event.type === 'transcript.text.delta' ? [event.delta] : []))
+    expect(deltas.length).toBeGreaterThan(1)
+    expect(events.at(-1)).toEqual({ type: 'transcript.text.done', text: deltas.join('') })
+    const id = response.headers.get('x-sotto-job-id')
+    expect((await two.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })).status).toBe(204)
   })
 
   test('a cancellation reaches the worker of another process before its next heartbeat', async () => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { Server, temporaryFolder } from '../support/server.ts'
 import { describeAiSdk } from './openai/ai-sdk.cases.ts'
 import { describeAsr } from './openai/asr.cases.ts'
+import { describeDocumentation } from './openai/documentation.cases.ts'
 import { describeNodeClient } from './openai/node-client.cases.ts'
 import { describePythonClient } from './openai/python-client.cases.ts'
 import { describeRoutes } from './openai/routes.cases.ts'
@@ -30,3 +31,4 @@ describeAiSdk(of)
 describeTraps(of)
 describeRoutes(of)
 describeAsr(of)
+describeDocumentation(of)

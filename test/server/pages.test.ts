@@ -96,7 +96,7 @@ test('a page may read what is refused before any route is found', async () => {
   ] as const) {
     const answer = await client.fetch(path, { headers: { origin: ORIGIN } })
     expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([status, ORIGIN])
-    expect(answer.headers.get('vary')).toBe('Origin')
+    expect(answer.headers.get('vary')).toMatch(/^Origin\b/)
   }
 })
 
@@ -115,7 +115,7 @@ test('a page of any other origin gets nothing, and no cache mixes the two up', a
     ]
     for (const answer of answers) {
       expect(corsHeaders(answer)).toEqual([])
-      expect(answer.headers.get('vary')).toBe('Origin')
+      expect(answer.headers.get('vary')).toMatch(/^Origin\b/)
     }
   }
 })

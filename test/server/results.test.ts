@@ -8,6 +8,7 @@ import { startApi } from '../support/api.ts'
 import type { RunningApi } from '../support/api.ts'
 import { Client } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
+import { documentedCommands, runDocumentedCommands } from '../support/documented-commands.ts'
 import { succeed, waitingJob } from '../support/finished-jobs.ts'
 
 const word = (text: string, start: number, end: number) => ({ word: ` ${text}`, start, end, probability: 0.9 })
@@ -162,6 +163,16 @@ describe('a result', () => {
   })
 })
 
+test('the commands of the documentation keep a file, and print what they say', async () => {
+  const page = 'docs/api.md'
+  const block = (await documentedCommands(page)).findIndex((commands) => commands.includes('/result.srt'))
+  const variables = { SOTTO: api.url, KEY: api.key, ID: ids.hello }
+  const [ran] = await runDocumentedCommands({ page, variables, blocks: [block] })
+  expect(ran?.output).toContain(
+    'WEBVTT\n\n00:00.000 --> 00:02.400\nHello there, dear world.\n\nHello there, dear world.\n',
+  )
+})
+
 describe('a client that has a result', () => {
   test('is told that it is the same, until it asks for something else', async () => {
     const first = await get('hello', 'result.srt')
@@ -245,7 +256,7 @@ describe('a job without a result', () => {
     const id = await waitingJob(api)
     await succeed(api, PLAIN)
     await api.backend.payloads.remove(resultKeyOf(id, 1))
-    await refused(api.client.fetch(`/v1/async/requests/${id}/result.srt`), 410)
+    expect(await refused(api.client.fetch(`/v1/async/requests/${id}/result.srt`), 410)).toContain('not there')
   })
 })
 

@@ -1,6 +1,6 @@
-import { promisify } from 'node:util'
+import { callbackify, promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import Negotiator from 'negotiator'
 import { addVary } from './vary.ts'
@@ -38,7 +38,16 @@ const COMPRESS: Readonly<Record<Encoding, (body: Buffer) => Promise<Buffer>>> = 
  */
 export function addCompression(api: FastifyInstance): void {
   const bodies = new CompressedBodies()
+  const compress = callbackify(async (reply: FastifyReply, payload: string, encoding: Encoding): Promise<Buffer> => {
+    const compressed = await bodies.compress(payload, encoding, reply.immutableName)
+    const etag = reply.getHeader('etag')
+    // A strong one names these very bytes, which are others now.
+    if (typeof etag === 'string' && !etag.startsWith('W/')) reply.header('etag', `W/${etag}`)
+    reply.header('content-encoding', encoding).removeHeader('content-length')
+    return compressed
+  })
   api.decorateReply('immutableName', null)
+  // By callbacks: most answers are small, and none of them is to wait for a promise.
   api.addHook('onSend', (request, reply, payload, done) => {
     if (typeof payload !== 'string' || payload.length < MIN_LENGTH || reply.hasHeader('content-encoding')) {
       done(null, payload)
@@ -46,20 +55,8 @@ export function addCompression(api: FastifyInstance): void {
     }
     addVary(reply, 'Accept-Encoding')
     const encoding = encodingFor(request.headers)
-    if (encoding === undefined) {
-      done(null, payload)
-      return
-    }
-    bodies.compress(payload, encoding, reply.immutableName).then(
-      (compressed) => {
-        const etag = reply.getHeader('etag')
-        // A strong one names these very bytes, which are others now.
-        if (typeof etag === 'string' && !etag.startsWith('W/')) reply.header('etag', `W/${etag}`)
-        reply.header('content-encoding', encoding).removeHeader('content-length')
-        done(null, compressed)
-      },
-      (error: unknown) => done(error instanceof Error ? error : new Error('compressing failed', { cause: error })),
-    )
+    if (encoding === undefined) done(null, payload)
+    else compress(reply, payload, encoding, done)
   })
 }
 

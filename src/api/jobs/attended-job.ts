@@ -27,7 +27,8 @@ export interface Attendance {
   readonly keptMs: number
 }
 
-export interface Attended {
+/** To be disposed of when the answer has been made: until then nothing is removed. */
+export interface Attended extends Disposable {
   /**
    * The job once it has ended, be it since it was cancelled: by the client that left, or when its time was up. It may still run then, to be
    * stopped within seconds. Undefined: it is not there any more.
@@ -77,11 +78,12 @@ export async function attend(
     release()
     throw error
   }
-  const look = setInterval(() => {
-    jobs.find(job.id).then((found) => {
-      if (found === undefined || isFinished(found.status)) end('finished')
-    }, ignore)
-  }, LOOK_MS)
+  const lookForIt = async (): Promise<void> => {
+    const found = await jobs.find(job.id)
+    if (found === undefined || isFinished(found.status)) end('finished')
+  }
+  // What fails is looked at again.
+  const look = setInterval(() => void lookForIt().catch(ignore), LOOK_MS)
   watch.defer(() => clearInterval(look))
   const watching = watch.move()
   const settle = async (): Promise<Job | undefined> => {
@@ -89,13 +91,12 @@ export async function attend(
       return (await ending) === 'finished' ? await jobs.find(job.id) : await jobs.cancel(job.id)
     } finally {
       watching.dispose()
-      release()
     }
   }
   const ended = settle()
   // It may fail before anybody waits for it.
   ended.catch(ignore)
-  return { ended }
+  return { ended, [Symbol.dispose]: release }
 }
 
 /** A job that is being cancelled is removed when its worker has let go of it; one that can't be waited for goes when it expires. */
@@ -105,13 +106,8 @@ async function clear(
   { jobs, payloads, clearGarbage }: ApiContext,
   closing: AbortSignal,
 ): Promise<void> {
-  const job = await jobs.find(id)
-  if (job === undefined) {
-    // Its submit failed, so that nothing else knows of a recording that was sent with the request.
-    if (isSent) await payloads.remove(payloadKey)
-    return
-  }
-  if (keptMs > 0) {
+  const isKept = keptMs > 0 && (await jobs.find(id)) !== undefined
+  if (isKept) {
     await delay(keptMs, undefined, { signal: closing, ref: false }).catch(ignore)
     // It goes when it expires.
     if (closing.aborted) return
@@ -121,8 +117,13 @@ async function clear(
   const timer = setTimeout(end, KEPT_MS)
   closing.addEventListener('abort', () => end())
   try {
-    const found = keptMs > 0 ? await jobs.find(id) : job
-    if (found !== undefined && !isFinished(found.status) && !closing.aborted) await ended
+    const job = await jobs.find(id)
+    if (job === undefined) {
+      // Its submit failed, so that nothing else knows of a recording that was sent with the request.
+      if (isSent && !isKept) await payloads.remove(payloadKey)
+      return
+    }
+    if (!isFinished(job.status) && !closing.aborted) await ended
   } finally {
     clearTimeout(timer)
   }

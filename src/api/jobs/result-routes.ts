@@ -28,7 +28,12 @@ import {
 } from './result-query.ts'
 
 const KNOWN = TRANSCRIPT_FORMATS.join(', ')
-const Query = Type.Object({ ...subtitleFields, ...fieldsField })
+const FileParams = Type.Object({
+  ...JobParams.properties,
+  format: Type.String({ description: KNOWN, examples: ['srt'] }),
+})
+const FileQuery = Type.Object({ ...subtitleFields, ...fieldsField })
+const Query = Type.Object({ ...formatField, ...FileQuery.properties })
 
 const RESPONSE = {
   200: {
@@ -59,11 +64,8 @@ export function resultRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
           description:
             'As text, subtitles, a table or JSON, as soon as the job has succeeded. Works with the API key, or with the signature of the ' +
             'poll URL: put /result.srt behind its path.',
-          params: Type.Object({
-            ...JobParams.properties,
-            format: Type.String({ description: KNOWN, examples: ['srt'] }),
-          }),
-          querystring: Query,
+          params: FileParams,
+          querystring: FileQuery,
           response: RESPONSE,
         },
       },
@@ -73,8 +75,8 @@ export function resultRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         if (format === undefined) {
           throw new ApiError(404, `There is no format ${JSON.stringify(name.slice(0, 100))}. There are ${KNOWN}.`)
         }
-        const representation = representationOf(format, request.query)
-        return await sendResult(await requireOwn(context.jobs, id, request.owner), representation, request, reply)
+        const asked = { id, representation: representationOf(format, request.query) }
+        return await sendResult(asked, request, reply, context)
       },
     )
 
@@ -87,7 +89,7 @@ export function resultRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
           summary: 'The transcript in the format that Accept asks for',
           description: 'JSON where Accept does not say.',
           params: JobParams,
-          querystring: Type.Object({ ...formatField, ...Query.properties }),
+          querystring: Query,
           response: RESPONSE,
         },
       },
@@ -97,41 +99,44 @@ export function resultRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
         if (format === undefined) {
           throw new ApiError(406, `Accept takes ${Object.values(MEDIA_TYPES).join(', ')}; or ask for result.srt.`)
         }
-        const representation = representationOf(format, request.query)
-        return await sendResult(
-          await requireOwn(context.jobs, request.params.id, request.owner),
-          representation,
-          request,
-          reply,
-        )
+        const asked = { id: request.params.id, representation: representationOf(format, request.query) }
+        return await sendResult(asked, request, reply, context)
       },
     )
     done()
   }
+}
 
-  async function sendResult(
-    job: Job,
-    representation: Representation,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> {
-    if (job.resultKey === null) throw noResult(job)
-    const { format } = representation
-    // Of this version: the next one may write formats otherwise.
-    const name = `result ${version} ${job.resultKey} ${representationName(representation) ?? format}`
-    const etag = `W/"${hash('sha256', name, 'base64url').slice(0, 22)}"`
-    // Whoever asked may keep it, and has to ask again each time: the job may be gone by then, or the key.
-    const kept = { etag, 'cache-control': 'private, no-cache' }
-    addVary(reply, 'Accept-Encoding')
-    if (isCurrent(request, etag)) return await reply.status(304).headers(kept).send()
-    const body = await context.results.get(job.resultKey, representation)
-    reply.immutableName = name
-    return await reply
-      .headers(kept)
-      .type(`${MEDIA_TYPES[format]}; charset=utf-8`)
-      .header('content-disposition', contentDisposition(null, job.id, format))
-      .send(body)
-  }
+interface Asked {
+  /** The job's. */
+  readonly id: string
+  readonly representation: Representation
+}
+
+/** @throws ResultError where the job has no result; ApiError 404 without the job, 400 for what its result can't be made into */
+async function sendResult(
+  { id, representation }: Asked,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  context: ApiContext,
+): Promise<FastifyReply> {
+  const job = await requireOwn(context.jobs, id, request.owner)
+  if (job.resultKey === null) throw noResult(job)
+  const { format } = representation
+  // Of this version: the next one may write formats otherwise.
+  const name = `result ${version} ${job.resultKey} ${representationName(representation) ?? format}`
+  const etag = `W/"${hash('sha256', name, 'base64url').slice(0, 22)}"`
+  // Whoever asked may keep it, and has to ask again each time: the job may be gone by then, or the key.
+  const kept = { etag, 'cache-control': 'private, no-cache' }
+  addVary(reply, 'Accept-Encoding')
+  if (isCurrent(request, etag)) return await reply.status(304).headers(kept).send()
+  const body = await context.results.get(job.resultKey, representation)
+  reply.immutableName = name
+  return await reply
+    .headers(kept)
+    .type(`${MEDIA_TYPES[format]}; charset=utf-8`)
+    .header('content-disposition', contentDisposition(job.name, job.id, format))
+    .send(body)
 }
 
 function noResult({ status, error }: Job): ResultError {

@@ -1,17 +1,15 @@
 import { text } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
-import { Compile } from 'typebox/compile'
+import type { Transcript } from '../../contract/transcript.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
-import { TranscriptSchema } from '../../contract/transcript.ts'
-import type { Transcript } from '../../contract/transcript.ts'
-import { represent, representationName } from './representation.ts'
+import { representationName } from './representation.ts'
 import type { Representation } from './representation.ts'
+import { transcriptOf } from './stored-transcript.ts'
+import { TranscriptTasks } from './transcript-tasks.ts'
 
 /** Characters; of what is stored, and half as many of what is made of it. */
 const REMEMBERED = 2 ** 25
-
-const transcript = Compile(TranscriptSchema)
 
 /** Stored results. They are never written twice, so what was read and checked once can be kept: clients poll again and again. */
 export class Results {
@@ -19,22 +17,25 @@ export class Results {
   readonly #stored = new Texts(REMEMBERED)
   readonly #made = new Texts(REMEMBERED / 2)
 
-  constructor(payloads: PayloadStore) {
+  readonly #tasks: TranscriptTasks
+
+  constructor(payloads: PayloadStore, tasks = new TranscriptTasks()) {
     this.#payloads = payloads
+    this.#tasks = tasks
   }
 
   /** JSON of a transcript, as it is stored: an hour of speech has hundreds of kilobytes of it, which no poll is to take apart again. */
   async json(key: PayloadKey): Promise<string> {
     return await this.#stored.get(key, async () => {
       const json = await text(await this.#payloads.read(key))
-      transcriptOf(json, key)
+      await this.#tasks.perform({ json, representation: null })
       return json
     })
   }
 
   /** The same, taken apart. */
   async transcript(key: PayloadKey): Promise<Transcript> {
-    return transcriptOf(await this.json(key), key)
+    return transcriptOf(JSON.parse(await this.json(key)))
   }
 
   /**
@@ -44,14 +45,11 @@ export class Results {
   async get(key: PayloadKey, representation: Representation): Promise<string> {
     const name = representationName(representation)
     if (name === undefined) return await this.json(key)
-    return await this.#made.get(`${key} ${name}`, async () => represent(await this.transcript(key), representation))
+    return await this.#made.get(`${key} ${name}`, async () => {
+      const json = await this.json(key)
+      return await this.#tasks.perform({ json, representation })
+    })
   }
-}
-
-function transcriptOf(json: string, key: PayloadKey): Transcript {
-  const stored: unknown = JSON.parse(json)
-  if (!transcript.Check(stored)) throw new Error(`the stored result ${key} is no transcript`)
-  return stored
 }
 
 /** Texts that never change, those that were asked for last. */

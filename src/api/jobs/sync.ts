@@ -107,8 +107,8 @@ interface SyncJob extends Omit<AttendedJob, 'priority' | 'maxAudioSeconds' | 'ur
 async function run({ representation, ...job }: SyncJob, gone: AbortSignal, context: ApiContext): Promise<string> {
   const options = { priority: 'high', maxAudioSeconds: MAX_SECONDS, urgent: true } as const
   const attendance = { gone, timeoutMs: context.settings.syncTimeoutMs, keptMs: 0 }
-  const { ended } = await attend({ ...job, ...options }, attendance, context)
-  const found = await ended
+  using attended = await attend({ ...job, ...options }, attendance, context)
+  const found = await attended.ended
   if (found?.status === 'success' && found.resultKey !== null) {
     return await context.results.get(found.resultKey, representation)
   }

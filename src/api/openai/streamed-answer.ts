@@ -6,7 +6,7 @@ import type { ApiContext } from '../context.ts'
 import { isSettledWithin } from './patience.ts'
 import { streamedErrorOf } from './errors.ts'
 import { transcriptOf } from './waited-job.ts'
-import type { WaitedJob } from './waited-job.ts'
+import type { TranscriptSource, WaitedJob } from './waited-job.ts'
 
 /** So long an error still has a status of its own; and so often what waits for text is told that somebody is there. */
 const SILENCE_MS = 15_000
@@ -18,7 +18,7 @@ const SILENCE_MS = 15_000
 export async function answerStream(
   reply: FastifyReply,
   job: WaitedJob,
-  context: ApiContext,
+  context: Pick<ApiContext, 'jobs'> & TranscriptSource,
   silenceMs = SILENCE_MS,
 ): Promise<FastifyReply> {
   const left = new AbortController()

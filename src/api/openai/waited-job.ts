@@ -7,10 +7,12 @@ import { EXPRESS_SECONDS } from '../../jobs/queue/queue-order.ts'
 import type { Job, ServiceTier } from '../../jobs/job.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
+import { ignore } from '../bodies/arriving.ts'
 import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { KEPT_MS, attend } from '../jobs/attended-job.ts'
-import type { Attended } from '../jobs/attended-job.ts'
+import type { Attended, AttendedJob } from '../jobs/attended-job.ts'
+import type { Results } from '../jobs/results.ts'
 import { requireTier } from '../jobs/submissions.ts'
 import { FieldError, isWorthRepeating, openAiStatus } from './errors.ts'
 import { ASYNC_HINT } from './receive-form.ts'
@@ -26,40 +28,45 @@ export interface WaitedRequest {
 }
 
 /** A job whose client waits for its transcript. */
-export interface WaitedJob extends Attended {
+export interface WaitedJob extends Pick<Attended, 'ended'> {
   readonly id: string
-  readonly audioSeconds: number
 }
 
-/** @throws ApiError 503, JobStoreError, LimitError */
-export async function startJob(
+/** Where transcripts of finished jobs lie. */
+export interface TranscriptSource {
+  readonly results: Pick<Results, 'transcript'>
+}
+
+/** @throws ApiError 503, JobStoreError, LimitError; then nothing is left of the recording */
+export async function startJob(asked: WaitedRequest, gone: AbortSignal, context: ApiContext): Promise<WaitedJob> {
+  const job = await newJob(asked, context)
+  const attended = await attend(job, { gone, timeoutMs: context.settings.openai.timeoutMs, keptMs: KEPT_MS }, context)
+  // It is kept for long enough to be read.
+  attended.ended.finally(() => attended[Symbol.dispose]()).catch(ignore)
+  return { id: job.id, ended: attended.ended }
+}
+
+async function newJob(
   { owner, model, input, tier, payloadKey, traceparent }: WaitedRequest,
-  gone: AbortSignal,
   context: ApiContext,
-): Promise<WaitedJob> {
+): Promise<AttendedJob> {
   const { recordings, payloads, settings } = context
-  const id = newJobId()
   try {
     const serviceTier = await requireTier(tier ?? (await tierHere(context)), context)
     const recording = await recordings.find(payloadKey, owner)
     if (recording === undefined) throw new Error('a recording that was stored is gone')
     const { payloadVersion, audioSeconds } = recording
-    const job = {
-      ...{ id, keyId: owner, model: model.id, serviceTier, input, payloadKey, payloadVersion, audioSeconds },
+    return {
+      ...{ id: newJobId(), keyId: owner, model: model.id, serviceTier, input },
+      ...{ payloadKey, payloadVersion, audioSeconds, isSent: true },
       maxAudioSeconds: settings.maxAudioSeconds,
       traceparent,
       // Before all jobs that nobody waits for; but no three-hour recording is to come before other clients' voice notes.
-      priority: 'high' as const,
+      priority: 'high',
       urgent: audioSeconds <= EXPRESS_SECONDS,
     }
-    const attendance = { gone, timeoutMs: settings.openai.timeoutMs, keptMs: KEPT_MS }
-    const { ended } = await attend({ ...job, isSent: true }, attendance, context)
-    return { id, audioSeconds, ended }
   } catch (error) {
-    // Nothing else knows of it, unless a submit has failed after all, which removes it as well.
-    context.background.start('removing a recording that was not submitted', async () => {
-      if ((await context.jobs.find(id)) === undefined) await payloads.remove(payloadKey)
-    })
+    context.background.start('removing a recording that was not submitted', () => payloads.remove(payloadKey))
     throw error
   }
 }
@@ -74,10 +81,7 @@ async function tierHere({ workers }: ApiContext): Promise<ServiceTier> {
  * The transcript of a job that has ended.
  * @throws FieldError that says why there is none
  */
-export async function transcriptOf(
-  job: Job | undefined,
-  { results }: Pick<ApiContext, 'results'>,
-): Promise<Transcript> {
+export async function transcriptOf(job: Job | undefined, { results }: TranscriptSource): Promise<Transcript> {
   if (job?.status !== 'success' || job.resultKey === null) throw failureOf(job)
   return await results.transcript(job.resultKey)
 }
@@ -87,7 +91,7 @@ export function failureOf(job: Job | undefined): FieldError {
   if (job?.error === null || job?.error === undefined) {
     if (job?.startedAt !== null && job?.startedAt !== undefined) {
       return new FieldError(
-        `The recording could not be transcribed within the time that a request may wait (SOTTO_OPENAI_TIMEOUT). ${ASYNC_HINT}`,
+        `The recording was not transcribed within the time that a request may wait (SOTTO_OPENAI_TIMEOUT), or its job was cancelled. ${ASYNC_HINT}`,
         { status: 503, code: 'timeout', shouldRetry: false },
       )
     }

@@ -1,10 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { Transcript } from '../../contract/transcript.ts'
-import type { ApiContext } from '../context.ts'
 import { isSettledWithin } from './patience.ts'
 import { transcriptOf } from './waited-job.ts'
-import type { WaitedJob } from './waited-job.ts'
+import type { TranscriptSource, WaitedJob } from './waited-job.ts'
 
 /** Proxies give up after a minute without a byte, as nginx does unless it is told otherwise. */
 const FIRST_BLANK_MS = 45_000
@@ -28,7 +27,7 @@ export async function answerWhole(
   reply: FastifyReply,
   job: WaitedJob,
   way: AnswerWay,
-  context: ApiContext,
+  context: TranscriptSource,
   { firstMs = way.mayBeginBlank ? FIRST_BLANK_MS : LATE_HEADERS_MS, nextMs = NEXT_BLANK_MS } = {},
 ): Promise<FastifyReply> {
   void reply.type(way.contentType)

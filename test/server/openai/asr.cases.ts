@@ -2,7 +2,7 @@ import { openAsBlob } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../../support/clips.ts'
-import { SHORT, SHORT_TEXT, SPANISH } from './served.ts'
+import { SHORT, SPANISH } from './served.ts'
 import type { Served } from './served.ts'
 
 /** whisper-asr-webservice's routes, as Bazarr and others ask. */
@@ -17,8 +17,8 @@ export function describeAsr(of: () => Served): void {
 
   describe('whisper-asr-webservice', () => {
     test.each([
-      ['', `${SHORT_TEXT}\n`],
-      ['txt', `${SHORT_TEXT}\n`],
+      ['', /^The meeting[^\n]*\n$/],
+      ['txt', /^The meeting[^\n]*\n$/],
       ['srt', /^1\n00:00:00,\d{3} --> [\d:,]+\nThe meeting[^\n]*\n\n$/],
       ['vtt', /^WEBVTT\n\n00:00\.\d{3} --> [\d:.]+\nThe meeting[^\n]*\n\n$/],
       ['tsv', /^start\tend\ttext\n\d+\t\d+\tThe meeting[^\n]*\n$/],
@@ -33,8 +33,7 @@ export function describeAsr(of: () => Served): void {
       expect(response.headers.get('content-disposition')).toBe(
         `attachment; filename="talk.wav.${output === '' ? 'txt' : output}"`,
       )
-      if (typeof expected === 'string') expect(text).toBe(expected)
-      else expect(text).toMatch(expected)
+      expect(text).toMatch(expected)
     })
 
     test('Bazarr: bare samples, its flags, and the key as the password of its URL', async () => {

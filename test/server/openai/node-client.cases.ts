@@ -43,11 +43,11 @@ export function describeNodeClient(of: () => Served): void {
 
     test('gets each of the text formats as bare text', async () => {
       const { transcriptions } = client().audio
-      const of = (response_format: 'text' | 'srt' | 'vtt'): Promise<string> =>
+      const as = (response_format: 'text' | 'srt' | 'vtt'): Promise<string> =>
         transcriptions.create({ file: file(), model: 'whisper-1', response_format })
-      expect(await of('text')).toBe(`${SHORT_TEXT}\n`)
-      expect(await of('srt')).toMatch(/^1\n00:00:00,\d{3} --> 00:00:02,\d{3}\nThe meeting[^\n]*\n\n$/)
-      expect(await of('vtt')).toMatch(/^WEBVTT\n\n00:00:00\.\d{3} --> 00:00:02\.\d{3}\nThe meeting[^\n]*\n\n$/)
+      expect(await as('text')).toBe(`${SHORT_TEXT}\n`)
+      expect(await as('srt')).toMatch(/^1\n00:00:00,\d{3} --> 00:00:02,\d{3}\nThe meeting[^\n]*\n\n$/)
+      expect(await as('vtt')).toMatch(/^WEBVTT\n\n00:00:00\.\d{3} --> 00:00:02\.\d{3}\nThe meeting[^\n]*\n\n$/)
     })
 
     test('gets segments, words, or both, as it asks for them', async () => {
