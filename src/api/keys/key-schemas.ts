@@ -2,7 +2,7 @@ import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { SCOPES } from '../../contract/scope.ts'
 import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
-import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
+import type { ApiKey, KeyChanges, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
 
 /** How a limit is lifted, as in the server's settings. */
@@ -85,11 +85,11 @@ export const KeyListSchema = Type.Object({
   next: nullable(Type.String({ description: 'Give it as `after` to get the next page; null: this is the last one.' })),
 })
 
-export function ownLimits(given: Static<typeof givenLimits>): OwnLimits {
+export function limitChanges(given: Static<typeof givenLimits>): NonNullable<KeyChanges['limits']> {
   return Object.fromEntries(
     LIMIT_NAMES.flatMap((name) => {
       const value = given[name]
-      return value === undefined || value === null ? [] : [[name, value === OFF ? null : value]]
+      return value === undefined ? [] : [[name, value === OFF ? null : (value ?? 'server')]]
     }),
   )
 }
