@@ -1,7 +1,8 @@
 import type { Answer } from './exchange.ts'
 
 /**
- * What is wrong with an answer, whatever the request was; undefined: nothing. No 5xx but 503, and an error is `{code, message}`.
+ * What is wrong with an answer, whatever the request was; undefined: nothing. No 5xx but 503, and an error is `{code, message}`, perhaps with
+ * a reason.
  * @param request its method and its target
  */
 export function faultOf(
@@ -22,10 +23,16 @@ function isErrorBody(status: number, body: Buffer): boolean {
     const parsed: unknown = JSON.parse(body.toString())
     if (typeof parsed !== 'object' || parsed === null) return false
     const { code, message, ...others } = parsed as Readonly<Record<string, unknown>>
-    return code === status && typeof message === 'string' && message !== '' && Object.keys(others).length === 0
+    return code === status && typeof message === 'string' && message !== '' && areDetails(others)
   } catch {
     return false
   }
+}
+
+/** What some errors say beside: why, and which scope is missing. */
+function areDetails({ reason, scope, ...others }: Readonly<Record<string, unknown>>): boolean {
+  const isReason = typeof reason === 'string' && reason.startsWith('key.')
+  return (reason === undefined || isReason) && (scope === undefined || isReason) && Object.keys(others).length === 0
 }
 
 function head(body: Buffer): string {

@@ -207,7 +207,7 @@ describe('keys over the API', () => {
     expect([first.keys.length, second.next]).toEqual([100, null])
     const ids = [...first.keys.slice(0, -1), ...second.keys].map(({ id }) => id)
     expect(ids.toSorted()).toEqual((await keys.list()).map(({ id }) => id).toSorted())
-    for (const wrong of ['x', Buffer.from('[1]').toString('base64url')]) {
+    for (const wrong of ['x', ...['[1]', '[1,"\\u0000"]'].map((json) => Buffer.from(json).toString('base64url'))]) {
       expect((await asAdmin('GET', `/v1/keys?after=${wrong}`)).status).toBe(400)
     }
   })
@@ -215,6 +215,7 @@ describe('keys over the API', () => {
   test.each([
     ['no name', {}],
     ['an empty name', { name: '' }],
+    ['a name that is not for people', { name: 'a\u0000b' }],
     ['a scope that there is not', { name: 'x', scopes: ['write'] }],
     ['no scope', { name: 'x', scopes: [] }],
     ['an end that has passed', { name: 'x', expiresAt: '2020-01-01T00:00:00Z' }],
@@ -440,6 +441,8 @@ describe('a key', () => {
     expect(await list(admin.secret, `?key=${id}`)).toEqual({ status: 200, ids: [job.id] })
     expect((await list(admin.secret, '?key=*')).ids).toContain(job.id)
     expect(await list(secret, `?key=${id}`)).toEqual({ status: 200, ids: [job.id] })
+    expect((await list(admin.secret, '?key=%00')).status).toBe(400)
+    expect((await asAdmin('GET', '/v1/keys/%00')).status).toBe(404)
     for (const query of ['?key=*', `?key=${admin.id}`]) expect((await list(secret, query)).status).toBe(403)
   })
 })

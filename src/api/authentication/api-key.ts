@@ -30,7 +30,10 @@ export const LIMIT_NAMES = Object.keys(LIMIT_COLUMNS) as readonly LimitName[]
 /** What a column of 32 bits holds. */
 export const MAX_LIMIT = 2 ** 31 - 1
 
-/** An id, or an alias. */
+/** Of a key: not every text may be asked of every database. */
+export const KEY_ID_PATTERN = String.raw`^[\w-]{1,100}$`
+
+/** Of a model: its id, or an alias. */
 export const MODEL_NAME_PATTERN = String.raw`^[\w.:-]{1,96}(?:/[\w.:-]{1,96})?$`
 
 /** What can be said of a key when it is made, and be changed. */

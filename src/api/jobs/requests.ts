@@ -142,7 +142,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
             ),
             key: Type.Optional(
               Type.String({
-                maxLength: 100,
+                pattern: String.raw`^(?:\*|[\w-]{1,100})$`,
                 description: 'Another key’s jobs, by its id, or with * all keys’: for keys with the scope admin.',
               }),
             ),

@@ -41,7 +41,8 @@ export const ModelList = Type.Array(Type.String({ pattern: MODEL_NAME_PATTERN })
 })
 
 const ruleFields = {
-  name: Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' }),
+  // Printable: it goes into logs, and onto terminals.
+  name: Type.String({ pattern: String.raw`^[^\u0000-\u001f\u007f-\u009f]{1,100}$`, description: 'What it is for.' }),
   scopes: Type.Unsafe<Static<typeof ScopeList>>({
     ...ScopeList,
     description: 'transcribe and read unless they are said; admin has all of them.',

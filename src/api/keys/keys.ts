@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
-import { ENVIRONMENT_ID } from '../authentication/api-key.ts'
+import { ENVIRONMENT_ID, KEY_ID_PATTERN } from '../authentication/api-key.ts'
 import type { ApiKey, KeyChanges } from '../authentication/api-key.ts'
 import { KeyError } from '../authentication/key-errors.ts'
 import type { KeyPosition } from '../authentication/key-table.ts'
@@ -22,8 +22,9 @@ import {
 } from './key-schemas.ts'
 
 const PAGE_LENGTH = 100
-const Position = Type.Tuple([Type.Number(), Type.String()])
-const KeyParams = Type.Object({ id: Type.String({ maxLength: 100, description: 'As the list shows it.' }) })
+const Position = Type.Tuple([Type.Number(), Type.String({ pattern: KEY_ID_PATTERN })])
+const IS_KEY_ID = new RegExp(KEY_ID_PATTERN)
+const KeyParams = Type.Object({ id: Type.String({ description: 'As the list shows it.' }) })
 
 /** Keys, as an administrator manages them. Each change is a line in the log, without the key. */
 export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -87,7 +88,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async ({ params: { id } }) => {
-        const key = await apiKeys.get(id)
+        const key = await apiKeys.get(keyIdIn(id))
         if (key === undefined) throw noKey(id)
         return shown(key)
       },
@@ -107,7 +108,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request) => {
-        const { id } = request.params
+        const id = keyIdIn(request.params.id)
         requireOwn(id)
         const changes = changesOf(request.body)
         const key = await apiKeys.update(id, changes, { keepAdmin: true })
@@ -131,7 +132,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const { id } = request.params
+        const id = keyIdIn(request.params.id)
         requireOwn(id)
         if (!(await apiKeys.revoke(id, { keepAdmin: true }))) throw noKey(id)
         audit(request, 'key.revoked', { id })
@@ -160,6 +161,12 @@ function requireOwn(id: string): void {
     'key.of_environment',
     'This key is what SOTTO_API_KEY and SOTTO_API_KEY_SCOPES say where the server is started, and is changed there.',
   )
+}
+
+/** @throws ApiError 404 for what can be no key's */
+function keyIdIn(text: string): string {
+  if (IS_KEY_ID.test(text)) return text
+  throw noKey(text)
 }
 
 function noKey(id: string): ApiError {
