@@ -363,20 +363,28 @@ describe('a key', () => {
   })
 
   test('has limits of its own in the place of the server’s', async () => {
-    const { secret } = await keys.create('one at a time', { limits: { queuedJobs: 1 } })
+    const { secret } = await keys.create('one at a time', { limits: { queuedJobs: 1, requestsPerMinute: 1000 } })
     await accepted(secret)
     const refused = await submit(secret)
     expect(refused).toMatchObject({ status: 429, body: { message: expect.stringContaining('has 1 jobs waiting') } })
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    const wait = refused.headers.get('retry-after')
+    expect(refused.headers.get('ratelimit-policy')).toBe('"requests";q=1000;w=60, "queued-jobs";q=1;qu="queued-jobs"')
+    expect(refused.headers.get('ratelimit')).toMatch(
+      new RegExp(`^"requests";r=\\d+;t=\\d+, "queued-jobs";r=0;t=${wait}$`),
+    )
 
     const { secret: free } = await keys.create('free', { limits: { audioSecondsPerDay: null, queuedJobs: null } })
     const { audioSeconds } = await accepted(free)
     const seconds = Math.ceil(1.5 * audioSeconds)
     const { secret: daily } = await keys.create('one a day', { limits: { audioSecondsPerDay: seconds } })
     await accepted(daily)
-    expect(await submit(daily)).toMatchObject({
+    const tooMuch = await submit(daily)
+    expect(tooMuch).toMatchObject({
       ...{ status: 429, body: { message: expect.stringContaining(`${seconds} s of audio a day`) } },
     })
+    const policy = `"audio-seconds";q=${seconds};qu="audio-seconds";w=86400`
+    expect(tooMuch.headers.get('ratelimit-policy')).toBe(policy)
+    expect(tooMuch.headers.get('ratelimit')).toMatch(/^"audio-seconds";r=\d+;t=\d+$/)
   })
 
   test('is told how many requests are left, and when more are', async () => {

@@ -1,6 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { CodedError, hasCode } from '../../contract/coded-error.ts'
+import { LimitError } from '../../jobs/errors.ts'
 import { KeyError } from '../authentication/key-errors.ts'
+import { limitHeaders } from '../authentication/rate-headers.ts'
 import { hasBody } from '../http/connection.ts'
 import { markForPages } from '../http/cors.ts'
 import { ApiError } from './api-error.ts'
@@ -27,10 +29,19 @@ export async function handleError(error: unknown, request: FastifyRequest, reply
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
   if (typeof retryAfterSeconds === 'number') reply.header('retry-after', String(retryAfterSeconds))
+  if (error instanceof LimitError) addLimitHeaders(error, reply)
   return await reply
     .status(status)
     .headers(headers ?? {})
     .send({ code: status, message, ...details })
+}
+
+/** Beside what is said of the limit of requests: the fields are lists. */
+function addLimitHeaders(error: LimitError, reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(limitHeaders(error))) {
+    const others = reply.getHeader(name)
+    reply.header(name, typeof others === 'string' ? `${others}, ${value}` : value)
+  }
 }
 
 function logFailure(error: unknown, request: FastifyRequest): void {
