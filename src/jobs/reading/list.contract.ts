@@ -116,6 +116,16 @@ export function describeList(name: string, open: () => Promise<JobStoreFixture>)
       expect(await listed(store, { statuses: ['failed'] })).toEqual([pending.id, failed.jobId])
     })
 
+    test('of several statuses has the newest of all first', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const jobs = [await submitted(store), await submitted(store), await submitted(store), await submitted(store)]
+      for (const { id } of jobs.slice(0, 2)) await store.cancel(id)
+      const ids = jobs.map(({ id }) => id)
+      expect(await listed(store, { statuses: ['cancelled', 'pending'], limit: 1 })).toEqual([ids[3]])
+      expect(await listed(store, { statuses: ['pending', 'cancelled'], limit: 1, order: 'oldest' })).toEqual([ids[0]])
+    })
+
     test('can be by a part of the name, whatever its case, and what looks like a pattern is none', async () => {
       await using fixture = await open()
       const { store } = fixture
