@@ -509,11 +509,3 @@ describe('usage', () => {
       expect((await client.fetch(`/v1/usage${query}`)).status).toBe(400)
   })
 })
-
-test('the OpenAPI document describes all of it', async () => {
-  const { paths } = await client.json<{ paths: Readonly<Record<string, object>> }>(200, '/openapi.json')
-  expect(Object.keys(paths)).toEqual(
-    expect.arrayContaining([`${REQUESTS}/actions`, `${REQUESTS}/{id}/history`, '/v1/usage']),
-  )
-  expect(Object.keys(paths[`${REQUESTS}/{id}`] ?? {}).toSorted()).toEqual(['delete', 'get', 'patch'])
-})
