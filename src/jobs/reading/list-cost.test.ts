@@ -102,3 +102,29 @@ describe.skipIf(!hasPostgres)(`what PostgreSQL reads of ${JOBS} jobs for a page 
     return { ...database, [Symbol.asyncDispose]: () => opened.disposeAsync() }
   })
 })
+
+test('jobs that are removed while a page looks for others have it pass over none', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'sotto-lists-'))
+  await using database = await openSqlite(folder.path)
+  await fillList(database, 600)
+  const options = { limit: LIMIT, metadata: { customer: 'all' }, statuses: ['failed'] } as const
+  const expected = (await list(database, 'key-1', options)).jobs
+  expect(expected).toHaveLength(6)
+  // Between each two statements, some of those that the page does not have.
+  let removed = 0
+  const queries = database.queries.withPlugin({
+    transformQuery: ({ node }) => node,
+    transformResult: async ({ result }) => {
+      const others = database.queries
+        .selectFrom('jobs')
+        .select('id')
+        .where('status', '=', 'success')
+        .orderBy('id', 'desc')
+      const gone = await database.queries.deleteFrom('jobs').where('id', 'in', others.limit(60)).executeTakeFirst()
+      removed += Number(gone.numDeletedRows)
+      return result
+    },
+  })
+  expect((await list({ queries }, 'key-1', options)).jobs).toEqual(expected)
+  expect(removed).toBeGreaterThan(60)
+})
