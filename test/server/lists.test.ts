@@ -356,6 +356,9 @@ describe('a finished job', () => {
       send('POST', `${id}/retry`, { model: 'openai/whisper-tiny' }),
     )
     expect(onlyModel.response.input).toMatchObject({ language: 'en' })
+    const called = await ended('failed', { name: 'a', metadata: { name: 'a', x: '1' } })
+    const renamed = await answered<{ response: Body }>(202, send('POST', `${called}/retry`, { name: 'b' }))
+    expect(renamed.response).toMatchObject({ name: 'b', metadata: { name: 'b', x: '1' } })
   })
 
   test('is submitted again once for one Idempotency-Key', async () => {

@@ -9,6 +9,7 @@ import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { IdempotencyHeader, JobParams, SubmittedSchema, errors } from '../schemas.ts'
 import { sendJson } from './job-body.ts'
+import { withName } from './job-labels.ts'
 import { idempotencyOf, jobOptionFields, jobOptions } from './job-options.ts'
 import { requireOwn } from './own-job.ts'
 import { requireTier, submittedJson } from './submissions.ts'
@@ -115,9 +116,10 @@ async function taskOf(
 /** A time by which the old job had to start, or was to be removed, is not the new one's. */
 function optionsOf(job: Job, changes: RetryChanges): ReturnType<typeof jobOptions> {
   const given = jobOptions(changes)
+  const name = given.name ?? job.name
   return {
-    name: given.name ?? job.name,
-    metadata: changes.metadata ?? job.metadata,
+    name,
+    metadata: changes.metadata ?? withName(job.metadata, name),
     priority: changes.priority ?? job.priority,
     timeoutSeconds: given.timeoutSeconds ?? job.timeoutSeconds,
     removeAfterSeconds: given.removeAfterSeconds ?? job.removeAfterSeconds,

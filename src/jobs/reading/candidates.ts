@@ -148,10 +148,11 @@ function hasPairs(pairs: readonly (readonly [name: string, value: string])[]): r
   )
 }
 
+/** Of times as they are shown, in whole milliseconds: PostgreSQL has thousandths of them. */
 function timeBounds({ from, to }: JobFilter): readonly Condition[] {
   return [
-    ...(from === undefined ? [] : [sql<SqlBool>`jobs.accepted_at >= ${from.getTime() / 1000}`]),
-    ...(to === undefined ? [] : [sql<SqlBool>`jobs.accepted_at < ${to.getTime() / 1000}`]),
+    ...(from === undefined ? [] : [sql<SqlBool>`jobs.accepted_at >= ${(from.getTime() - 0.5) / 1000}`]),
+    ...(to === undefined ? [] : [sql<SqlBool>`jobs.accepted_at < ${(to.getTime() - 0.5) / 1000}`]),
   ]
 }
 
