@@ -20,7 +20,7 @@ import {
   withName,
 } from './job-labels.ts'
 import { RemoveAfterField, futureDate } from './job-options.ts'
-import { notFound, requireOwn } from './own-job.ts'
+import { findOwnJob, noSuchJob } from './own-job.ts'
 
 const ChangesBody = Type.Object(
   {
@@ -58,10 +58,10 @@ export function jobChangeRoutes(context: ApiContext): FastifyPluginCallbackTypeb
         },
       },
       async (request, reply) => {
-        const { id } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         const changes = checked(request.body)
         const job = await jobs.change(id, (current) => changesOf(current, changes))
-        if (job === undefined) throw notFound(id)
+        if (job === undefined) throw noSuchJob(id)
         return await sendJson(reply, await jobJson(job, context))
       },
     )

@@ -5,7 +5,7 @@ import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { jobJson, sendJson } from './job-body.ts'
 import { JobParams, JobSchema, errors } from '../schemas.ts'
-import { notFound, requireOwn } from './own-job.ts'
+import { findOwnJob, noSuchJob } from './own-job.ts'
 
 /** Step 4: what became of a job; and cancelling and removing it. */
 export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -25,7 +25,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await findOwnJob(jobs, request.params.id, request.owner)
         return await sendJson(reply, await jobJson(job, context))
       },
     )
@@ -43,9 +43,9 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const { id } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         const job = await jobs.cancel(id)
-        if (job === undefined) throw notFound(id)
+        if (job === undefined) throw noSuchJob(id)
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
@@ -65,7 +65,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await findOwnJob(jobs, request.params.id, request.owner)
         if (!isFinished(job.status)) {
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }

@@ -11,7 +11,7 @@ import { IdempotencyHeader, JobParams, SubmittedSchema, errors } from '../schema
 import { sendJson } from './job-body.ts'
 import { withName } from './job-labels.ts'
 import { idempotencyOf, jobOptionFields, jobOptions } from './job-options.ts'
-import { requireOwn } from './own-job.ts'
+import { findOwnJob } from './own-job.ts'
 import { requireTier, submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
@@ -53,7 +53,7 @@ export function retryRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await findOwnJob(jobs, request.params.id, request.owner)
         const idempotency = idempotencyOf(request, ['retry', job.id, request.body])
         const submitted = await retryJob(job, { changes: request.body, idempotency }, context)
         if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
