@@ -109,7 +109,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       },
       async (request) => {
         const id = keyIdIn(request.params.id)
-        requireOwn(id)
+        findOwnJob(id)
         const changes = changesOf(request.body)
         const key = await apiKeys.update(id, changes, { keepAdmin: true })
         if (key === undefined) throw noKey(id)
@@ -133,7 +133,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       },
       async (request, reply) => {
         const id = keyIdIn(request.params.id)
-        requireOwn(id)
+        findOwnJob(id)
         if (!(await apiKeys.revoke(id, { keepAdmin: true }))) throw noKey(id)
         audit(request, 'key.revoked', { id })
         return await reply.status(204).send(null)
@@ -155,7 +155,7 @@ function changesOf(given: Static<typeof KeyChangesBody>): KeyChanges {
 }
 
 /** @throws KeyError `key.of_environment` */
-function requireOwn(id: string): void {
+function findOwnJob(id: string): void {
   if (id !== ENVIRONMENT_ID) return
   throw new KeyError(
     'key.of_environment',
