@@ -4,6 +4,7 @@ import { claims } from './service/claims.ts'
 import { forecasts } from './service/forecasts.ts'
 import { latency } from './service/latency.ts'
 import type { ServiceRow } from './service/measurement.ts'
+import { streams, waits } from './service/open-requests.ts'
 import { polls } from './service/polls.ts'
 import { submits } from './service/submits.ts'
 import { uploads } from './service/uploads.ts'
@@ -16,6 +17,8 @@ const PARTS: Readonly<Record<string, () => AsyncGenerator<ServiceRow>>> = {
   uploads,
   claims,
   forecasts,
+  streams,
+  waits,
 }
 
 /**
