@@ -4,6 +4,7 @@ import type { JobStore, Lease } from '../job-store.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { ERROR, LIMITS, claimed, running } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
+import { windowEvents } from './event-log.contract.ts'
 import { followJob, followKey } from './follow.ts'
 import type { FollowOptions, ToldEvent } from './follow.ts'
 
@@ -226,6 +227,36 @@ export function describeFollowing(name: string, open: () => Promise<JobStoreFixt
   })
 
   describe(`${name}: following a key`, () => {
+    test('reads again what was too much to be remembered for a reader who is slow', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { lease } = await running(store)
+      const following = followKey(store, 'key-1', { signal: never })
+      const first = following.next()
+      await expect.poll(() => store.feed.positionOf('key-1')).toBeGreaterThan(0)
+      await keep(store, lease, 0, passage(0, 1))
+      expect((await first).value?.event.kind).toBe('window')
+      for (let n = 1; n <= 3; n++) {
+        await windowEvents(database, lease.jobId, 300)
+        const newest = await store.feed.newest({ keyId: 'key-1' })
+        await expect
+          .poll(() => store.feed.positionOf('key-1') >= newest || store.feed.positionOf('key-1') === 0)
+          .toBe(true)
+      }
+      expect(store.feed.positionOf('key-1')).toBe(0)
+      await store.fail(lease, ERROR)
+      const rest: ToldEvent[] = []
+      while (rest.at(-1)?.event.kind !== 'finished') {
+        const { value } = await following.next()
+        if (value !== undefined) rest.push(value)
+      }
+      await following.return()
+      const sequences = rest.map(({ event }) => event.sequence)
+      expect(sequences).toHaveLength(901)
+      expect(sequences).toEqual(sequences.toSorted((one, other) => one - other))
+      expect(new Set(sequences).size).toBe(901)
+    })
+
     test('begins now, and tells of all its jobs and no other’s', async () => {
       await using fixture = await open()
       const { store } = fixture
