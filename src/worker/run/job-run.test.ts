@@ -310,7 +310,7 @@ test('windows are kept as they come, for who goes on with the job', async () => 
 })
 
 test('what its windows say is told as they come, and what none of them said with the end', async () => {
-  const segments = ['one', 'two', 'three'].map((text, id) => ({ id, start: id, end: id + 1, text, tokens: [id] }))
+  const segments = ['one', 'two', 'three'].map((word, id) => ({ id, start: id, end: id + 1, text: word, tokens: [id] }))
   await using place = await open(async (_task, { onWindow }) => {
     const windows = [passageOf(segments.slice(0, 1), 0), { firstSegment: 1, segments: [{ text: 'no segment' }] }]
     for (const [ordinal, passage] of windows.entries()) {
