@@ -5,6 +5,7 @@ import { forecasts } from './service/forecasts.ts'
 import { latency } from './service/latency.ts'
 import type { ServiceRow } from './service/measurement.ts'
 import { openai } from './service/openai.ts'
+import { streams, waits } from './service/open-requests.ts'
 import { polls } from './service/polls.ts'
 import { submits } from './service/submits.ts'
 import { uploads } from './service/uploads.ts'
@@ -18,6 +19,8 @@ const PARTS: Readonly<Record<string, () => AsyncGenerator<ServiceRow>>> = {
   claims,
   forecasts,
   openai,
+  streams,
+  waits,
 }
 
 /**

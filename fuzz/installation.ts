@@ -14,8 +14,11 @@ export interface Installation extends AsyncDisposable {
   readonly key: string
 }
 
-/** So that jobs that wait don't outlive the fuzzing, and a busy synchronous request ends. */
-const LIMITS = { SOTTO_MAX_QUEUED_JOBS: '30', SOTTO_SYNC_TIMEOUT: '30', SOTTO_OPENAI_TIMEOUT: '30' }
+/** So that jobs that wait don't outlive the fuzzing, a busy synchronous request ends, and every route is reached. */
+const SETTINGS = {
+  ...{ SOTTO_MAX_QUEUED_JOBS: '30', SOTTO_SYNC_TIMEOUT: '30', SOTTO_OPENAI_TIMEOUT: '30' },
+  SOTTO_API_KEY_SCOPES: 'admin',
+}
 
 /** `sotto serve` with everything embedded. */
 export async function embedded(environment: Readonly<Record<string, string>> = {}): Promise<Installation> {
@@ -23,7 +26,7 @@ export async function embedded(environment: Readonly<Record<string, string>> = {
   const folder = stack.use(await temporaryFolder())
   const key = `a-key-for-the-fuzzer-${randomUUID()}`
   const server = stack.use(
-    await Server.start({ dataDir: folder.path, environment: { ...LIMITS, SOTTO_API_KEY: key, ...environment } }),
+    await Server.start({ dataDir: folder.path, environment: { ...SETTINGS, SOTTO_API_KEY: key, ...environment } }),
   )
   return of('SQLite and a folder', { key, server, processes: [server], stack: stack.move() })
 }
@@ -32,7 +35,7 @@ export async function embedded(environment: Readonly<Record<string, string>> = {
 export async function onCluster(): Promise<Installation> {
   await using stack = new AsyncDisposableStack()
   const cluster = stack.use(await Cluster.start())
-  const server = await cluster.process('api', { environment: LIMITS })
+  const server = await cluster.process('api', { environment: SETTINGS })
   const worker = await cluster.process('worker')
   return of('PostgreSQL and S3', { key: CLUSTER_KEY, server, processes: [server, worker], stack: stack.move() })
 }

@@ -25,6 +25,8 @@ test.each([
   ['503 in the right form', 'HTTP/1.1 503 No\r\n\r\n{"code":503,"message":"no"}', NOTHING],
   ['another code in the body', 'HTTP/1.1 404 No\r\n\r\n{"code":400,"message":"no"}', 'not {code, message}'],
   ['one field too many', 'HTTP/1.1 404 No\r\n\r\n{"code":404,"message":"no","error":"x"}', 'not {code, message}'],
+  ['a reason', 'HTTP/1.1 409 No\r\n\r\n{"code":409,"message":"no","reason":"key.last_admin"}', NOTHING],
+  ['another reason', 'HTTP/1.1 409 No\r\n\r\n{"code":409,"message":"no","reason":"x"}', 'not {code, message}'],
   ['no message', 'HTTP/1.1 404 No\r\n\r\n{"code":404,"message":""}', 'not {code, message}'],
   ['no body', 'HTTP/1.1 417 No\r\n\r\n', 'not {code, message}'],
 ])('%s', (_, text, fault) => {

@@ -1,8 +1,8 @@
 import type { Answer } from './exchange.ts'
 
 /**
- * What is wrong with an answer, whatever the request was; undefined: nothing. No 5xx but 503, and an error is `{code, message}`,
- * at OpenAI's routes `{error: …}`, and at those of models both.
+ * What is wrong with an answer, whatever the request was; undefined: nothing. No 5xx but 503, and an error is `{code, message}`, perhaps with
+ * a reason, at OpenAI's routes `{error: …}`, and at those of models both.
  * @param request its method and its target
  */
 export function faultOf(
@@ -25,7 +25,7 @@ function isErrorBody(target: string, status: number, body: Buffer): boolean {
     const parsed: unknown = JSON.parse(body.toString())
     if (typeof parsed !== 'object' || parsed === null) return false
     const { code, message, error, ...others } = parsed as Readonly<Record<string, unknown>>
-    if (Object.keys(others).length > 0) return false
+    if (!areDetails(others)) return false
     if (OPENAI.test(target) && code === undefined && message === undefined) return isOpenAiError(error)
     const isOwn = code === status && typeof message === 'string' && message !== ''
     return isOwn && (error === undefined || (target.startsWith('/v1/models') && isOpenAiError(error)))
@@ -42,6 +42,12 @@ function isOpenAiError(error: unknown): boolean {
   return (
     isText(message) && isText(type) && isTextOrNull(param) && isTextOrNull(code) && Object.keys(others).length === 0
   )
+}
+
+/** What some errors say beside: why, and which scope is missing. */
+function areDetails({ reason, scope, ...others }: Readonly<Record<string, unknown>>): boolean {
+  const isReason = typeof reason === 'string' && reason.startsWith('key.')
+  return (reason === undefined || isReason) && (scope === undefined || isReason) && Object.keys(others).length === 0
 }
 
 function head(body: Buffer): string {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../api/authentication/api-key.ts'
-import type { KeyRules, LimitName, OwnLimits } from '../api/authentication/api-key.ts'
+import type { KeyChanges, LimitName, OwnLimits } from '../api/authentication/api-key.ts'
 import { durationMs } from '../config/value-types.ts'
 import { SCOPES } from '../contract/scope.ts'
 import type { Scope } from '../contract/scope.ts'
@@ -11,11 +11,6 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 const LIMITS_BY_FLAG: ReadonlyMap<string, LimitName> = new Map(LIMIT_NAMES.map((name) => [kebab(name), name]))
 
 const IS_MODEL_NAME = new RegExp(MODEL_NAME_PATTERN)
-
-/** What the options say of a key; a limit that is undefined becomes the server's. */
-export interface GivenRules extends Omit<Partial<KeyRules>, 'limits'> {
-  readonly limits?: ReadonlyMap<LimitName, number | null | undefined>
-}
 
 /** Gives a command the options that say what a key may do, and how much. */
 export function addKeyOptions(command: Command): Command {
@@ -45,12 +40,12 @@ export function addKeyOptions(command: Command): Command {
 }
 
 /** What was given of them. */
-export function givenRules(options: Readonly<Record<string, unknown>>): GivenRules {
+export function givenRules(options: Readonly<Record<string, unknown>>): Omit<KeyChanges, 'name'> {
   const { scope, model, expires, limit } = options as {
     readonly scope?: readonly Scope[]
     readonly model?: readonly string[]
     readonly expires?: Date | 'never'
-    readonly limit?: ReadonlyMap<LimitName, number | null | undefined>
+    readonly limit?: Limits
   }
   return {
     ...(scope === undefined ? {} : { scopes: scope }),
@@ -58,12 +53,6 @@ export function givenRules(options: Readonly<Record<string, unknown>>): GivenRul
     ...(expires === undefined ? {} : { expiresAt: expires === 'never' ? null : expires }),
     ...(limit === undefined ? {} : { limits: limit }),
   }
-}
-
-/** The limits that a key has, with what was given in their place. */
-export function limitsWith(own: OwnLimits, given: NonNullable<GivenRules['limits']>): OwnLimits {
-  const kept = Object.entries(own).filter(([name]) => !LIMIT_NAMES.some((known) => known === name && given.has(known)))
-  return Object.fromEntries([...kept, ...given].filter(([, value]) => value !== undefined))
 }
 
 /** As a person reads it: `queued-jobs=5`. */
@@ -96,18 +85,18 @@ function expiryIn(text: string): Date | 'never' {
   throw new InvalidArgumentError('It is a time to come, such as 30d or 2030-01-31T12:00:00Z, or never.')
 }
 
-type Limits = ReadonlyMap<LimitName, number | null | undefined>
+type Limits = NonNullable<KeyChanges['limits']>
 
 function limitsIn(text: string, before: Limits | undefined): Limits {
   const [flag = '', value = ''] = text.split('=', 2)
   const name = LIMITS_BY_FLAG.get(flag)
   if (name === undefined) throw new InvalidArgumentError(`Limits are ${[...LIMITS_BY_FLAG.keys()].join(', ')}.`)
-  return new Map([...(before ?? []), [name, limitIn(value)]])
+  return { ...before, [name]: limitIn(value) }
 }
 
-function limitIn(value: string): number | null | undefined {
+function limitIn(value: string): number | null | 'server' {
   if (value === 'off') return null
-  if (value === 'server') return undefined
+  if (value === 'server') return value
   const number = Number(value)
   if (/^\d+$/.test(value) && number >= 1 && number <= MAX_LIMIT) return number
   throw new InvalidArgumentError(`It is a number from 1 to ${MAX_LIMIT}, off or server.`)

@@ -6,7 +6,7 @@ import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config/config.ts'
 import { SERVER_SETTINGS } from '../config/server.ts'
 import type { CommandContext } from './context.ts'
-import { addKeyOptions, givenRules, limitTexts, limitsWith } from './key-options.ts'
+import { addKeyOptions, givenRules, limitTexts } from './key-options.ts'
 import { addSettings, givenFlags } from './options.ts'
 
 type Options = Readonly<Record<string, unknown>>
@@ -35,9 +35,7 @@ function addCreate(keys: Command, context: CommandContext): void {
   addSettings(addKeyOptions(command.argument('[name]', 'what it is for', 'key')), [SERVER_SETTINGS.dataDir]).action(
     async (name: string, options: Options) => {
       await withKeys(options, context, async (apiKeys) => {
-        const { limits, ...rules } = givenRules(options)
-        const own = limits === undefined ? {} : { limits: limitsWith({}, limits) }
-        const { id, scopes, secret } = await apiKeys.create(name, { ...rules, ...own })
+        const { id, scopes, secret } = await apiKeys.create(name, givenRules(options))
         console.error(`Key ${id} (${name}; ${scopes.join(', ')}); it is shown this once and kept as a hash:`)
         console.log(secret)
       })
@@ -62,16 +60,15 @@ function addUpdate(keys: Command, context: CommandContext): void {
     .option('--name <name>', 'what it is for')
     .action(async (id: string, options: Options) => {
       await withKeys(options, context, async (apiKeys) => {
-        const key = await apiKeys.get(id)
-        if (key === undefined) return noKey(id, context)
         if (id === ENVIRONMENT_ID) {
           console.error('sotto: this key is what SOTTO_API_KEY and SOTTO_API_KEY_SCOPES say; change these.')
           return context.exitWith(1)
         }
-        const { limits, ...rules } = givenRules(options)
-        const own = limits === undefined ? {} : { limits: limitsWith(key.limits, limits) }
-        const name = options['name']
-        const changed = await apiKeys.update(id, { ...rules, ...own, ...(typeof name === 'string' ? { name } : {}) })
+        const { name } = options
+        const changed = await apiKeys.update(id, {
+          ...givenRules(options),
+          ...(typeof name === 'string' ? { name } : {}),
+        })
         if (changed === undefined) return noKey(id, context)
         console.log(lineOf(changed))
       })

@@ -72,6 +72,9 @@ describe('the contract’s shapes', () => {
     expect(submitted).toEqual({
       id: expect.any(String),
       model: 'sotto/whisper-demo',
+      name: null,
+      metadata: {},
+      input: expect.objectContaining({ language: 'en' }),
       status: expect.stringMatching(/^(accepted|pending|processing)$/),
       serviceTier: 'cpuflex',
       servedTier: null,
@@ -83,6 +86,7 @@ describe('the contract’s shapes', () => {
       startedAt: null,
       completedAt: null,
       expiresAt: null,
+      removeAfterSeconds: null,
       result: null,
       urls: { GET: expect.stringContaining(`${server.url}/v1/async/requests/`) },
     })
@@ -118,7 +122,7 @@ describe('the contract’s shapes', () => {
     const job = await client.transcribe(CLIP)
     const { requests } = await client.json<{ requests: { id: string }[] }>(200, '/v1/async/requests?status=success')
     expect(requests[0]).toMatchObject({ id: job.id, status: 'success' })
-    expect(await other.json(200, '/v1/async/requests')).toEqual({ requests: [], next: null })
+    expect(await other.json(200, '/v1/async/requests')).toEqual({ requests: [], next: null, previous: null })
   })
 })
 
@@ -572,12 +576,16 @@ describe('around the API', () => {
         'post /v1/async/requests/{id}/cancel',
         'post /v1/async/requests/{id}/retry',
         'delete /v1/async/requests/{id}',
+        'patch /v1/async/requests/{id}',
+        'get /v1/async/requests/{id}/history',
+        'post /v1/async/requests/actions',
         'get /v1/async/requests',
         'post /v1/ent/{vendor}/{version}/{publisher}/{model}',
         'post /v1/audio/transcriptions',
         'post /v1/audio/translations',
         'post /asr',
         'post /detect-language',
+        'get /v1/usage',
         'get /v1/models',
         'get /v1/models/{publisher}/{model}',
         'get /healthz',

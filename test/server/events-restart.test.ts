@@ -101,6 +101,8 @@ describe.skipIf(!hasPostgres)(`two API servers on one PostgreSQL${NEEDS_POSTGRES
     await cluster.process('worker')
     const seen = await early
     await first.end('SIGKILL')
+    // Open streams and waits outlast it.
+    await cluster.postgres.restart()
     seen.push(...(await readSome(two, id, lastId(seen), Number.POSITIVE_INFINITY)))
     await expectWhole(seen, two, id)
     expect(transitions(await keySeen)).toEqual(transitions(seen))

@@ -223,6 +223,9 @@ describe('the events of a key', () => {
     const full = eventsIn(await openStream(alone.client, '/v1/async/events?segments=true'))
     const stranger = await submit(alone, 'somebody')
     await alone.backend.jobs.cancel(stranger)
+    // As the synchronous API has them.
+    const { job } = await alone.backend.jobs.submit(newJob({ keyId: await keyOf(alone), urgent: true }))
+    await alone.backend.jobs.cancel(job.id)
     const id = await run(alone)
     for (const [events, told] of [
       [plain, TOLD.filter((one) => one.startsWith('status'))],
@@ -322,9 +325,11 @@ describe('streams are ended', () => {
   })
 
   test('as many as a key may have are open, and one more when another is closed', async () => {
-    await using alone = await startApi({ environment: { SOTTO_MAX_STREAMS: '2' } })
-    const open = async () => await alone.client.fetch('/v1/async/events')
+    await using alone = await startApi({ environment: { SOTTO_MAX_STREAMS: '2', SOTTO_CORS_ORIGINS: '*' } })
+    const headers = { origin: 'https://page.example' }
+    const open = async () => await alone.client.fetch('/v1/async/events', { headers })
     const [first, second] = [await open(), await open()]
+    expect(first.headers.get('access-control-allow-origin')).toBe('*')
     const third = await open()
     expect([first.status, second.status, third.status]).toEqual([200, 200, 429])
     expect(((await third.json()) as { message: string }).message).toContain('2 event streams')

@@ -207,7 +207,7 @@ describe('keys over the API', () => {
     expect([first.keys.length, second.next]).toEqual([100, null])
     const ids = [...first.keys.slice(0, -1), ...second.keys].map(({ id }) => id)
     expect(ids.toSorted()).toEqual((await keys.list()).map(({ id }) => id).toSorted())
-    for (const wrong of ['x', Buffer.from('[1]').toString('base64url')]) {
+    for (const wrong of ['x', ...['[1]', '[1,"\\u0000"]'].map((json) => Buffer.from(json).toString('base64url'))]) {
       expect((await asAdmin('GET', `/v1/keys?after=${wrong}`)).status).toBe(400)
     }
   })
@@ -215,6 +215,7 @@ describe('keys over the API', () => {
   test.each([
     ['no name', {}],
     ['an empty name', { name: '' }],
+    ['a name that is not for people', { name: 'a\u0000b' }],
     ['a scope that there is not', { name: 'x', scopes: ['write'] }],
     ['no scope', { name: 'x', scopes: [] }],
     ['an end that has passed', { name: 'x', expiresAt: '2020-01-01T00:00:00Z' }],
@@ -362,20 +363,28 @@ describe('a key', () => {
   })
 
   test('has limits of its own in the place of the server’s', async () => {
-    const { secret } = await keys.create('one at a time', { limits: { queuedJobs: 1 } })
+    const { secret } = await keys.create('one at a time', { limits: { queuedJobs: 1, requestsPerMinute: 1000 } })
     await accepted(secret)
     const refused = await submit(secret)
     expect(refused).toMatchObject({ status: 429, body: { message: expect.stringContaining('has 1 jobs waiting') } })
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    const wait = refused.headers.get('retry-after')
+    expect(refused.headers.get('ratelimit-policy')).toBe('"requests";q=1000;w=60, "queued-jobs";q=1;qu="queued-jobs"')
+    expect(refused.headers.get('ratelimit')).toMatch(
+      new RegExp(`^"requests";r=\\d+;t=\\d+, "queued-jobs";r=0;t=${wait}$`),
+    )
 
     const { secret: free } = await keys.create('free', { limits: { audioSecondsPerDay: null, queuedJobs: null } })
     const { audioSeconds } = await accepted(free)
     const seconds = Math.ceil(1.5 * audioSeconds)
     const { secret: daily } = await keys.create('one a day', { limits: { audioSecondsPerDay: seconds } })
     await accepted(daily)
-    expect(await submit(daily)).toMatchObject({
+    const tooMuch = await submit(daily)
+    expect(tooMuch).toMatchObject({
       ...{ status: 429, body: { message: expect.stringContaining(`${seconds} s of audio a day`) } },
     })
+    const policy = `"audio-seconds";q=${seconds};qu="audio-seconds";w=86400`
+    expect(tooMuch.headers.get('ratelimit-policy')).toBe(policy)
+    expect(tooMuch.headers.get('ratelimit')).toMatch(/^"audio-seconds";r=\d+;t=\d+$/)
   })
 
   test('is told how many requests are left, and when more are', async () => {
@@ -440,6 +449,8 @@ describe('a key', () => {
     expect(await list(admin.secret, `?key=${id}`)).toEqual({ status: 200, ids: [job.id] })
     expect((await list(admin.secret, '?key=*')).ids).toContain(job.id)
     expect(await list(secret, `?key=${id}`)).toEqual({ status: 200, ids: [job.id] })
+    expect((await list(admin.secret, '?key=%00')).status).toBe(400)
+    expect((await asAdmin('GET', '/v1/keys/%00')).status).toBe(404)
     for (const query of ['?key=*', `?key=${admin.id}`]) expect((await list(secret, query)).status).toBe(403)
   })
 })

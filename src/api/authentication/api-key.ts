@@ -30,7 +30,10 @@ export const LIMIT_NAMES = Object.keys(LIMIT_COLUMNS) as readonly LimitName[]
 /** What a column of 32 bits holds. */
 export const MAX_LIMIT = 2 ** 31 - 1
 
-/** An id, or an alias. */
+/** Of a key: not every text may be asked of every database. */
+export const KEY_ID_PATTERN = String.raw`^[\w-]{1,100}$`
+
+/** Of a model: its id, or an alias. */
 export const MODEL_NAME_PATTERN = String.raw`^[\w.:-]{1,96}(?:/[\w.:-]{1,96})?$`
 
 /** What can be said of a key when it is made, and be changed. */
@@ -86,26 +89,30 @@ export function apiKeyOf(row: Selectable<ApiKeysTable>): ApiKey {
   }
 }
 
+/** What is to be otherwise; what is not given stays. */
+export interface KeyChanges extends Partial<Omit<KeyRules, 'limits'>> {
+  /** Of each, `server` gives it up. */
+  readonly limits?: Readonly<Partial<Record<LimitName, number | null | 'server'>>>
+}
+
 type RuleColumns = Pick<
   Selectable<ApiKeysTable>,
   'name' | 'scopes' | 'models' | 'expires_at' | (typeof LIMIT_COLUMNS)[LimitName]
 >
 
-/** The columns of those rules that are given. Limits come all together: one that is not among them is the server's. */
-export function columnsOf({ name, scopes, models, expiresAt, limits }: Partial<KeyRules>): Partial<RuleColumns> {
+/** The columns of what is given. */
+export function columnsOf({ name, scopes, models, expiresAt, limits = {} }: KeyChanges): Partial<RuleColumns> {
   return {
     ...(name === undefined ? {} : { name }),
     ...(scopes === undefined ? {} : { scopes: JSON.stringify(normalScopes(scopes)) }),
     ...(models === undefined ? {} : { models: models === null ? null : JSON.stringify(models) }),
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt === null ? null : expiresAt.getTime() / 1000 }),
-    ...(limits === undefined
-      ? {}
-      : Object.fromEntries(
-          LIMIT_NAMES.map((limit) => {
-            const value = limits[limit]
-            return [LIMIT_COLUMNS[limit], value === undefined ? null : (value ?? 0)]
-          }),
-        )),
+    ...Object.fromEntries(
+      LIMIT_NAMES.flatMap((limit) => {
+        const value = limits[limit]
+        return value === undefined ? [] : [[LIMIT_COLUMNS[limit], value === 'server' ? null : (value ?? 0)]]
+      }),
+    ),
   }
 }
 

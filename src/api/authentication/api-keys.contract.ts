@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { SCOPES } from '../../contract/scope.ts'
 import type { Database } from '../../jobs/sql/dialect.ts'
-import type { KeyRules } from './api-key.ts'
+import type { KeyChanges, KeyRules } from './api-key.ts'
 import { ApiKeys } from './api-keys.ts'
 
 export interface KeysFixture extends AsyncDisposable {
@@ -45,13 +45,18 @@ export function describeKeys(name: string, open: () => Promise<KeysFixture>): vo
         { models: null },
         { expiresAt: null },
         { limits: { audioSecondsPerDay: 9 } },
-      ] as const satisfies readonly Partial<KeyRules>[]
+      ] as const satisfies readonly KeyChanges[]
       let expected: typeof key = key
       for (const change of changes) {
-        expected = { ...expected, ...change, ...('scopes' in change ? { scopes: SCOPES } : {}) }
+        const limits = { ...expected.limits, ...('limits' in change ? change.limits : {}) }
+        expected = { ...expected, ...change, limits, ...('scopes' in change ? { scopes: SCOPES } : {}) }
         expect(await keys.update(key.id, change)).toEqual(expected)
         expect(await keys.verify(secret)).toEqual(expected)
       }
+      const limits = { queuedJobs: 'server', runningJobs: 7, requestsPerMinute: null } as const
+      expect((await keys.update(key.id, { limits }))?.limits).toEqual({
+        ...{ runningJobs: 7, audioSecondsPerDay: 9, requestsPerMinute: null },
+      })
       expect(await keys.update('another', { name: 'x' })).toBeUndefined()
     })
 

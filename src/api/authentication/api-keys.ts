@@ -3,7 +3,7 @@ import { SCOPES } from '../../contract/scope.ts'
 import type { Scope } from '../../contract/scope.ts'
 import type { Database } from '../../jobs/sql/dialect.ts'
 import { ENVIRONMENT_ID, USUAL_SCOPES, apiKeyOf, isExpired } from './api-key.ts'
-import type { ApiKey, KeyRules, NewApiKey } from './api-key.ts'
+import type { ApiKey, KeyChanges, NewApiKey } from './api-key.ts'
 import {
   changeKey,
   deleteKey,
@@ -39,7 +39,7 @@ export class ApiKeys {
   }
 
   /** Makes a key, which may transcribe and read unless its rules say otherwise. Its secret can't be had again. */
-  async create(name: string, rules: Partial<KeyRules> = {}): Promise<NewApiKey> {
+  async create(name: string, rules: Omit<KeyChanges, 'name'> = {}): Promise<NewApiKey> {
     const key = await insertKey(this.#database, randomUUID(), { ...rules, name })
     if (key === undefined) throw new Error('two keys have the same random id')
     return key
@@ -91,7 +91,7 @@ export class ApiKeys {
    * Undefined when there is no such key.
    * @throws KeyError `key.last_admin` where one is to be kept
    */
-  async update(id: string, changes: Partial<KeyRules>, { keepAdmin = false } = {}): Promise<ApiKey | undefined> {
+  async update(id: string, changes: KeyChanges, { keepAdmin = false } = {}): Promise<ApiKey | undefined> {
     const work = (database: Database): Promise<ApiKey | undefined> => changeKey(database, id, changes)
     const changed = keepAdmin ? await keepingAnAdmin(this.#database, work) : await work(this.#database)
     this.#forget()

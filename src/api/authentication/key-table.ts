@@ -6,7 +6,7 @@ import type { Database } from '../../jobs/sql/dialect.ts'
 import type { ApiKeysTable } from '../../jobs/sql/schema.ts'
 import { openSharedSecret } from '../../jobs/sql/shared-secret.ts'
 import { ENVIRONMENT_ID, USUAL_SCOPES, apiKeyOf, columnsOf } from './api-key.ts'
-import type { ApiKey, KeyRules, NewApiKey } from './api-key.ts'
+import type { ApiKey, KeyChanges, KeyRules, NewApiKey } from './api-key.ts'
 import { KeyError } from './key-errors.ts'
 
 /** `sotto_` and 24 of the 256 bits. */
@@ -26,13 +26,12 @@ export function hashOf(secret: string): string {
 export async function insertKey(
   { queries }: Database,
   id: string,
-  rules: Partial<KeyRules> & Pick<KeyRules, 'name'>,
+  rules: KeyChanges & Pick<KeyRules, 'name'>,
 ): Promise<NewApiKey | undefined> {
   const secret = `sotto_${randomBytes(32).toString('base64url')}`
   const row = await queries
     .insertInto('api_keys')
     .values({
-      ...{ queued_jobs: null, running_jobs: null, audio_seconds_per_day: null, requests_per_minute: null },
       ...columnsOf({ scopes: USUAL_SCOPES, ...rules }),
       ...{ id, name: rules.name, prefix: secret.slice(0, PREFIX_LENGTH), hash: hashOf(secret) },
     })
@@ -82,11 +81,7 @@ export async function listKeys(
 }
 
 /** Undefined when there is no such key. */
-export async function changeKey(
-  { queries }: Database,
-  id: string,
-  changes: Partial<KeyRules>,
-): Promise<ApiKey | undefined> {
+export async function changeKey({ queries }: Database, id: string, changes: KeyChanges): Promise<ApiKey | undefined> {
   const columns = columnsOf(changes)
   const row =
     Object.keys(columns).length === 0

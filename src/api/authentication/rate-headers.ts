@@ -1,3 +1,5 @@
+import type { LimitError } from '../../jobs/errors.ts'
+
 /** How many requests are answered within a window of time. */
 export interface Quota {
   readonly requests: number
@@ -26,6 +28,17 @@ export function rateHeaders({ quota: { requests, window }, remaining, resetMs }:
     'ratelimit-limit': String(requests),
     'ratelimit-remaining': String(remaining),
     'ratelimit-reset': String(reset),
+  }
+}
+
+/** What a refusal says of a limit of jobs or of audio, in the drafts' form. */
+export function limitHeaders({ limit, retryAfterSeconds }: LimitError): Record<string, string> {
+  if (limit === null) return {}
+  const { name, quota, remaining, windowSeconds } = limit
+  const window = windowSeconds === null ? '' : `;w=${windowSeconds}`
+  return {
+    'ratelimit-policy': `"${name}";q=${quota};qu="${name}"${window}`,
+    ratelimit: `"${name}";r=${remaining};t=${retryAfterSeconds}`,
   }
 }
 

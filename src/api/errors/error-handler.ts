@@ -1,6 +1,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { CodedError, hasCode } from '../../contract/coded-error.ts'
+import { LimitError } from '../../jobs/errors.ts'
 import { KeyError } from '../authentication/key-errors.ts'
+import { limitHeaders } from '../authentication/rate-headers.ts'
 import { hasBody } from '../http/connection.ts'
 import { markForPages } from '../http/cors.ts'
 import { ApiError } from './api-error.ts'
@@ -34,6 +36,7 @@ export function beginRefusal(error: unknown, request: FastifyRequest, reply: Fas
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
   if (typeof retryAfterSeconds === 'number') reply.header('retry-after', String(retryAfterSeconds))
+  if (error instanceof LimitError) addLimitHeaders(error, reply)
   void reply.status(status).headers(headers ?? {})
   return refusal
 }
@@ -43,6 +46,14 @@ export function loggedRefusal(error: unknown, request: FastifyRequest): Refusal 
   const answer = answerTo(error)
   if (answer.status >= 500) logFailure(error, request)
   return answer
+}
+
+/** Beside what is said of the limit of requests: the fields are lists. */
+function addLimitHeaders(error: LimitError, reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(limitHeaders(error))) {
+    const others = reply.getHeader(name)
+    reply.header(name, typeof others === 'string' ? `${others}, ${value}` : value)
+  }
 }
 
 function logFailure(error: unknown, request: FastifyRequest): void {

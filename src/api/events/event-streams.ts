@@ -79,7 +79,7 @@ export class EventStreams {
     this.#enter(entry)
     const { raw } = reply
     reply.hijack()
-    raw.once('close', () => {
+    const gone = goneOf(raw, () => {
       end()
       entered[Symbol.dispose]()
       this.#leave(entry)
@@ -91,7 +91,7 @@ export class EventStreams {
     raw.writeHead(200, HEADERS)
     writer.push(`${retry(RETRY_MS)}${opening}${HEARTBEAT}`)
     void this.#tell(stream, tell)
-    void write(raw, writer)
+    void write(raw, writer, gone)
     return reply
   }
 
@@ -136,13 +136,20 @@ export class EventStreams {
   }
 }
 
-/** Writes until it has ended; not faster than it is read. */
-async function write(raw: ServerResponse, writer: StreamWriter): Promise<void> {
+/** Aborted when the client leaves, which it may have done already. */
+function goneOf(raw: ServerResponse, onGone: () => void): AbortSignal {
   const gone = new AbortController()
+  gone.signal.addEventListener('abort', onGone, { once: true })
   raw.once('close', () => gone.abort())
+  if (raw.destroyed) gone.abort()
+  return gone.signal
+}
+
+/** Writes until it has ended; not faster than it is read. */
+async function write(raw: ServerResponse, writer: StreamWriter, gone: AbortSignal): Promise<void> {
   try {
     for await (const text of writer) {
-      if (!raw.write(text)) await once(raw, 'drain', { signal: gone.signal })
+      if (!raw.write(text)) await once(raw, 'drain', { signal: gone })
     }
   } catch {
     // The client has left; `close` has told the others.

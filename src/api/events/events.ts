@@ -5,7 +5,7 @@ import { isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
 import type { JobStore } from '../../jobs/job-store.ts'
 import type { ApiContext } from '../context.ts'
-import { requireOwn } from '../jobs/own-job.ts'
+import { findOwnJob } from '../jobs/own-job.ts'
 import { JobParams, errors } from '../schemas.ts'
 import { STREAM_EVENTS } from './event-data.ts'
 import { EventStreams } from './event-streams.ts'
@@ -55,7 +55,7 @@ export function eventRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await findOwnJob(jobs, request.params.id, request.owner)
         const after = await positionOf(job, lastEventId(request, request.query.lastEventId), jobs)
         if (after === 'end') return await reply.status(204).send(null)
         return await streams.serve(request, reply, '', async (stream) => await tellJob(stream, job, after, context))

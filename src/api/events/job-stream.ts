@@ -59,20 +59,22 @@ export async function tellKey(
 ): Promise<void> {
   const { writer, signal } = stream
   const { jobs } = context
-  const tellers = new Map<string, JobTeller>()
-  const tellerOf = async ({ jobId }: JobEvent): Promise<JobTeller> => {
+  const tellers = new Map<string, JobTeller | null>()
+  /** Null for a job of the synchronous API, whose client holds its connection and hears of it there. */
+  const tellerOf = async ({ jobId }: JobEvent): Promise<JobTeller | null> => {
     const known = tellers.get(jobId)
     if (known !== undefined) return known
-    const teller = new JobTeller((await jobs.find(jobId)) ?? jobId, stream, context)
+    const job = await jobs.find(jobId)
+    const teller = job?.urgent === true ? null : new JobTeller(job ?? jobId, stream, context)
     tellers.set(jobId, teller)
     return teller
   }
   await goingOn(after, signal, async function* (last) {
     for await (const told of followKey(jobs, keyId, { after: last, signal, text })) {
-      const { jobId } = told.event
+      const { jobId, kind } = told.event
       const teller = await tellerOf(told.event)
-      if (await teller.tell(told)) writer.setLatest(jobId, frame('progress', teller.progress.data()))
-      if (teller.hasEnded) tellers.delete(jobId)
+      if (await teller?.tell(told)) writer.setLatest(jobId, frame('progress', teller?.progress.data()))
+      if (kind === 'finished') tellers.delete(jobId)
       yield told
       await writer.room()
     }

@@ -15,7 +15,7 @@ import { IdempotencyHeader, errors } from '../schemas.ts'
 import { filterFields, filterOf } from './job-filter.ts'
 import { MetadataField } from './job-labels.ts'
 import { idempotencyOf } from './job-options.ts'
-import { findOwn, notFound } from './own-job.ts'
+import { findOwnJob } from './own-job.ts'
 import { retryJob } from './retry.ts'
 
 /** Of one request, so that it ends in seconds. */
@@ -155,11 +155,7 @@ interface Asked {
 function actionOf(action: Action, { request, idempotency }: Asked, context: ApiContext): Act {
   const { jobs } = context
   const { owner } = request
-  const find = async (id: string) => {
-    const job = await findOwn(jobs, id, owner)
-    if (job === undefined) throw notFound(id)
-    return job
-  }
+  const find = (id: string) => findOwnJob(jobs, id, owner)
   switch (action) {
     case 'cancel':
       return async (id) => {

@@ -6,7 +6,7 @@ import { ApiError } from '../errors/api-error.ts'
 import { nullable } from '../nullable.ts'
 import { JobParams, errors } from '../schemas.ts'
 import { sendJson } from './job-body.ts'
-import { requireOwn } from './own-job.ts'
+import { findOwnJob } from './own-job.ts'
 
 const PAGE_LENGTH = 200
 /** What a recording of hours has hundreds of. */
@@ -47,7 +47,7 @@ export function historyRoutes(context: ApiContext): FastifyPluginCallbackTypebox
       },
       async (request, reply) => {
         const { after, windows } = request.query
-        const { id } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         const kinds = windows === 'true' ? JOB_EVENT_KINDS : TRANSITIONS
         const events = await jobs.events(id, sequenceOf(after), PAGE_LENGTH, kinds)
         const next = events.length < PAGE_LENGTH ? null : (events.at(-1)?.sequence ?? null)

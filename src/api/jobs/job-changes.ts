@@ -10,9 +10,17 @@ import { ApiError } from '../errors/api-error.ts'
 import { nullable } from '../nullable.ts'
 import { JobParams, JobSchema, errors } from '../schemas.ts'
 import { jobJson, sendJson } from './job-body.ts'
-import { MetadataValue, NameField, metadataOf, nameIn, requireClean, requireCleanMetadata } from './job-labels.ts'
+import {
+  MetadataValue,
+  NameField,
+  metadataOf,
+  nameIn,
+  requireClean,
+  requireCleanMetadata,
+  withName,
+} from './job-labels.ts'
 import { RemoveAfterField, futureDate } from './job-options.ts'
-import { notFound, requireOwn } from './own-job.ts'
+import { findOwnJob, noSuchJob } from './own-job.ts'
 
 const ChangesBody = Type.Object(
   {
@@ -50,10 +58,10 @@ export function jobChangeRoutes(context: ApiContext): FastifyPluginCallbackTypeb
         },
       },
       async (request, reply) => {
-        const { id } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         const changes = checked(request.body)
         const job = await jobs.change(id, (current) => changesOf(current, changes))
-        if (job === undefined) throw notFound(id)
+        if (job === undefined) throw noSuchJob(id)
         return await sendJson(reply, await jobJson(job, context))
       },
     )
@@ -78,12 +86,7 @@ function changesOf(job: Job, { name, metadata, ...times }: Changes): JobChanges 
   // The pair that names the job and its name say the same, whichever of them is changed.
   const isNamedByPair = name === undefined && metadata?.[NAME_KEY] !== undefined
   const called = isNamedByPair ? nameIn(changed) : name === undefined ? job.name : name
-  return { ...times, name: called, metadata: Object.hasOwn(changed, NAME_KEY) ? renamed(changed, called) : changed }
-}
-
-function renamed(metadata: Metadata, name: string | null): Metadata {
-  const { [NAME_KEY]: _, ...others } = metadata
-  return name === null ? others : { ...others, [NAME_KEY]: name }
+  return { ...times, name: called, metadata: withName(changed, called) }
 }
 
 /** @throws ApiError 400 when there are too many pairs then */

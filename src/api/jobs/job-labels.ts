@@ -82,3 +82,10 @@ export function nameIn(metadata: Readonly<Record<string, string | null>>): strin
     `metadata.${NAME_KEY} names the job, and takes up to ${MAX_NAME_LENGTH} characters; got ${[...name].length}.`,
   )
 }
+
+/** Metadata whose pair that names the job, if it has one, says this. */
+export function withName(metadata: Metadata, name: string | null): Metadata {
+  if (!Object.hasOwn(metadata, NAME_KEY)) return metadata
+  const { [NAME_KEY]: _, ...others } = metadata
+  return name === null ? others : { ...others, [NAME_KEY]: name }
+}

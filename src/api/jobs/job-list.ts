@@ -29,7 +29,7 @@ const Query = Type.Object({
   ),
   key: Type.Optional(
     Type.String({
-      maxLength: 100,
+      pattern: String.raw`^(?:\*|[\w-]{1,100})$`,
       description: 'Another key’s jobs, by its id, or with * all keys’: for keys with the scope admin.',
     }),
   ),

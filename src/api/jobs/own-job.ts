@@ -2,23 +2,17 @@ import type { Job } from '../../jobs/job.ts'
 import type { JobStore } from '../../jobs/job-store.ts'
 import { ApiError } from '../errors/api-error.ts'
 
-const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
+export const JOB_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 
-/** Undefined also for another key's job, so that ids can't be probed. */
-export async function findOwn(jobs: JobStore, id: string, keyId: string): Promise<Job | undefined> {
+/** @throws ApiError 404, also for another key's job, so that ids can't be probed */
+export async function findOwnJob(jobs: Pick<JobStore, 'find'>, id: string, keyId: string): Promise<Job> {
   // Not every text may be asked of every database, and what others ask for may be in the same statement.
-  if (!UUID.test(id)) return undefined
+  if (!JOB_ID.test(id)) throw noSuchJob(id)
   const job = await jobs.find(id)
-  return job?.keyId === keyId ? job : undefined
-}
-
-/** @throws ApiError 404 */
-export async function requireOwn(jobs: JobStore, id: string, keyId: string): Promise<Job> {
-  const job = await findOwn(jobs, id, keyId)
-  if (job === undefined) throw notFound(id)
+  if (job === undefined || job.keyId !== keyId) throw noSuchJob(id)
   return job
 }
 
-export function notFound(id: string): ApiError {
+export function noSuchJob(id: string): ApiError {
   return new ApiError(404, `There is no request ${id.slice(0, 100)}, or not of this API key.`)
 }

@@ -6,7 +6,7 @@ import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { jobJson, sendJob, sendJson, versionOf } from './job-body.ts'
 import { etagOf, matches } from './known-version.ts'
-import { notFound, requireOwn } from './own-job.ts'
+import { noSuchJob, findOwnJob } from './own-job.ts'
 import { fieldsField, leftOutOf } from './result-query.ts'
 import { JobParams, JobSchema, errors } from '../schemas.ts'
 import { PreferHeader, WaitField, waitOf } from './waiting.ts'
@@ -59,9 +59,9 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         }
         const hasVersion = version !== undefined || request.headers['if-none-match'] !== undefined
         const isAnswer = (job: Job): boolean => hasVersion && !isKnown(job)
-        const found = await requireOwn(jobs, request.params.id, request.owner)
+        const found = await findOwnJob(jobs, request.params.id, request.owner)
         const job = await context.waits.until(found, isAnswer, waitOf(request, wait), reply)
-        if (job === undefined) throw notFound(found.id)
+        if (job === undefined) throw noSuchJob(found.id)
         const own = versionOf(job, context)
         void reply.header('etag', etagOf(own))
         if (matches(request, own)) return await reply.status(304).send(null)
@@ -82,9 +82,9 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const { id } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         const job = await jobs.cancel(id)
-        if (job === undefined) throw notFound(id)
+        if (job === undefined) throw noSuchJob(id)
         if (job.status === 'success' || job.status === 'failed') {
           throw new ApiError(409, `The job has finished (${job.status}), so it can’t be cancelled. DELETE removes it.`)
         }
@@ -104,7 +104,7 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         },
       },
       async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await findOwnJob(jobs, request.params.id, request.owner)
         if (!isFinished(job.status)) {
           throw new ApiError(409, `The job has not finished (${job.status}). Cancel it first.`)
         }

@@ -12,7 +12,7 @@ import { isCurrent } from '../http/conditional.ts'
 import { addVary } from '../http/vary.ts'
 import { JobParams, errors } from '../schemas.ts'
 import { contentDisposition } from './file-name.ts'
-import { requireOwn } from './own-job.ts'
+import { findOwnJob } from './own-job.ts'
 import { representationName } from './representation.ts'
 import type { Representation } from './representation.ts'
 import { ResultError } from './result-error.ts'
@@ -120,7 +120,7 @@ async function sendResult(
   reply: FastifyReply,
   context: ApiContext,
 ): Promise<FastifyReply> {
-  const job = await requireOwn(context.jobs, id, request.owner)
+  const job = await findOwnJob(context.jobs, id, request.owner)
   if (job.resultKey === null) throw noResult(job)
   const { format } = representation
   // Of this version: the next one may write formats otherwise.

@@ -12,8 +12,9 @@ import { ApiError } from '../errors/api-error.ts'
 import { traceparentOf } from '../http/tracing.ts'
 import { IdempotencyHeader, JobParams, SubmittedSchema, errors } from '../schemas.ts'
 import { sendJson } from './job-body.ts'
+import { withName } from './job-labels.ts'
 import { idempotencyOf, jobOptionFields, jobOptions } from './job-options.ts'
-import { requireOwn } from './own-job.ts'
+import { findOwnJob } from './own-job.ts'
 import { requireTier, submittedJson } from './submissions.ts'
 import { submitRecording } from './submit-recording.ts'
 
@@ -55,7 +56,7 @@ export function retryRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const job = await requireOwn(jobs, request.params.id, request.owner)
+        const job = await findOwnJob(jobs, request.params.id, request.owner)
         const idempotency = idempotencyOf(request, ['retry', job.id, request.body])
         const submitted = await retryJob(job, { changes: request.body, idempotency, request }, context)
         if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
@@ -128,9 +129,10 @@ async function taskOf(
 /** A time by which the old job had to start, or was to be removed, is not the new one's. */
 function optionsOf(job: Job, changes: RetryChanges): ReturnType<typeof jobOptions> {
   const given = jobOptions(changes)
+  const name = given.name ?? job.name
   return {
-    name: given.name ?? job.name,
-    metadata: changes.metadata ?? job.metadata,
+    name,
+    metadata: changes.metadata ?? withName(job.metadata, name),
     priority: changes.priority ?? job.priority,
     timeoutSeconds: given.timeoutSeconds ?? job.timeoutSeconds,
     removeAfterSeconds: given.removeAfterSeconds ?? job.removeAfterSeconds,

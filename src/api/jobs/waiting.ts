@@ -5,13 +5,13 @@ import type { Job } from '../../jobs/job.ts'
 import type { JobStore } from '../../jobs/job-store.ts'
 import { OpenRequests } from '../http/open-requests.ts'
 
-/** Below the 60 s after which most proxies give up, less what the way there takes: `Prefer` may say more, and gets this. */
+/** Most proxies end what is silent for longer. Who asks for more gets this: a preference that can't be met whole is no error. */
 export const MAX_WAIT_SECONDS = 60
 
 export const WaitField = Type.Optional(
   Type.String({
     pattern: '^\\d{1,9}$',
-    description: `Seconds, ${MAX_WAIT_SECONDS} at most, that the answer may wait for what is to be waited for, as with the header Prefer: wait=…. More count as ${MAX_WAIT_SECONDS}.`,
+    description: `Seconds that the answer may wait, as with the header Prefer: wait=…; more than ${MAX_WAIT_SECONDS} count as ${MAX_WAIT_SECONDS}.`,
   }),
 )
 export const PreferHeader = Type.Object({
@@ -36,7 +36,8 @@ const PREFERENCE = /^wait(?:\s*=\s*"?(\d{1,9})"?)?$/i
 export function waitOf({ headers }: FastifyRequest, query: string | undefined): Wait | null {
   if (query !== undefined) return { seconds: Math.min(Number(query), MAX_WAIT_SECONDS), isPreferred: false }
   const { prefer } = headers
-  const text = Array.isArray(prefer) ? prefer.join(',') : (prefer ?? '')
+  if (prefer === undefined) return null
+  const text = Array.isArray(prefer) ? prefer.join(',') : prefer
   const preferences = text.split(',').map((preference) => (preference.split(';')[0] ?? '').trim())
   const wait = preferences.find((preference) => /^wait\b/i.test(preference))
   const found = wait === undefined ? null : PREFERENCE.exec(wait)

@@ -2,7 +2,7 @@ import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { SCOPES } from '../../contract/scope.ts'
 import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
-import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
+import type { ApiKey, KeyChanges, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
 import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 
@@ -42,7 +42,8 @@ export const ModelList = Type.Array(Type.String({ pattern: MODEL_NAME_PATTERN })
 })
 
 const ruleFields = {
-  name: Type.String({ minLength: 1, maxLength: 100, description: 'What it is for.' }),
+  // Printable: it goes into logs, and onto terminals.
+  name: Type.String({ pattern: String.raw`^[^\u0000-\u001f\u007f-\u009f]{1,100}$`, description: 'What it is for.' }),
   scopes: Type.Unsafe<Static<typeof ScopeList>>({
     ...ScopeList,
     description: 'transcribe and read unless they are said; admin has all of them.',
@@ -86,11 +87,11 @@ export const KeyListSchema = Type.Object({
   next: nullable(Type.String({ description: 'Give it as `after` to get the next page; null: this is the last one.' })),
 })
 
-export function ownLimits(given: Static<typeof givenLimits>): OwnLimits {
+export function limitChanges(given: Static<typeof givenLimits>): NonNullable<KeyChanges['limits']> {
   return Object.fromEntries(
     LIMIT_NAMES.flatMap((name) => {
       const value = given[name]
-      return value === undefined || value === null ? [] : [[name, value === OFF ? null : value]]
+      return value === undefined ? [] : [[name, value === OFF ? null : (value ?? 'server')]]
     }),
   )
 }

@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Check } from 'typebox/value'
-import { ENVIRONMENT_ID } from '../authentication/api-key.ts'
-import type { ApiKey, KeyRules } from '../authentication/api-key.ts'
+import { ENVIRONMENT_ID, KEY_ID_PATTERN } from '../authentication/api-key.ts'
+import type { ApiKey, KeyChanges } from '../authentication/api-key.ts'
 import { KeyError } from '../authentication/key-errors.ts'
 import type { KeyPosition } from '../authentication/key-table.ts'
 import type { ApiContext } from '../context.ts'
@@ -18,12 +18,13 @@ import {
   NewKeyBody,
   NewKeySchema,
   keyBody,
-  ownLimits,
+  limitChanges,
 } from './key-schemas.ts'
 
 const PAGE_LENGTH = 100
-const Position = Type.Tuple([Type.Number(), Type.String()])
-const KeyParams = Type.Object({ id: Type.String({ maxLength: 100, description: 'As the list shows it.' }) })
+const Position = Type.Tuple([Type.Number(), Type.String({ pattern: KEY_ID_PATTERN })])
+const IS_KEY_ID = new RegExp(KEY_ID_PATTERN)
+const KeyParams = Type.Object({ id: Type.String({ description: 'As the list shows it.' }) })
 
 /** Keys, as an administrator manages them. Each change is a line in the log, without the key. */
 export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -31,7 +32,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   const config = { scope: 'admin' } as const
   const shown = (key: ApiKey): Static<typeof KeySchema> => keyBody(key, keyUses.at(key.id))
 
-  const audit = (request: FastifyRequest, audited: string, key: Pick<ApiKey, 'id'> & Partial<KeyRules>): void => {
+  const audit = (request: FastifyRequest, audited: string, key: Pick<ApiKey, 'id'> & KeyChanges): void => {
     const { id, name, scopes, models, expiresAt, limits } = key
     const what = { audit: audited, key: id, by: request.owner, address: request.ip }
     logger.info({ ...what, name, scopes, models, expiresAt, limits }, 'an API key was changed')
@@ -69,8 +70,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const rules = rulesOf(request.body)
-        const { secret, ...key } = await apiKeys.create(request.body.name, rules)
+        const { secret, ...key } = await apiKeys.create(request.body.name, changesOf(request.body))
         audit(request, 'key.made', key)
         return await reply.status(201).send({ ...shown(key), key: secret })
       },
@@ -88,7 +88,7 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async ({ params: { id } }) => {
-        const key = await apiKeys.get(id)
+        const key = await apiKeys.get(keyIdIn(id))
         if (key === undefined) throw noKey(id)
         return shown(key)
       },
@@ -108,15 +108,9 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request) => {
-        const { id } = request.params
-        requireOwn(id)
-        const before = await apiKeys.get(id)
-        if (before === undefined) throw noKey(id)
-        const { limits } = request.body
-        const changes = {
-          ...rulesOf(request.body),
-          ...(limits === undefined ? {} : { limits: changedLimits(before, limits) }),
-        }
+        const id = keyIdIn(request.params.id)
+        findOwnJob(id)
+        const changes = changesOf(request.body)
         const key = await apiKeys.update(id, changes, { keepAdmin: true })
         if (key === undefined) throw noKey(id)
         audit(request, 'key.changed', { ...changes, id })
@@ -138,8 +132,8 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const { id } = request.params
-        requireOwn(id)
+        const id = keyIdIn(request.params.id)
+        findOwnJob(id)
         if (!(await apiKeys.revoke(id, { keepAdmin: true }))) throw noKey(id)
         audit(request, 'key.revoked', { id })
         return await reply.status(204).send(null)
@@ -149,33 +143,30 @@ export function keyRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   }
 }
 
-function rulesOf(given: Static<typeof KeyChangesBody>): Partial<KeyRules> {
+function changesOf(given: Static<typeof KeyChangesBody>): KeyChanges {
   const { name, scopes, models, expiresAt, limits } = given
   return {
     ...(name === undefined ? {} : { name }),
     ...(scopes === undefined ? {} : { scopes }),
     ...(models === undefined ? {} : { models }),
     ...(expiresAt === undefined ? {} : { expiresAt: futureDate('expiresAt', expiresAt ?? undefined) }),
-    ...(limits === undefined ? {} : { limits: ownLimits(limits) }),
+    ...(limits === undefined ? {} : { limits: limitChanges(limits) }),
   }
 }
 
-/** A limit that is not given stays; null makes it the server's again. */
-function changedLimits(
-  { limits }: ApiKey,
-  given: NonNullable<Static<typeof KeyChangesBody>['limits']>,
-): KeyRules['limits'] {
-  const kept = Object.entries(limits).filter(([name]) => !Object.hasOwn(given, name))
-  return { ...Object.fromEntries(kept), ...ownLimits(given) }
-}
-
 /** @throws KeyError `key.of_environment` */
-function requireOwn(id: string): void {
+function findOwnJob(id: string): void {
   if (id !== ENVIRONMENT_ID) return
   throw new KeyError(
     'key.of_environment',
     'This key is what SOTTO_API_KEY and SOTTO_API_KEY_SCOPES say where the server is started, and is changed there.',
   )
+}
+
+/** @throws ApiError 404 for what can be no key's */
+function keyIdIn(text: string): string {
+  if (IS_KEY_ID.test(text)) return text
+  throw noKey(text)
 }
 
 function noKey(id: string): ApiError {

@@ -2,7 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { LoggedDelivery } from '../../webhooks/delivery-log.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { requireOwn } from '../jobs/own-job.ts'
+import { findOwnJob } from '../jobs/own-job.ts'
 import { JobParams, errors } from '../schemas.ts'
 import { DeliveriesSchema, DeliveryParams, DeliverySchema } from './webhook-schemas.ts'
 
@@ -22,7 +22,7 @@ export function deliveryRoutes(context: ApiContext): FastifyPluginCallbackTypebo
         },
       },
       async (request) => {
-        const { id } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         return { deliveries: (await webhooks.log.ofJob(id)).map(deliveryBody) }
       },
     )
@@ -39,7 +39,7 @@ export function deliveryRoutes(context: ApiContext): FastifyPluginCallbackTypebo
         },
       },
       async (request, reply) => {
-        const { id: jobId } = await requireOwn(jobs, request.params.id, request.owner)
+        const { id: jobId } = await findOwnJob(jobs, request.params.id, request.owner)
         const { deliveryId } = request.params
         const isThere = await webhooks.replay(jobId, deliveryId)
         const found = isThere ? await webhooks.log.find(deliveryId) : undefined

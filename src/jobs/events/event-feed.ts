@@ -98,6 +98,11 @@ export class EventFeed {
     return row !== undefined
   }
 
+  /** How many watch. */
+  get watchers(): number {
+    return [...this.#keys.values()].reduce((count, { watchers }) => count + watchers.size, 0)
+  }
+
   /** How far a key's events have been handed out; 0: nobody watches it. */
   positionOf(keyId: string): number {
     return this.#keys.get(keyId)?.after ?? 0

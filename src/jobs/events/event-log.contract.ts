@@ -141,7 +141,7 @@ const ACCEPTED = {
 const CLAIMED = { kind: 'claimed', data: { attempt: 1, servedTier: 'cpuflex' } }
 
 /** As if so many windows had been finished. */
-async function windowEvents({ queries, dialect }: Database, jobId: string, count: number): Promise<void> {
+export async function windowEvents({ queries, dialect }: Database, jobId: string, count: number): Promise<void> {
   const rows = Array.from({ length: count }, (_, n) => ({
     data: JSON.stringify({ windows: n + 1, doneSeconds: 30 * (n + 1), audioSeconds: 90 }),
   }))

@@ -4,6 +4,7 @@ import type { JobStore, Lease } from '../job-store.ts'
 import { newJob, submitted } from '../new-job.fixture.ts'
 import { ERROR, LIMITS, claimed, running } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
+import { windowEvents } from './event-log.contract.ts'
 import { followJob, followKey } from './follow.ts'
 import type { FollowOptions, ToldEvent } from './follow.ts'
 
@@ -175,6 +176,57 @@ export function describeFollowing(name: string, open: () => Promise<JobStoreFixt
         expect(told).toEqual(all)
     })
 
+    test('tells each event once to whoever begins while they happen', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { lease } = await running(store)
+      const first = followed(store, lease.jobId)
+      await expect.poll(() => store.feed.watchers).toBe(1)
+      // Without news: the feed has not handed them out when the second has read them.
+      await windowEvents(database, lease.jobId, 3)
+      const second = followed(store, lease.jobId)
+      await expect.poll(() => store.feed.watchers).toBe(2)
+      await store.fail(lease, ERROR)
+      const all = ['accepted', 'claimed', 'window', 'window', 'window', 'finished']
+      expect(await Promise.all([first, second])).toEqual([all, all])
+    })
+
+    test('takes its place among those who follow the key’s other jobs, however much further these are', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const quiet = await submitted(store)
+      const { id } = await submitted(store)
+      const stop = new AbortController()
+      const other = followed(store, id, { signal: stop.signal })
+      await expect.poll(() => store.feed.positionOf('key-1')).toBeGreaterThan(1)
+      const following = followed(store, quiet.id)
+      await expect.poll(() => store.feed.watchers).toBe(2)
+      stop.abort()
+      await other
+      expect(store.feed.watchers).toBe(1)
+      await store.cancel(quiet.id)
+      expect(await following).toEqual(['accepted', 'finished'])
+    })
+
+    test('tells the text of windows whose events were thinned out with the next', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { lease } = await running(store)
+      for (const n of [0, 1, 2, 3]) await keep(store, lease, n, passage(n, 1))
+      await store.fail(lease, ERROR)
+      const [, , first, second, third] = await store.events(lease.jobId, 0, 10)
+      const gone = [second?.sequence ?? 0, third?.sequence ?? 0]
+      await database.queries.deleteFrom('job_events').where('sequence', 'in', gone).execute()
+      expect(await followed(store, lease.jobId)).toEqual([
+        'accepted',
+        'claimed',
+        'window 0',
+        'window 1 2 3',
+        'finished',
+      ])
+      expect(await followed(store, lease.jobId, { after: first?.sequence ?? 0 })).toEqual(['window 1 2 3', 'finished'])
+    })
+
     test('goes on behind any event, also by way of another store', async () => {
       await using fixture = await open()
       const { store } = fixture
@@ -226,6 +278,36 @@ export function describeFollowing(name: string, open: () => Promise<JobStoreFixt
   })
 
   describe(`${name}: following a key`, () => {
+    test('reads again what was too much to be remembered for a reader who is slow', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const { lease } = await running(store)
+      const following = followKey(store, 'key-1', { signal: never })
+      const first = following.next()
+      await expect.poll(() => store.feed.positionOf('key-1')).toBeGreaterThan(0)
+      await keep(store, lease, 0, passage(0, 1))
+      expect((await first).value?.event.kind).toBe('window')
+      for (let n = 1; n <= 3; n++) {
+        await windowEvents(database, lease.jobId, 300)
+        const newest = await store.feed.newest({ keyId: 'key-1' })
+        await expect
+          .poll(() => store.feed.positionOf('key-1') >= newest || store.feed.positionOf('key-1') === 0)
+          .toBe(true)
+      }
+      expect(store.feed.positionOf('key-1')).toBe(0)
+      await store.fail(lease, ERROR)
+      const rest: ToldEvent[] = []
+      while (rest.at(-1)?.event.kind !== 'finished') {
+        const { value } = await following.next()
+        if (value !== undefined) rest.push(value)
+      }
+      await following.return()
+      const sequences = rest.map(({ event }) => event.sequence)
+      expect(sequences).toHaveLength(901)
+      expect(sequences).toEqual(sequences.toSorted((one, other) => one - other))
+      expect(new Set(sequences).size).toBe(901)
+    })
+
     test('begins now, and tells of all its jobs and no other’s', async () => {
       await using fixture = await open()
       const { store } = fixture

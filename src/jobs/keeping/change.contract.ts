@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { jobIn, running } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
+import { randomOf } from '../../../test/support/random.ts'
+import {
+  MAX_METADATA_KEY_LENGTH,
+  MAX_METADATA_PAIRS,
+  MAX_METADATA_VALUE_LENGTH,
+  MAX_NAME_LENGTH,
+} from '../job-labels.ts'
+import type { Metadata } from '../job-labels.ts'
 import type { NewJob } from '../job-store.ts'
 import { submitted } from '../new-job.fixture.ts'
 import { UnsubmittedUploads } from './unsubmitted-uploads.ts'
@@ -27,6 +35,23 @@ export function describeChanges(name: string, open: () => Promise<JobStoreFixtur
   })
 
   describe(`${name}: change`, () => {
+    test('takes names and pairs as long as they may be, of characters of four bytes that nothing compresses', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const random = randomOf(1)
+      const text = (length: number): string =>
+        Array.from({ length }, () => String.fromCodePoint(0x1_f300 + Math.floor(random() * 0x2ff))).join('')
+      const pairs = Array.from({ length: MAX_METADATA_PAIRS }, () => [
+        text(MAX_METADATA_KEY_LENGTH),
+        text(MAX_METADATA_VALUE_LENGTH),
+      ])
+      const changes = { name: text(MAX_NAME_LENGTH), metadata: Object.fromEntries(pairs) as Metadata }
+      const { id } = await submitted(store)
+      expect(await store.change(id, () => changes)).toMatchObject(changes)
+      const { jobs } = await store.list('key-1', { limit: 9, text: changes.name, metadata: changes.metadata })
+      expect(jobs.map((job) => job.id)).toEqual([id])
+    })
+
     test('changes what it names, and lists know of it', async () => {
       await using fixture = await open()
       const { store } = fixture

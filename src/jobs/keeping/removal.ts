@@ -90,7 +90,9 @@ export class Retention {
   async #remove(limit: number, due: RawBuilder<unknown>): Promise<number> {
     const { queries, dialect } = this.#database
     try {
-      return await removeJobs(this.#database, sql<SqlBool>`id in (${due} limit ${limit} ${dialect.skipLocked})`)
+      // Materialized, or a plan that reads it again, behind rows that it has locked itself, removes more than the limit.
+      const some = sql`with due as materialized (${due} limit ${limit} ${dialect.skipLocked}) select id from due`
+      return await removeJobs(this.#database, sql<SqlBool>`id in (${some})`)
     } catch (error) {
       if (isAway(error)) throw error
     }

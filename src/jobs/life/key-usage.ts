@@ -112,6 +112,7 @@ export function refusal(job: NewJob, usage: UsageAtSubmit, limits: KeyLimits, no
     return new LimitError(
       `This API key has ${mostJobs} jobs waiting, which is as many as it may have. Submit again when some of them have started.`,
       QUEUE_RETRY_SECONDS,
+      { name: 'queued-jobs', quota: mostJobs, remaining: 0, windowSeconds: null },
     )
   }
   if (mostSeconds !== null && usage.audioSeconds + job.audioSeconds > mostSeconds) {
@@ -120,6 +121,10 @@ export function refusal(job: NewJob, usage: UsageAtSubmit, limits: KeyLimits, no
       `This API key may submit ${mostSeconds} s of audio a day; it has submitted ${used} s today, and this recording has ` +
         `${Math.round(job.audioSeconds)} s. The day ends at midnight UTC.`,
       Math.ceil((dayOf(now) + 1) * SECONDS_PER_DAY - now),
+      {
+        ...{ name: 'audio-seconds', quota: mostSeconds, windowSeconds: SECONDS_PER_DAY },
+        remaining: Math.max(0, Math.floor(mostSeconds - usage.audioSeconds)),
+      },
     )
   }
   usage.queuedJobs += 1

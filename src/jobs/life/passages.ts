@@ -62,8 +62,13 @@ export function passageIn(row: Selectable<JobSegmentsTable>): StoredPassage {
 /**
  * What is to be stored so that all passages together are the transcript: its end where no window told it, as with a transcriber that has no
  * windows; and from the first difference on where windows told otherwise, as when other weights went on with the job.
+ * @param windows that are kept, some of them perhaps without a passage
  */
-export function untold(stored: readonly StoredPassage[], segments: readonly ToldSegment[]): readonly StoredPassage[] {
+export function untold(
+  stored: readonly StoredPassage[],
+  segments: readonly ToldSegment[],
+  windows: number,
+): readonly StoredPassage[] {
   const gap = stored.findIndex(({ firstSegment }, index) => firstSegment !== endOf(stored[index - 1]))
   const whole = gap === -1 ? stored : stored.slice(0, gap)
   const wrong = whole.findIndex(
@@ -71,8 +76,10 @@ export function untold(stored: readonly StoredPassage[], segments: readonly Told
   )
   const right = wrong === -1 ? whole : whole.slice(0, wrong)
   const told = endOf(right.at(-1))
-  const ordinal = (right.at(-1)?.ordinal ?? -1) + 1
-  if (right.length === stored.length && told === segments.length) return []
+  const isAllRight = right.length === stored.length
+  if (isAllRight && told === segments.length) return []
+  const behind = (right.at(-1)?.ordinal ?? -1) + 1
+  const ordinal = isAllRight ? Math.max(behind, windows) : behind
   let firstSegment = told
   return divided(segments.slice(told)).map((part, index) => {
     const passage = { ordinal: ordinal + index, firstSegment, segments: [...part] }

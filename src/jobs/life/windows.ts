@@ -43,6 +43,16 @@ export async function keepWindow(
   })
 }
 
+/** How many windows are kept of an unfinished job. */
+export async function countWindows({ queries }: Database, jobId: string): Promise<number> {
+  const row = await queries
+    .selectFrom('job_windows')
+    .select(sql<number | null>`max(ordinal)`.as('last'))
+    .where('job_id', '=', jobId)
+    .executeTakeFirst()
+  return (row?.last ?? -1) + 1
+}
+
 export async function windows({ queries }: Database, jobId: string): Promise<readonly string[]> {
   const rows = await queries
     .selectFrom('job_windows')

@@ -12,19 +12,21 @@ const MAX_UUID_MS = 2 ** 48 - 1
 
 /** How the jobs that a filter selects are looked for. */
 export interface Search {
-  /** The ids of those that come next, so many, from an index in its order. */
-  readonly candidates: (range: Range, limit: number) => RawBuilder<unknown>
+  /** The ids of those that come next, so many or all of a range that ends, from an index in its order. */
+  readonly candidates: (range: Range, limit?: number) => RawBuilder<unknown>
   /** Which of the candidates, `seen`, and their rows in `jobs`, belong; null: all. */
   readonly remaining: RawBuilder<SqlBool> | null
   /** Whether candidates are refused without a look at their rows. */
   readonly isCovered: boolean
 }
 
-/** Where candidates begin, and which way they go. */
+/** Where candidates begin and end, and which way they go. */
 export interface Range {
   readonly isDescending: boolean
   /** Null: at the end. */
   readonly from: { readonly id: string; readonly isInclusive: boolean } | null
+  /** The last that may be among them; absent: any. */
+  readonly through?: string
 }
 
 type Condition = RawBuilder<SqlBool>
@@ -75,7 +77,7 @@ function ofStatuses(keyId: string, statuses: readonly string[], filter: JobFilte
       return sql`select * from (${ordered(LISTED, [own, ...idsWithin(filter, 'id')], range, limit)}) as of_one`
     })
     return sql`
-      select * from (${sql.join(each, sql` union all `)}) as of_all order by id ${directionOf(range)} limit ${limit}
+      select * from (${sql.join(each, sql` union all `)}) as of_all order by id ${directionOf(range)} ${atMost(limit)}
     `
   }
 }
@@ -93,16 +95,22 @@ function ordered(
   { table, id: idColumn, columns }: Entries,
   conditions: readonly Condition[],
   range: Range,
-  limit: number,
+  limit: number | undefined,
 ): RawBuilder<unknown> {
-  const { from, isDescending } = range
+  const { from, through, isDescending } = range
   const id = sql.ref(idColumn)
   const behind = sql.raw(`${isDescending ? '<' : '>'}${from?.isInclusive === true ? '=' : ''}`)
   const start = from === null ? [] : [sql<SqlBool>`${id} ${behind} ${from.id}`]
+  const until = sql.raw(isDescending ? '>=' : '<=')
+  const end = through === undefined ? [] : [sql<SqlBool>`${id} ${until} ${through}`]
   return sql`
-    select ${columns} from ${sql.table(table)} where ${sql.join([...conditions, ...start], sql` and `)}
-    order by ${id} ${directionOf(range)} limit ${limit}
+    select ${columns} from ${sql.table(table)} where ${sql.join([...conditions, ...start, ...end], sql` and `)}
+    order by ${id} ${directionOf(range)} ${atMost(limit)}
   `
+}
+
+function atMost(limit: number | undefined): RawBuilder<unknown> {
+  return limit === undefined ? sql`` : sql`limit ${limit}`
 }
 
 export function directionOf({ isDescending }: Range): RawBuilder<unknown> {
@@ -140,10 +148,11 @@ function hasPairs(pairs: readonly (readonly [name: string, value: string])[]): r
   )
 }
 
+/** Of times as they are shown, in whole milliseconds: PostgreSQL has thousandths of them. */
 function timeBounds({ from, to }: JobFilter): readonly Condition[] {
   return [
-    ...(from === undefined ? [] : [sql<SqlBool>`jobs.accepted_at >= ${from.getTime() / 1000}`]),
-    ...(to === undefined ? [] : [sql<SqlBool>`jobs.accepted_at < ${to.getTime() / 1000}`]),
+    ...(from === undefined ? [] : [sql<SqlBool>`jobs.accepted_at >= ${(from.getTime() - 0.5) / 1000}`]),
+    ...(to === undefined ? [] : [sql<SqlBool>`jobs.accepted_at < ${(to.getTime() - 0.5) / 1000}`]),
   ]
 }
 

@@ -116,6 +116,16 @@ export function describeList(name: string, open: () => Promise<JobStoreFixture>)
       expect(await listed(store, { statuses: ['failed'] })).toEqual([pending.id, failed.jobId])
     })
 
+    test('of several statuses has the newest of all first', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const jobs = [await submitted(store), await submitted(store), await submitted(store), await submitted(store)]
+      for (const { id } of jobs.slice(0, 2)) await store.cancel(id)
+      const ids = jobs.map(({ id }) => id)
+      expect(await listed(store, { statuses: ['cancelled', 'pending'], limit: 1 })).toEqual([ids[3]])
+      expect(await listed(store, { statuses: ['pending', 'cancelled'], limit: 1, order: 'oldest' })).toEqual([ids[0]])
+    })
+
     test('can be by a part of the name, whatever its case, and what looks like a pattern is none', async () => {
       await using fixture = await open()
       const { store } = fixture
@@ -187,6 +197,10 @@ export function describeList(name: string, open: () => Promise<JobStoreFixture>)
       expect(await listed(store, { to: then(0) })).toEqual([ids[0]])
       expect(await listed(store, { from: then(-300), to: then(100), order: 'oldest' })).toEqual([ids[0], ids[1]])
       expect(await listed(store, { from: then(3600) })).toEqual([])
+      await accept(1, 0.0007)
+      const shown = (await store.find(ids[1] ?? ''))?.acceptedAt ?? new Date(Number.NaN)
+      expect(await listed(store, { from: shown, to: then(100) })).toEqual([ids[1]])
+      expect(await listed(store, { from: then(-100), to: shown })).toEqual([])
       expect(await listed(store, { to: new Date(-1e15), from: new Date(8e15) })).toEqual([])
     })
 

@@ -59,32 +59,40 @@ export async function list(
 }
 
 async function look(queries: Database['queries'], search: Search, range: Range, limit: number): Promise<Found> {
-  const { candidates, remaining, isCovered } = search
-  if (remaining === null) return { jobs: await read(queries, search, range, limit, limit), end: null }
+  if (search.remaining === null) return { jobs: await read(queries, search, range, limit, limit), end: null }
   const jobs: Job[] = []
-  const { first, last: longest } = isCovered ? SLICES.covered : SLICES.rows
+  const { first, last } = search.isCovered ? SLICES.covered : SLICES.rows
   let from = range.from
-  for (let slice: number = first; slice <= longest; slice *= 2) {
-    const rest = { ...range, from }
-    jobs.push(...(await read(queries, search, rest, slice, limit - jobs.length)))
-    if (jobs.length >= limit) return { jobs, end: null }
-    const last = range.isDescending ? sql`min(id)` : sql`max(id)`
-    const { rows } = await sql<{ seen: number; last: string | null }>`
-      select count(*) as seen, ${last} as last from (${candidates(rest, slice)}) as seen
-    `.execute(queries)
-    const [{ seen, last: id } = { seen: 0, last: null }] = rows
-    if (seen < slice || id === null) return { jobs, end: null }
-    from = { id, isInclusive: false }
+  for (let slice: number = first; slice <= last; slice *= 2) {
+    // First where the slice ends, then all up to there: jobs come and go between the two, and none is to be passed over.
+    const { seen, through } = await endOf(queries, search, { ...range, from }, slice)
+    if (through === null) return { jobs, end: null }
+    jobs.push(...(await read(queries, search, { ...range, from, through }, limit - jobs.length)))
+    if (jobs.length >= limit || seen < slice) return { jobs, end: null }
+    from = { id: through, isInclusive: false }
   }
   return { jobs, end: from?.id ?? null }
+}
+
+async function endOf(
+  queries: Database['queries'],
+  { candidates }: Search,
+  range: Range,
+  slice: number,
+): Promise<{ readonly seen: number; readonly through: string | null }> {
+  const last = range.isDescending ? sql`min(id)` : sql`max(id)`
+  const { rows } = await sql<{ seen: number; through: string | null }>`
+    select count(*) as seen, ${last} as through from (${candidates(range, slice)}) as seen
+  `.execute(queries)
+  return rows[0] ?? { seen: 0, through: null }
 }
 
 async function read(
   queries: Database['queries'],
   { candidates, remaining }: Search,
   range: Range,
-  slice: number,
   limit: number,
+  slice?: number,
 ): Promise<readonly Job[]> {
   const { rows } = await sql<JobRow>`
     select jobs.* from (${candidates(range, slice)}) as seen cross join jobs

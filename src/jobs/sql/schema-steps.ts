@@ -196,6 +196,9 @@ const jobLists: SchemaStep = {
   alter table jobs add column remove_after_seconds ${real};
   create index jobs_removed_after on jobs ((completed_at + remove_after_seconds))
     where completed_at is not null and remove_after_seconds is not null;
+  drop index jobs_completed;
+  create index jobs_retained on jobs (completed_at)
+    where completed_at is not null and expires_at is null and remove_after_seconds is null;
 
   drop index jobs_listed;
   create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;

@@ -54,7 +54,7 @@ import { SubmitGroups } from '../life/submit-groups.ts'
 import { correctLength } from '../life/true-length.ts'
 import { RunningLimits } from '../queue/running-limits.ts'
 import { waitingModels } from '../queue/waiting.ts'
-import { keepWindow, windows } from '../life/windows.ts'
+import { countWindows, keepWindow, windows } from '../life/windows.ts'
 
 export const UNLIMITED: JobStoreOptions = {
   retentionMs: null,
@@ -184,8 +184,7 @@ export class SqlJobStore implements JobStore {
 
   /** Idempotent: a result belongs to one attempt, so a job that has it already was settled by an earlier try of the same lease. */
   async succeed(lease: Lease, resultKey: string, segments?: readonly ToldSegment[]): Promise<boolean> {
-    // Nobody else writes what is told of a job while the lease is held.
-    const rest = segments === undefined ? [] : untold(await passages(this.#database, lease.jobId), segments)
+    const rest = segments === undefined ? [] : await this.#untold(lease.jobId, segments)
     if (await this.#settle(heldBy(lease), lease, { status: 'success', result_key: resultKey }, rest)) return true
     return (await this.find(lease.jobId))?.resultKey === resultKey
   }
@@ -319,6 +318,12 @@ export class SqlJobStore implements JobStore {
     this.#news.emit('history')
     if (what === 'claimable') this.#news.emit(what)
     else if (what !== 'progress' && jobId !== undefined) this.#news.emitJob(what, jobId)
+  }
+
+  /** Nobody else writes what is told of a job while its lease is held. */
+  async #untold(jobId: string, segments: readonly ToldSegment[]): Promise<readonly StoredPassage[]> {
+    const stored = await passages(this.#database, jobId)
+    return untold(stored, segments, await countWindows(this.#database, jobId))
   }
 
   async #settle(

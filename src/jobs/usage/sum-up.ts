@@ -24,9 +24,10 @@ export async function sumUpUsage(database: Database): Promise<number> {
 async function moveSome({ queries, dialect }: Database): Promise<number> {
   return await queries.transaction().execute(async (transaction) => {
     const { rows } = await sql<Selectable<UsageEntriesTable>>`
-      delete from usage_entries where sequence in (
+      with oldest as materialized (
         select sequence from usage_entries order by sequence limit ${ENTRIES_PER_TRANSACTION} ${dialect.skipLockedUsage}
-      ) returning *
+      )
+      delete from usage_entries where sequence in (select sequence from oldest) returning *
     `.execute(transaction)
     const days = sumsOf(rows)
     if (days.length === 0) return 0

@@ -5,6 +5,9 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pino } from 'pino'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { passageOf } from '../../contract/transcript.ts'
+import type { Passage } from '../../contract/transcript.ts'
+import { followJob } from '../../jobs/events/follow.ts'
 import { newJob } from '../../jobs/new-job.fixture.ts'
 import { resultKeyOf } from '../../jobs/result-key.ts'
 import { EVERY_TIER, claimed } from '../../jobs/running-job.fixture.ts'
@@ -304,6 +307,25 @@ test('windows are kept as they come, for who goes on with the job', async () => 
   expect((await place.jobs.windows(place.claim.job.id)).map((data): unknown => JSON.parse(data))).toEqual(
     windows.map(({ resumePoint }) => resumePoint),
   )
+})
+
+test('what its windows say is told as they come, and what none of them said with the end', async () => {
+  const segments = ['one', 'two', 'three'].map((word, id) => ({ id, start: id, end: id + 1, text: word, tokens: [id] }))
+  await using place = await open(async (_task, { onWindow }) => {
+    const windows = [passageOf(segments.slice(0, 1), 0), { firstSegment: 1, segments: [{ text: 'no segment' }] }]
+    for (const [ordinal, passage] of windows.entries()) {
+      const resumePoint = { family: 'a-family', version: 1, data: {} }
+      onWindow?.({ ordinal, seconds: 30 * (ordinal + 1), resumePoint, passage: passage as Passage })
+    }
+    return { ...TRANSCRIPT, segments }
+  })
+  await place.run()
+  const told: (readonly string[])[] = []
+  for await (const { passage } of followJob(place.jobs, place.claim.job.id, { signal: place.stop.signal })) {
+    expect(JSON.stringify(passage)).not.toContain('tokens')
+    if (passage !== null) told.push(passage.segments.map(({ text: own }) => own))
+  }
+  expect(told).toEqual([['one'], ['two', 'three']])
 })
 
 describe('a job goes back uncounted', () => {
