@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Client, jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
+import { Cluster } from '../support/cluster.ts'
 import { Collector, attributesOf } from '../support/collector.ts'
 import type { ReceivedSpan } from '../support/collector.ts'
 import { writeJoined } from '../support/joined-clip.ts'
@@ -255,4 +256,32 @@ describe('without a collector', () => {
     await client.transcribe(SHORT)
     expect(new Set(packagesLoaded(server))).toEqual(new Set(['@opentelemetry/api']))
   })
+})
+
+test('of an API server and a worker on a PostgreSQL, both tell of the same trace', async () => {
+  await using cluster = await Cluster.start()
+  await using collector = await Collector.start()
+  const environment = {
+    ...{ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+    ...{ OTEL_BSP_SCHEDULE_DELAY: '50', OTEL_METRIC_EXPORT_INTERVAL: '200' },
+  }
+  const [server] = await Promise.all([
+    cluster.process('api', { environment: { ...environment, OTEL_SERVICE_NAME: 'sotto-api' } }),
+    cluster.process('worker', { environment: { ...environment, OTEL_SERVICE_NAME: 'sotto-worker' } }),
+  ])
+  const client = cluster.client(server)
+  const { traceId, traceparent } = traced()
+  const { id } = await submit(client, SHORT, {}, { traceparent })
+  await client.finish(id)
+  const senders = () =>
+    collector
+      .spans()
+      .filter((span) => span.traceId === traceId)
+      .map(({ name, service }) => `${service} ${name}`)
+  await expect.poll(senders).toEqual(expect.arrayContaining(['sotto-worker job']))
+  expect(senders()).toContain('sotto-api POST /v1/async/ent/:vendor/:version/:publisher/:model')
+  expect(senders()).toContain('sotto-worker window')
+  const names = (service: string) => collector.metricNames(service)
+  await expect.poll(() => names('sotto-worker')).toContain('process_resident_memory_bytes')
+  expect(names('sotto-worker')).not.toContain('sotto_http_request_duration_seconds')
 })

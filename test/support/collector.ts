@@ -15,6 +15,8 @@ export interface Export {
 
 /** A span as it came by OTLP. */
 export interface ReceivedSpan {
+  /** Whose it is. */
+  readonly service: string
   readonly name: string
   readonly traceId: string
   readonly spanId: string
@@ -83,9 +85,9 @@ interface Traces {
 }
 
 interface Metrics {
-  readonly resourceMetrics: readonly {
+  readonly resourceMetrics: readonly (Resource & {
     readonly scopeMetrics: readonly { readonly metrics: readonly ReceivedMetric[] }[]
-  }[]
+  })[]
 }
 
 /** A collector of OpenTelemetry, which keeps what it is sent. What is read of it, is read of OTLP's JSON. */
@@ -126,7 +128,10 @@ export class Collector implements AsyncDisposable {
   spans(): readonly ReceivedSpan[] {
     return this.at('/v1/traces')
       .flatMap(({ body }) => (JSON.parse(body.toString()) as Traces).resourceSpans)
-      .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+      .flatMap(({ resource, scopeSpans }) => {
+        const service = serviceOf({ resource })
+        return scopeSpans.flatMap(({ spans }) => spans.map((span) => ({ ...span, service })))
+      })
       .map(({ parentSpanId = '', startTimeUnixNano, endTimeUnixNano, attributes, status, ...span }) => ({
         ...span,
         parentSpanId,
@@ -144,6 +149,14 @@ export class Collector implements AsyncDisposable {
     const { resourceMetrics } = JSON.parse(last.body.toString()) as Metrics
     const metrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
     return new Map(metrics.map((metric) => [metric.name, metric]))
+  }
+
+  /** Of all that a service has sent. */
+  metricNames(service: string): readonly string[] {
+    return this.at('/v1/metrics')
+      .flatMap(({ body }) => (JSON.parse(body.toString()) as Metrics).resourceMetrics)
+      .filter((metrics) => serviceOf(metrics) === service)
+      .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics.map(({ name }) => name)))
   }
 
   /** What is said of whoever sent the spans. */
@@ -174,6 +187,10 @@ export class Collector implements AsyncDisposable {
 /** Since 1970, to a thousandth: there are more nanoseconds than a number can hold. */
 function millisecondsOf(nanoseconds: string): number {
   return Number(BigInt(nanoseconds) / 1000n) / 1000
+}
+
+function serviceOf({ resource }: Resource): string {
+  return String(attributesOf(resource.attributes)['service.name'])
 }
 
 export function attributesOf(attributes: readonly Attribute[]): Readonly<Record<string, Value>> {

@@ -99,9 +99,9 @@ export class JobRun {
       const seconds = (performance.now() - startedMs) / 1000
       const { duration: audioSeconds } = transcript
       this.#logger.info({ audioSeconds, seconds, windows: windows.finished }, 'job succeeded')
-      this.#trace.end({ windows: windows.finished })
+      this.#endTrace()
     } catch (error) {
-      this.#trace.end({ windows: windows.finished, error })
+      this.#endTrace(error)
       try {
         // Without the lease nothing more could be kept.
         await windows.flush()
@@ -141,6 +141,10 @@ export class JobRun {
         stop.removeEventListener('abort', onStop)
       },
     }
+  }
+
+  #endTrace(error?: unknown): void {
+    this.#trace.end({ attributes: { 'sotto.job.windows': this.#windows.finished }, error })
   }
 
   async #heartbeat(): Promise<void> {

@@ -65,7 +65,7 @@ test('a run has its stages one after the other, below the run, which is below th
   trace.window({ ...window(0), tookMs: 1000 })
   trace.window(window(1))
   await trace.step('store result', async () => undefined)
-  trace.end({ windows: 2 })
+  trace.end({ attributes: { 'sotto.job.windows': 2 } })
   const names = ['queue', 'open recording', 'weights', 'load model', 'decode audio', 'window', 'window', 'store result']
   expect(ended(spans)).toEqual(['job', ...names].map((name) => [name, undefined]))
   const [run, queue, ...parts] = spans
@@ -82,7 +82,10 @@ test('a run that breaks off has failed, with what it was doing', () => {
   const trace = new JobTrace(tracer, claim())
   trace.transcribing(true)
   trace.loaded()
-  trace.end({ windows: 0, error: new EngineProcessError('engine.crashed', 'It died of what is secret.') })
+  trace.end({
+    attributes: { 'sotto.job.windows': 0 },
+    error: new EngineProcessError('engine.crashed', 'It died of what is secret.'),
+  })
   expect(ended(spans).slice(-1)).toEqual([['decode audio', 'engine.crashed']])
   expect(spans[0]).toMatchObject({ end: { error: 'engine.crashed' }, attributes: { 'sotto.job.outcome': 'error' } })
   expect(JSON.stringify(spans)).not.toContain('secret')
@@ -92,14 +95,14 @@ test('a run that was stopped has not failed, and says why it ended', () => {
   const { tracer, spans } = recording()
   const trace = new JobTrace(tracer, claim())
   trace.transcribing(false)
-  trace.end({ windows: 0, error: new Stopped('cancelled') })
+  trace.end({ attributes: { 'sotto.job.windows': 0 }, error: new Stopped('cancelled') })
   expect(ended(spans)).toEqual(['job', 'queue', 'transcribe elsewhere'].map((name) => [name, undefined]))
   expect(spans[0]?.attributes).toMatchObject({ 'sotto.job.outcome': 'cancelled' })
 })
 
 test('a job whose submit was not traced is a trace of its own, with its time in the queue', () => {
   const { tracer, spans } = recording()
-  new JobTrace(tracer, claim({ traceparent: null })).end({ windows: 0 })
+  new JobTrace(tracer, claim({ traceparent: null })).end({ attributes: { 'sotto.job.windows': 0 } })
   expect(spans.map(({ options }) => options.parent)).toEqual([null, spans[0]?.traceparent])
 })
 

@@ -86,11 +86,11 @@ export class JobTrace {
     this.#tracer.start('window', { parent: this.#run.traceparent, attributes, startMs }).end({ endMs })
   }
 
-  /** @param how how many windows it did, and why it ended without a result; undefined: it has one */
-  end({ windows, error }: { readonly windows: number; readonly error?: unknown }): void {
+  /** @param how what it did, and why it ended without a result; undefined: it has one */
+  end({ attributes, error }: { readonly attributes: SpanAttributes; readonly error?: unknown }): void {
     const end = endOf(error)
     this.#leave({}, end)
-    this.#run.set({ 'sotto.job.windows': windows, 'sotto.job.outcome': outcomeOf(error) })
+    this.#run.set({ ...attributes, 'sotto.job.outcome': outcomeOf(error) })
     this.#run.end(end)
   }
 
