@@ -1,8 +1,9 @@
 import { httpUrl } from './addresses.ts'
 import type { Settings, ValueType, Values } from './setting.ts'
-import { integer, named, onOff, oneOf, text } from './value-types.ts'
+import { folder, integer, named, onOff, oneOf, text } from './value-types.ts'
 
 const PROTOCOLS = ['http/protobuf', 'http/json'] as const
+const COMPRESSIONS = ['none', 'gzip'] as const
 const EXPORTERS = ['otlp', 'none'] as const
 
 const SAMPLERS = [
@@ -73,6 +74,28 @@ export const TELEMETRY_SETTINGS = {
     type: oneOf(PROTOCOLS),
     default: 'http/protobuf',
     meaning: 'how they are written',
+  },
+  compression: {
+    variable: 'OTEL_EXPORTER_OTLP_COMPRESSION',
+    flag: null,
+    type: oneOf(COMPRESSIONS),
+    default: 'none',
+    meaning: 'how they are compressed',
+  },
+  timeoutMs: {
+    variable: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+    flag: null,
+    type: milliseconds(1),
+    default: '10000',
+    meaning: 'how long the collector may take for what it is sent, with what is tried again; then it is lost',
+  },
+  certificateFile: {
+    variable: 'OTEL_EXPORTER_OTLP_CERTIFICATE',
+    flag: null,
+    type: named('file', folder),
+    default: null,
+    meaning:
+      'a PEM file of the authority that the collector’s certificate is of; by default one that the system trusts',
   },
   tracesExporter: {
     variable: 'OTEL_TRACES_EXPORTER',

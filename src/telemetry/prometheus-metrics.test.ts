@@ -40,7 +40,7 @@ test('counters grow from the start of the process, gauges are as they are, and w
   new Counter({ name: 'cpu_seconds_total', help: 'x', registers }).inc(3)
   const gauge = new Gauge({ name: 'memory_bytes', help: 'x', labelNames: ['kind'], registers })
   gauge.set({ kind: 'heap' }, 7)
-  new Gauge({ name: 'nothing_jobs', help: 'x', labelNames: ['model'], registers })
+  new Gauge({ name: 'nothing_jobs', help: 'x', labelNames: ['model'], registers }).reset()
   new Summary({ name: 'summed', help: 'x', registers }).observe(1)
   const metrics = await collected(registry)
   expect(metrics).toMatchObject([

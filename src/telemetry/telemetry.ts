@@ -9,22 +9,21 @@ import { NO_TRACER } from '../contract/tracing.ts'
 import type { Tracer } from '../contract/tracing.ts'
 import { version } from '../version.ts'
 import { CollectorWatch } from './collector-watch.ts'
-import { openExporters } from './exporters.ts'
-import type { Exporters, Protocol } from './exporters.ts'
 import { TelemetryTracer } from './otel-tracer.ts'
+import { metricExporter, spanExporter } from './otlp-exporter.ts'
+import type { Protocol } from './otlp-exporter.ts'
+import { OtlpSender } from './otlp-sender.ts'
+import type { OtlpSenderOptions } from './otlp-sender.ts'
 import { PrometheusMetrics } from './prometheus-metrics.ts'
 import { samplerOf } from './sampler.ts'
 import type { SamplerName } from './sampler.ts'
 
-/** How long the end of the process waits for the last spans, or the last metrics, to be sent. */
+/** How long the end of the process waits for the last metrics and spans to be sent. */
 const FLUSH_MS = 2000
 /** Spans that wait to be sent; more are dropped. */
 const MAX_WAITING_SPANS = 8192
 
-export interface TelemetryOptions {
-  /** `v1/traces` and `v1/metrics` are below it. */
-  readonly endpoint: URL
-  readonly headers: Readonly<Record<string, string>>
+export interface TelemetryOptions extends Omit<OtlpSenderOptions, 'contentType'> {
   readonly protocol: Protocol
   readonly tracesExporter: 'otlp' | 'none'
   readonly metricsExporter: 'otlp' | 'none'
@@ -48,13 +47,16 @@ export class Telemetry implements AsyncDisposable {
   readonly #options: TelemetryOptions
   readonly #resource: Resource
   readonly #watch: CollectorWatch
-  readonly #exporters: Exporters
+  readonly #sender: OtlpSender
   readonly #spans: TracerProvider | null
+  /** The collector has had its time to take what is left. */
+  #isLate = false
 
-  private constructor(options: TelemetryOptions, exporters: Exporters) {
-    const { serviceName, resourceAttributes, instanceId, endpoint, logger } = options
+  constructor(options: TelemetryOptions) {
+    const { serviceName, resourceAttributes, instanceId, endpoint, protocol, logger } = options
     this.#options = options
-    this.#exporters = exporters
+    const contentType = protocol === 'http/json' ? 'application/json' : 'application/x-protobuf'
+    this.#sender = new OtlpSender({ ...options, contentType })
     this.#watch = new CollectorWatch(logger, endpoint.origin)
     this.#resource = resourceFromAttributes({
       'service.version': version,
@@ -66,16 +68,12 @@ export class Telemetry implements AsyncDisposable {
     this.tracer = this.#spans === null ? NO_TRACER : new TelemetryTracer(this.#spans)
   }
 
-  static async open(options: TelemetryOptions): Promise<Telemetry> {
-    return new Telemetry(options, await openExporters(options))
-  }
-
   /** Sends these metrics at intervals, until it is disposed; then once more. Does nothing where no metrics are wanted. */
   export(registry: Registry): AsyncDisposable {
     const { metricsExporter, metricIntervalMs } = this.#options
     if (metricsExporter === 'none') return { [Symbol.asyncDispose]: () => Promise.resolve() }
     const reader = new PeriodicExportingMetricReader({
-      exporter: this.#watch.over(this.#exporters.metrics()),
+      exporter: metricExporter(this.#place),
       exportIntervalMillis: metricIntervalMs,
       exportTimeoutMillis: Math.min(metricIntervalMs, 30_000),
       metricProducers: [new PrometheusMetrics(registry)],
@@ -86,12 +84,17 @@ export class Telemetry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#spans !== null) await this.#close(this.#spans)
+    await this.#sender[Symbol.asyncDispose]()
+  }
+
+  get #place(): Parameters<typeof spanExporter>[0] {
+    return { sender: this.#sender, watch: this.#watch, protocol: this.#options.protocol }
   }
 
   #openSpans(): TracerProvider {
     const { sampler, sampledShare, batchDelayMs } = this.#options
     const processor = new BatchSpanProcessor({
-      exporter: this.#watch.over(this.#exporters.spans()),
+      exporter: spanExporter(this.#place),
       scheduledDelayMillis: batchDelayMs,
       maxQueueSize: MAX_WAITING_SPANS,
     })
@@ -103,12 +106,14 @@ export class Telemetry implements AsyncDisposable {
   }
 
   async #close(provider: { shutdown(): Promise<void> }): Promise<void> {
-    // Nothing of it keeps the process from ending, but for a request that is under way.
-    if (this.#watch.isAway) return
     // What the collector does not take now is no error of the server's.
     const closing = provider.shutdown().catch(() => undefined)
     const timer = new AbortController()
-    const limit = delay(FLUSH_MS, undefined, { signal: timer.signal }).catch(() => undefined)
+    const limitMs = this.#isLate || this.#sender.isFailing ? 0 : FLUSH_MS
+    const limit = delay(limitMs, undefined, { signal: timer.signal }).then(
+      () => (this.#isLate = true),
+      () => undefined,
+    )
     await Promise.race([closing, limit])
     timer.abort()
   }
