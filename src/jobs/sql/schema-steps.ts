@@ -150,4 +150,10 @@ const jobEvents: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents]
+/** Jobs that have one are in queues which no worker of the version before takes from. */
+const sourceUrls: SchemaStep = {
+  compatibleFrom: 1,
+  sql: () => 'alter table jobs add column source_url text;',
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, sourceUrls]
