@@ -6,6 +6,7 @@ import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
+import type { OutboundGuard } from '../outbound/guard.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
@@ -58,6 +59,8 @@ export interface ApiParts {
   readonly clearGarbage: () => void
   /** What keys may upload before they submit it. */
   readonly uploads: UploadRoom
+  /** Which URLs that clients name this server may ask. */
+  readonly guard: OutboundGuard
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
   readonly settings: ApiSettings

@@ -44,6 +44,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const { idempotency: _, ...given } = newJob({
         payloadVersion: '"an etag"',
+        sourceUrl: null,
         serviceTier: 'gpuflex',
         priority: 'low',
         audioSeconds: 59.25,

@@ -172,7 +172,7 @@ describe('a submit of a URL', () => {
       `${s3.url}/${BUCKET}/sotto/results/${job.id}/1.json`,
       url.replace(`/${BUCKET}/`, '/another-bucket/'),
       url.replace('/sotto/', '/other/'),
-      url.replace(s3.url, 'https://s3.example.com'),
+      url.replace(s3.url, 'https://s3.internal'),
       `${server.url}/v1/input/uploads/${job.id}.wav`,
     ]) {
       expect(await errorOf(submit(foreign), 400)).toMatch(/not an upload URL/)

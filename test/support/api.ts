@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { apiSettings } from '../../src/api-settings.ts'
+import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { ApiKeys } from '../../src/api/authentication/api-keys.ts'
 import type { ApiParts } from '../../src/api/context.ts'
 import { Recordings } from '../../src/api/uploads/recordings.ts'
@@ -72,6 +73,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       workers: registry,
       recordings: new Recordings(payloads, probe),
       results: new Results(payloads),
+      guard: new OutboundGuard({ allow: config.server.fetchAllow }),
       models: { isPresent: () => Promise.resolve(true) },
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),

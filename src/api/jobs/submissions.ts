@@ -22,7 +22,8 @@ import {
   submitBody,
 } from '../schemas.ts'
 import { submitRecording } from './submit-recording.ts'
-import { uploadedRecording } from '../uploads/uploaded-recording.ts'
+import { submittedRecording } from '../uploads/submitted-recording.ts'
+import { goneOf } from '../http/gone.ts'
 import { pollUrl } from '../urls.ts'
 
 const AnyInputBody = submitBody(Type.Unknown())
@@ -64,11 +65,10 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const { parameters } = await context.familyOf(model)
         const input = parameters.parse(request.body.input, model)
         const options = jobOptions(request.body)
-        const recording = await uploadedRecording(request.body.URL, keyId, context)
-        const { payloadKey, payloadVersion, audioSeconds } = recording
+        const recording = await submittedRecording(request.body.URL, request, context, goneOf(reply))
         const job = {
           ...options,
-          ...{ payloadKey, payloadVersion, audioSeconds },
+          ...recording,
           id: newJobId(),
           keyId,
           model: model.id,

@@ -42,6 +42,7 @@ const LIFE: readonly (readonly [name: string, Verb, Outcomes])[] = [
     (store, lease) => store.retry(lease, 'crash', ERROR, { ...LIMITS, crashes: 1 }),
     { ...UNMOVED, processing: 'failed' },
   ],
+  ['fetched', (store, lease) => store.fetched(lease, 30), { ...UNMOVED, processing: 'pending' }],
   ['succeed', (store, lease) => store.succeed(lease, 'results/2.json'), { ...UNMOVED, processing: 'success' }],
   ['fail', (store, lease) => store.fail(lease, ERROR), { ...UNMOVED, processing: 'failed' }],
   ['settleCancelled when nobody asked for it', (store, lease) => store.settleCancelled(lease), UNMOVED],
@@ -85,6 +86,7 @@ const CANCELLATION: readonly (readonly [name: string, Verb, JobStatus])[] = [
   ['release', (store, lease) => store.release(lease), 'cancelled'],
   ['retry', (store, lease) => store.retry(lease, 'error', ERROR, { failures: 1, crashes: 1 }), 'cancelled'],
   ['defer', (store, lease) => store.defer(lease, ERROR, { limitMs: 0, pauseMs: 0 }), 'cancelled'],
+  ['fetched', (store, lease) => store.fetched(lease, 30), 'cancelled'],
   ['recover', (store) => store.recover(), 'cancelled'],
   [
     'reap',
