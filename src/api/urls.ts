@@ -63,9 +63,15 @@ function foreign(): ApiError {
   return new ApiError(403, 'URL was issued to another API key. Submit it with that one.')
 }
 
-/** Whether a URL leads back to this server, by the name that the request came in by. */
-export function isOwnUrl(text: string, request: FastifyRequest, context: ApiContext): boolean {
-  return URL.parse(text)?.origin === new URL(baseUrl(request, context)).origin
+/** Whether a URL leads back to this server, by the name that the request came in by, or to its payload store. */
+export async function isOwnUrl(text: string, request: FastifyRequest, context: ApiContext): Promise<boolean> {
+  const url = URL.parse(text)
+  if (url === null) return false
+  const { uploads } = context.payloads
+  return (
+    url.origin === new URL(baseUrl(request, context)).origin ||
+    (uploads.kind === 'direct' && (await uploads.isOwn(url)))
+  )
 }
 
 export function notOurs(): ApiError {

@@ -1,4 +1,4 @@
-import type { Answer } from './answers.ts'
+import type { Dispatcher } from 'undici'
 import { FetchError } from './errors.ts'
 import type { FetchErrorCode } from './errors.ts'
 
@@ -6,7 +6,10 @@ import type { FetchErrorCode } from './errors.ts'
 const MAX_RETRY_AFTER_MS = 30_000
 
 /** Why an answer is no recording, if it is none. Nothing of its body is told: it is for whoever asked, which was this server. */
-export function refusalOf({ statusCode: status, headers }: Answer): FetchError | undefined {
+export function refusalOf({
+  statusCode: status,
+  headers,
+}: Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'>): FetchError | undefined {
   const encoding = String(headers['content-encoding'] ?? 'identity').toLowerCase()
   if (status === 200 || status === 206) {
     if (encoding === 'identity') return undefined

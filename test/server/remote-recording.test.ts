@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
@@ -24,11 +24,9 @@ let base: string
 let requests: string[]
 let answer: Answer
 
+const clip = readFileSync(CLIP)
 const sendClip: Answer = (_request, response) =>
-  void stat(CLIP).then(({ size }) => {
-    response.writeHead(200, { 'content-type': 'audio/wav', 'content-length': size })
-    createReadStream(CLIP).pipe(response)
-  })
+  void response.writeHead(200, { 'content-type': 'audio/wav', 'content-length': clip.length }).end(clip)
 
 beforeAll(async () => {
   const files = createServer((request, response) => {
@@ -72,8 +70,7 @@ describe('a recording at somebody else’s URL', () => {
     expect(job.result).toEqual(uploaded.result)
     expect(requests).toEqual(['/talks/en.wav?signature=very-secret'])
     const history = await sotto(['jobs', 'history', job.id, '--data-dir', dataDir], { cwd: dataDir })
-    const { length } = await readFile(CLIP)
-    expect(history.stdout).toMatch(new RegExp(`fetch[^\\n]*${length}`))
+    expect(history.stdout).toMatch(new RegExp(`fetch[^\\n]*${clip.length}`))
     const shown = [JSON.stringify(job), JSON.stringify(accepted), history.stdout, server.output].join('\n')
     expect(shown).not.toContain('very-secret')
     await client.json(200, '/v1/async/requests')
@@ -82,7 +79,6 @@ describe('a recording at somebody else’s URL', () => {
   })
 
   test('goes with its job', async () => {
-    const { readdir } = await import('node:fs/promises')
     const recordings = (): Promise<readonly string[]> =>
       readdir(join(dataDir, 'payloads/objects/uploads')).catch(() => [])
     const before = await recordings()

@@ -28,7 +28,7 @@ export async function submittedRecording(
   const { owner } = request
   const upload = await uploadOf(url, owner, context)
   if (upload === undefined) {
-    if (isOwnUrl(url, request, context)) throw notOurs()
+    if (await isOwnUrl(url, request, context)) throw notOurs()
     return await remoteRecording(url, owner, context, signal)
   }
   const { payloadKey, payloadVersion, audioSeconds } = await uploadedRecording(upload.key, owner, context)
