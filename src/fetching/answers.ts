@@ -29,7 +29,7 @@ export async function ask(client: OutboundClient, { url, headers, signal }: Ques
       if (!REDIRECTS.has(answer.statusCode)) return answer
       answer.body.on('error', ignore).destroy()
       if (redirects === MAX_REDIRECTS) throw refused(`redirects more than ${MAX_REDIRECTS} times`)
-      target = redirected(target, answer)
+      target = redirectionOf(target, answer.headers.location)
     }
   } catch (error) {
     signal.throwIfAborted()
@@ -40,8 +40,11 @@ export async function ask(client: OutboundClient, { url, headers, signal }: Ques
 /** An answer that is left unread is destroyed, which is no error. */
 export function ignore(): void {}
 
-function redirected(from: URL, { headers }: Answer): URL {
-  const { location } = headers
+/**
+ * Where a `Location` leads to.
+ * @throws FetchError `fetch.refused`
+ */
+export function redirectionOf(from: URL, location: unknown): URL {
   const target = typeof location === 'string' ? URL.parse(location, from) : null
   if (target === null) throw refused('redirects to what is no URL')
   // Whoever listens on the way could put another recording in its place.

@@ -3,6 +3,7 @@ import type { OutboundClient } from '../outbound/client.ts'
 import { ask, ignore, requireRecording, unreachable } from './answers.ts'
 import type { Answer } from './answers.ts'
 import { FetchError } from './errors.ts'
+import { extensionOf } from './media-types.ts'
 import { Pace } from './pace.ts'
 import type { LeastRate } from './pace.ts'
 import { continuationOf, representationOf, validatorOf } from './representation.ts'
@@ -28,6 +29,8 @@ export interface FetchOptions {
 export interface RemoteRecording {
   /** As its server says; it is held to it. */
   readonly totalBytes: number | undefined
+  /** What its name would end in, by its media type; undefined: nobody says. */
+  readonly extension: string | undefined
   /** To be read once, to its end, or left with the client's disposal. */
   readonly chunks: AsyncIterable<Buffer>
 }
@@ -48,7 +51,8 @@ const MAX_BREAKS = 100
 export async function fetchRecording(url: string, options: FetchOptions): Promise<RemoteRecording> {
   const fetching = new Fetching(url, options)
   const first = await fetching.open()
-  return { totalBytes: fetching.totalBytes, chunks: fetching.chunks(first) }
+  const extension = extensionOf(first.headers['content-type'])
+  return { totalBytes: fetching.totalBytes, extension, chunks: fetching.chunks(first) }
 }
 
 class Fetching {

@@ -64,6 +64,14 @@ export interface Lease {
   readonly attempt: number
 }
 
+/** What is known of a recording once it has been fetched. */
+export interface FetchedRecording {
+  /** Where it is stored: under the key that the job was submitted with, or another one that tells its format. */
+  readonly payloadKey: string
+  /** As its headers say. */
+  readonly audioSeconds: number
+}
+
 export interface ClaimedJob {
   readonly job: Job
   readonly lease: Lease
@@ -212,7 +220,7 @@ export interface JobStore {
    * known at its submit. Its errors while that was fetched count no more.
    * @returns false: the lease was lost and nothing was written
    */
-  fetched(lease: Lease, audioSeconds: number): Promise<boolean>
+  fetched(lease: Lease, recording: FetchedRecording): Promise<boolean>
 
   /** What was kept of an unfinished job, in order. */
   windows(jobId: string): Promise<readonly string[]>

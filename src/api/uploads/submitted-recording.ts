@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { hasCode } from '../../contract/coded-error.ts'
 import type { NewJob } from '../../jobs/job-store.ts'
-import { Upload } from '../../payloads/uploads/upload.ts'
+import { UNKNOWN_EXTENSION, Upload } from '../../payloads/uploads/upload.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { isOwnUrl, notOurs, uploadOf } from '../urls.ts'
@@ -56,7 +56,7 @@ export async function remoteRecording(
   }
 }
 
-/** What the name ends in, which tells other servers the format; `bin` where it says nothing. */
+/** What the name ends in, which tells other servers the format. */
 function extensionOf(pathname: string): string {
-  return /^\.([a-z\d]{1,16})$/.exec(extname(pathname).toLowerCase())?.[1] ?? 'bin'
+  return /^\.([a-z\d]{1,16})$/.exec(extname(pathname).toLowerCase())?.[1] ?? UNKNOWN_EXTENSION
 }

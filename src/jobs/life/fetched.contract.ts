@@ -5,6 +5,7 @@ import type { JobStoreFixture } from '../running-job.fixture.ts'
 import type { ClaimOptions, ClaimedJob, JobStore, NewJob } from '../job-store.ts'
 
 const SOURCE = { sourceUrl: 'https://example.com/talk.mp3?signature=secret', audioSeconds: 60 }
+const FETCHED = { payloadKey: 'uploads/fetched.mp3' }
 const TO_FETCH = { ...EVERY_TIER, asked: ['fetch'], served: null } as const satisfies ClaimOptions
 
 async function claimToFetch(store: JobStore): Promise<ClaimedJob> {
@@ -28,10 +29,11 @@ export function describeFetched(name: string, open: () => Promise<JobStoreFixtur
       const { job, lease } = await claimToFetch(store)
       expect(job).toMatchObject({ id, ...SOURCE, status: 'processing', servedTier: 'gpuflex' })
       expect(await store.claim(TO_FETCH)).toEqual([])
-      expect(await store.fetched(lease, 30)).toBe(true)
+      expect(await store.fetched(lease, { ...FETCHED, audioSeconds: 30 })).toBe(true)
       expect(await store.find(id)).toMatchObject({
         status: 'pending',
         sourceUrl: null,
+        ...FETCHED,
         audioSeconds: 30,
         startedAt: null,
       })
@@ -45,7 +47,7 @@ export function describeFetched(name: string, open: () => Promise<JobStoreFixtur
       const { id } = await remote(store)
       const { lease } = await claimToFetch(store)
       await store.release(lease)
-      expect(await store.fetched(lease, 30)).toBe(false)
+      expect(await store.fetched(lease, { ...FETCHED, audioSeconds: 30 })).toBe(false)
       expect(await store.find(id)).toMatchObject({ status: 'pending', ...SOURCE })
       expect(await claimToFetch(store)).toMatchObject({ job: { id, ...SOURCE } })
     })
@@ -58,7 +60,7 @@ export function describeFetched(name: string, open: () => Promise<JobStoreFixtur
       expect(await store.retry(first.lease, 'error', ERROR, LIMITS)).toBe('pending')
       const second = await claimToFetch(store)
       expect(second.job).toMatchObject({ failures: 1, ...SOURCE })
-      await store.fetched(second.lease, 30)
+      await store.fetched(second.lease, { ...FETCHED, audioSeconds: 30 })
       expect((await claimed(store)).job).toMatchObject({ failures: 0, crashes: 0 })
     })
 
@@ -68,7 +70,7 @@ export function describeFetched(name: string, open: () => Promise<JobStoreFixtur
       const { id } = await remote(store)
       const { lease } = await claimToFetch(store)
       await store.cancel(id)
-      expect(await store.fetched(lease, 30)).toBe(true)
+      expect(await store.fetched(lease, { ...FETCHED, audioSeconds: 30 })).toBe(true)
       expect(await store.find(id)).toMatchObject({ status: 'cancelled' })
     })
 
@@ -89,7 +91,7 @@ export function describeFetched(name: string, open: () => Promise<JobStoreFixtur
       const { id: short } = await submitted(store, { audioSeconds: 10 })
       const { id: others } = await submitted(store, { keyId: 'key-2', audioSeconds: 5000 })
       const { lease } = await claimToFetch(store)
-      await store.fetched(lease, 5000)
+      await store.fetched(lease, { ...FETCHED, audioSeconds: 5000 })
       const all = await store.claim({ ...EVERY_TIER, atMost: { ordinary: 10, express: 0 } })
       expect(all.map(({ job }) => job.id)).toEqual([short, before, others, id])
     })
@@ -103,7 +105,7 @@ export function describeFetched(name: string, open: () => Promise<JobStoreFixtur
       await submitted(store, { audioSeconds: 940 })
       await expect(submitted(store, { audioSeconds: 1 })).rejects.toMatchObject({ code: 'limit.reached' })
       const { lease } = await claimToFetch(store)
-      await store.fetched(lease, 10)
+      await store.fetched(lease, { ...FETCHED, audioSeconds: 10 })
       await submitted(store, { audioSeconds: 50 })
     })
 

@@ -3,6 +3,7 @@ import type { RawBuilder, SqlBool } from 'kysely'
 import type { Database } from '../sql/dialect.ts'
 import { laneOf, placeOf, queueOf } from '../queue/queue-order.ts'
 import type { JobRow } from '../sql/schema.ts'
+import type { FetchedRecording } from '../job-store.ts'
 import { giveBack } from './give-back.ts'
 import type { GivenBack } from './give-back.ts'
 import { charge } from './true-length.ts'
@@ -15,7 +16,7 @@ import { charge } from './true-length.ts'
 export async function fetched(
   database: Database,
   held: RawBuilder<SqlBool>,
-  audioSeconds: number,
+  { payloadKey, audioSeconds }: FetchedRecording,
 ): Promise<GivenBack | undefined> {
   return await database.queries.transaction().execute(async (transaction) => {
     // Changes nothing, and locks the row as it was.
@@ -28,7 +29,13 @@ export async function fetched(
     if (job === undefined) return undefined
     await transaction
       .updateTable('jobs')
-      .set({ ...(await placeIn(transaction, job, audioSeconds)), source_url: null, failures: 0, crashes: 0 })
+      .set({
+        ...(await placeIn(transaction, job, audioSeconds)),
+        payload_key: payloadKey,
+        source_url: null,
+        failures: 0,
+        crashes: 0,
+      })
       .where('sequence', '=', job.sequence)
       .execute()
     await charge(transaction, job, audioSeconds - job.audio_seconds)

@@ -26,6 +26,7 @@ import type { JobsTable } from './schema.ts'
 import type {
   ClaimOptions,
   ClaimedJob,
+  FetchedRecording,
   JobNewsBus,
   JobStore,
   JobStoreOptions,
@@ -156,8 +157,8 @@ export class SqlJobStore implements JobStore {
     return this.#note(lease, { kind: 'fetch', data })
   }
 
-  async fetched(lease: Lease, audioSeconds: number): Promise<boolean> {
-    const job = await fetched(this.#database, heldBy(lease), audioSeconds)
+  async fetched(lease: Lease, recording: FetchedRecording): Promise<boolean> {
+    const job = await fetched(this.#database, heldBy(lease), recording)
     if (job === undefined) return false
     this.#tellOfGivenBack([job])
     return true

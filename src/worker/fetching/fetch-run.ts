@@ -10,7 +10,9 @@ import { OutboundClient } from '../../outbound/client.ts'
 import type { OutboundGuard } from '../../outbound/guard.ts'
 import { guessedLength } from '../../payloads/guessed-length.ts'
 import type { LengthProbe } from '../../payloads/length-probe.ts'
+import type { PayloadKey } from '../../payloads/payload-key.ts'
 import type { PayloadStore } from '../../payloads/payload-store.ts'
+import { UNKNOWN_EXTENSION } from '../../payloads/uploads/upload.ts'
 import { DownloadNotes } from '../run/download-notes.ts'
 import { LeaseWatch } from '../run/lease-watch.ts'
 import { Stopped, settle } from '../run/settling.ts'
@@ -36,6 +38,8 @@ export class FetchRun {
   readonly #claimed: ClaimedJob
   readonly #logger: Logger
   readonly #watch: LeaseWatch
+  /** Where the recording is, once it is there. */
+  #stored: PayloadKey | null = null
 
   constructor(options: FetchRunOptions, claimed: ClaimedJob) {
     this.#options = options
@@ -52,20 +56,39 @@ export class FetchRun {
     const { lease } = this.#claimed
     try {
       await watch.begin()
-      const bytes = await watch.patiently(() => this.#fetch())
-      const audioSeconds = await this.#lengthOf(bytes)
-      if (!(await watch.patiently(() => jobs.fetched(lease, audioSeconds), 'the jobs table'))) throw new Stopped('lost')
+      const { payloadKey, bytes } = await watch.patiently(() => this.#fetch())
+      const audioSeconds = await this.#lengthOf(payloadKey, bytes)
+      const isGivenBack = await watch.patiently(
+        () => jobs.fetched(lease, { payloadKey, audioSeconds }),
+        'the jobs table',
+      )
+      if (!isGivenBack) throw new Stopped('lost')
       this.#logger.info({ bytes, audioSeconds }, 'recording fetched')
     } catch (error) {
+      await this.#takeAway(error)
       const settling = { jobs, limits, maxRunMs, claimed: this.#claimed, logger: this.#logger, stop }
-      await settle(error, settling).catch((cause: unknown) =>
-        this.#logger.error({ err: cause }, 'the job could not be settled; its lease will run out'),
-      )
+      try {
+        await settle(error, settling)
+      } catch (cause) {
+        this.#logger.error({ err: cause }, 'the job could not be settled; its lease will run out')
+      }
     }
   }
 
-  /** Into the payload store, whole or not at all. Says how many bytes there are. */
-  async #fetch(): Promise<number> {
+  /** What came to a place that the job does not name; without the lease, that is another's by now. */
+  async #takeAway(error: unknown): Promise<void> {
+    const key = this.#stored
+    const isOthers = error instanceof Stopped && error.reason === 'lost'
+    if (key === null || key === this.#claimed.job.payloadKey || isOthers) return
+    try {
+      await this.#options.payloads.remove(key)
+    } catch (cause) {
+      this.#logger.warn({ err: cause }, 'a fetched recording stays until orphans are looked for')
+    }
+  }
+
+  /** Into the payload store, whole or not at all. Says where it is, and how many bytes there are. */
+  async #fetch(): Promise<{ readonly payloadKey: PayloadKey; readonly bytes: number }> {
     const { job, lease } = this.#claimed
     const { sourceUrl } = job
     if (sourceUrl === null) throw new Error('there is nothing to fetch')
@@ -78,7 +101,7 @@ export class FetchRun {
     // Of its own: what it leaves open goes with it.
     await using client = new OutboundClient({ guard })
     let receivedBytes = 0
-    const { totalBytes, chunks } = await fetchRecording(sourceUrl, {
+    const { totalBytes, extension, chunks } = await fetchRecording(sourceUrl, {
       ...{ client, maxBytes, limitMs, signal },
       onProgress: (progress) => {
         receivedBytes = progress.receivedBytes
@@ -87,12 +110,14 @@ export class FetchRun {
         )
       },
     })
+    const payloadKey = keyFor(job.payloadKey, extension)
     const body = Readable.from(chunks, { objectMode: false }).on('error', () => undefined)
     try {
-      const { bytes } = await payloads.write(job.payloadKey, body, { maxBytes, bodyBytes: totalBytes, signal })
+      const { bytes } = await payloads.write(payloadKey, body, { maxBytes, bodyBytes: totalBytes, signal })
       // Where its size was not known, it is by now.
       if (totalBytes !== bytes) notes.add({ receivedBytes: bytes, totalBytes: bytes })
-      return bytes
+      this.#stored = payloadKey
+      return { payloadKey, bytes }
     } catch (error) {
       // The store only says that what it was given broke off.
       if (hasCode(error, 'payload.interrupted') && error.cause instanceof FetchError) throw error.cause
@@ -102,12 +127,19 @@ export class FetchRun {
     }
   }
 
-  async #lengthOf(bytes: number): Promise<number> {
+  async #lengthOf(payloadKey: PayloadKey, bytes: number): Promise<number> {
     const { payloads, probe } = this.#options
-    const { payloadKey, keyId } = this.#claimed.job
+    const { keyId } = this.#claimed.job
     const readRange = (start: number, end: number): Promise<Buffer> => payloads.readRange(payloadKey, start, end)
     const object = { bytes, extension: extname(payloadKey).slice(1), readRange }
     const { seconds } = await probe.lengthOf(object, keyId)
     return seconds ?? guessedLength(object)
   }
+}
+
+/** Where the URL says nothing of the format, its server may: other engines go by the name. Nobody submits by such a key, whose MAC is of another. */
+function keyFor(submitted: PayloadKey, extension: string | undefined): PayloadKey {
+  const suffix = `.${UNKNOWN_EXTENSION}`
+  if (extension === undefined || !submitted.endsWith(suffix)) return submitted
+  return `${submitted.slice(0, -suffix.length)}.${extension}`
 }
