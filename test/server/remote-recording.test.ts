@@ -98,13 +98,22 @@ describe('a recording at somebody else’s URL', () => {
 
   test('that is not there is a failed job, which can be submitted again when it is', async () => {
     answer = (_request, response) => response.writeHead(404).end()
-    const failed = await client.finish((await client.submit(`${base}/late.wav`)).id)
+    const failed = await client.finish((await client.submit(`${base}/late.wav?signature=very-secret`)).id)
     expect(failed).toMatchObject({ status: 'failed', error: { code: 'fetch.not_found' } })
     answer = sendClip
     type Again = { readonly response: JobBody }
     const again = await client.json<Again>(202, `/v1/async/requests/${failed.id}/retry`, { method: 'POST' })
     expect((await client.finish(again.response.id)).status).toBe('success')
-    expect(requests).toEqual(['/late.wav', '/late.wav'])
+    expect(requests).toEqual(['/late.wav?signature=very-secret', '/late.wav?signature=very-secret'])
+    expect([JSON.stringify([failed, again]), server.output].join('')).not.toContain('very-secret')
+  })
+
+  test('whose server breaks off each time is tried again, and then a failed job whose URL is in no log', async () => {
+    answer = (_request, response) => void response.writeHead(200).write('R', () => response.destroy())
+    const job = await client.finish((await client.submit(`${base}/gone.wav?signature=very-secret`)).id)
+    expect(job).toMatchObject({ status: 'failed', error: { code: 'fetch.interrupted' } })
+    expect(requests).toHaveLength(3)
+    expect([JSON.stringify(job), server.output].join('')).not.toContain('very-secret')
   })
 
   test('that is a page is no recording', async () => {

@@ -40,16 +40,19 @@ export async function submittedRecording(
  * @throws ApiError 400
  */
 export async function remoteRecording(
-  sourceUrl: string,
+  given: string,
   owner: string,
   { guard, signingSecret }: ApiContext,
   signal: AbortSignal,
 ): Promise<SubmittedRecording> {
   try {
-    const { pathname } = await guard.judge(sourceUrl, signal)
+    // As it was parsed: ASCII, whatever was given.
+    const { pathname, href: sourceUrl } = await guard.judge(given, signal)
     const { key: payloadKey } = Upload.mint(signingSecret, owner, extensionOf(pathname))
     return { payloadKey, payloadVersion: null, sourceUrl, audioSeconds: UNSEEN_SECONDS }
   } catch (error) {
+    if (signal.aborted)
+      throw new ApiError(408, 'The client left before the URL’s host was looked up.', { cause: error })
     if (!(error instanceof Error) || !hasCode(error, 'outbound.refused')) throw error
     const message = `URL is not an upload URL of this server, and it can’t be fetched. ${error.message}`
     throw new ApiError(400, message, { cause: error })
