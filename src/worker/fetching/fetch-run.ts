@@ -19,7 +19,7 @@ import { Stopped, settle } from '../run/settling.ts'
 
 export interface FetchRunOptions {
   readonly jobs: JobStore
-  readonly payloads: PayloadStore
+  readonly payloads: Pick<PayloadStore, 'write' | 'readRange'>
   readonly guard: OutboundGuard
   /** Says how long the recording is, as its headers have it. */
   readonly probe: LengthProbe
@@ -38,8 +38,6 @@ export class FetchRun {
   readonly #claimed: ClaimedJob
   readonly #logger: Logger
   readonly #watch: LeaseWatch
-  /** Where the recording is, once it is there. */
-  #stored: PayloadKey | null = null
 
   constructor(options: FetchRunOptions, claimed: ClaimedJob) {
     this.#options = options
@@ -65,25 +63,12 @@ export class FetchRun {
       if (!isGivenBack) throw new Stopped('lost')
       this.#logger.info({ bytes, audioSeconds }, 'recording fetched')
     } catch (error) {
-      await this.#takeAway(error)
       const settling = { jobs, limits, maxRunMs, claimed: this.#claimed, logger: this.#logger, stop }
       try {
         await settle(error, settling)
       } catch (cause) {
         this.#logger.error({ err: cause }, 'the job could not be settled; its lease will run out')
       }
-    }
-  }
-
-  /** What came to a place that the job does not name; without the lease, that is another's by now. */
-  async #takeAway(error: unknown): Promise<void> {
-    const key = this.#stored
-    const isOthers = error instanceof Stopped && error.reason === 'lost'
-    if (key === null || key === this.#claimed.job.payloadKey || isOthers) return
-    try {
-      await this.#options.payloads.remove(key)
-    } catch (cause) {
-      this.#logger.warn({ err: cause }, 'a fetched recording stays until orphans are looked for')
     }
   }
 
@@ -116,7 +101,6 @@ export class FetchRun {
       const { bytes } = await payloads.write(payloadKey, body, { maxBytes, bodyBytes: totalBytes, signal })
       // Where its size was not known, it is by now.
       if (totalBytes !== bytes) notes.add({ receivedBytes: bytes, totalBytes: bytes })
-      this.#stored = payloadKey
       return { payloadKey, bytes }
     } catch (error) {
       // The store only says that what it was given broke off.
