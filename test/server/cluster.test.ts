@@ -1,4 +1,8 @@
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import process from 'node:process'
 import { sql } from 'kysely'
 import OpenAI from 'openai'
@@ -57,6 +61,32 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     expect(events.at(-1)).toEqual({ type: 'transcript.text.done', text: deltas.join('') })
     const id = response.headers.get('x-sotto-job-id')
     expect((await two.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })).status).toBe(204)
+  })
+
+  test('a recording elsewhere is fetched by a worker; when that dies, by another one', async () => {
+    const clip = await readFile(SHORT)
+    let requests = 0
+    let answer = (response: ServerResponse): void => void response.writeHead(200).write('R')
+    const files = createServer((_request, response) => {
+      requests += 1
+      answer(response)
+    })
+    files.listen(0, '127.0.0.1')
+    await once(files, 'listening')
+    const address = files.address()
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/talk.wav`
+    await using own = await Cluster.start()
+    const environment = { SOTTO_FETCH_ALLOW: '127.0.0.1' }
+    const api = own.client(await own.process('api', { environment }))
+    const dying = await own.process('worker', { environment })
+    const { id } = await api.submit(url)
+    await expect.poll(() => requests).toBe(1)
+    await dying.end('SIGKILL')
+    answer = (response) => void response.end(clip)
+    await own.process('worker', { environment })
+    expect(await api.finish(id)).toMatchObject({ status: 'success', result: { language: 'en' } })
+    expect(requests).toBe(2)
+    files.close()
   })
 
   test('a cancellation reaches the worker of another process before its next heartbeat', async () => {

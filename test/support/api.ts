@@ -78,6 +78,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       workers: registry,
       recordings: new Recordings(payloads, probe),
       results: new Results(payloads),
+      guard,
       models: { isPresent: () => Promise.resolve(true) },
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FastifyReply } from 'fastify'
 import { isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
 import type { NewJob } from '../../jobs/job-store.ts'
@@ -14,7 +13,7 @@ const LOOK_MS = 15_000
 
 /** A job that a client holds its connection open for. */
 export interface AttendedJob extends Omit<NewJob, 'startBy' | 'timeoutSeconds' | 'expiresAt' | 'idempotency'> {
-  /** Whether the recording came with the request, so that no other job can have it. */
+  /** Whether the recording came with the request, or by it, so that no other job can have it. */
   readonly isSent: boolean
 }
 
@@ -34,14 +33,6 @@ export interface Attended extends Disposable {
    * stopped within seconds. Undefined: it is not there any more.
    */
   readonly ended: Promise<Job | undefined>
-}
-
-/** Aborted when the client leaves, from the request's beginning on. */
-export function goneOf({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  if (raw.destroyed) gone.abort()
-  else raw.once('close', () => gone.abort())
-  return gone.signal
 }
 
 /**

@@ -23,7 +23,8 @@ import {
   submitBody,
 } from '../schemas.ts'
 import { submitRecording } from './submit-recording.ts'
-import { uploadedRecording } from '../uploads/uploaded-recording.ts'
+import { submittedRecording } from '../uploads/submitted-recording.ts'
+import { goneOf } from '../http/gone.ts'
 import { pollUrl } from '../urls.ts'
 import { submittedWebhook, toldOfWebhook } from '../webhooks/submitted-webhook.ts'
 import { waitOf } from './waiting.ts'
@@ -77,11 +78,10 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const input = parameters.parse(request.body.input, model)
         const options = jobOptions(request.body)
         const webhook = await submittedWebhook(request, reply, context)
-        const recording = await uploadedRecording(request.body.URL, keyId, context)
-        const { payloadKey, payloadVersion, audioSeconds } = recording
+        const recording = await submittedRecording(request.body.URL, request, context, goneOf(reply))
         const job = {
           ...options,
-          ...{ payloadKey, payloadVersion, audioSeconds },
+          ...recording,
           id: newJobId(),
           keyId,
           model: model.id,

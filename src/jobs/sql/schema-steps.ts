@@ -402,4 +402,18 @@ const keyRules: SchemaStep = {
   `,
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, jobSegments, jobLists, keyRules, webhooks]
+/** Jobs that have one are in queues which no worker of the version before takes from. */
+const sourceUrls: SchemaStep = {
+  compatibleFrom: 1,
+  sql: () => 'alter table jobs add column source_url text;',
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [
+  readyJobs,
+  jobEvents,
+  jobSegments,
+  jobLists,
+  keyRules,
+  webhooks,
+  sourceUrls,
+]
