@@ -57,8 +57,17 @@ async function open(answer: (response: ServerResponse) => void, allow: readonly 
   }
 }
 
-const whole = (response: ServerResponse): void =>
-  void response.writeHead(200, { 'content-type': 'audio/mpeg', 'content-length': SOUND.length }).end(SOUND)
+type Answer = (response: ServerResponse) => void
+
+const whole: Answer = (response) => {
+  response.writeHead(200, { 'content-type': 'audio/mpeg', 'content-length': SOUND.length }).end(SOUND)
+}
+const tooMuch: Answer = (response) => {
+  response.end('R'.repeat(20_000))
+}
+const nothing: Answer = (response) => {
+  response.writeHead(404).end()
+}
 
 test('the recording is stored under a name that tells its format, and the job waits for its turn', async () => {
   await using place = await open(whole)
@@ -93,8 +102,8 @@ test('a payload store that is away for a moment costs no try: the recording is f
 })
 
 test.each([
-  ['fetch.too_large', (response: ServerResponse) => void response.end('R'.repeat(20_000)), ['127.0.0.1']],
-  ['fetch.not_found', (response: ServerResponse) => void response.writeHead(404).end(), ['127.0.0.1']],
+  ['fetch.too_large', tooMuch, ['127.0.0.1']],
+  ['fetch.not_found', nothing, ['127.0.0.1']],
   // Listed when it was submitted, and not any more.
   ['fetch.refused', whole, []],
 ] as const)('a job that can’t be helped fails with %s, and leaves no recording', async (code, answer, allow) => {
