@@ -7,6 +7,7 @@ import type { ServiceRow } from './service/measurement.ts'
 import { polls } from './service/polls.ts'
 import { submits } from './service/submits.ts'
 import { uploads } from './service/uploads.ts'
+import { webhooks } from './service/webhooks.ts'
 
 /** Each beside its ceiling, measured in the same run. */
 const PARTS: Readonly<Record<string, () => AsyncGenerator<ServiceRow>>> = {
@@ -16,6 +17,7 @@ const PARTS: Readonly<Record<string, () => AsyncGenerator<ServiceRow>>> = {
   uploads,
   claims,
   forecasts,
+  webhooks,
 }
 
 /**

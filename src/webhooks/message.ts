@@ -5,8 +5,6 @@ export const MAX_RESULT_BYTES = 4 * 2 ** 20
 
 /** What a message says that is not in the delivery. */
 export interface MessageParts {
-  /** Grows from event to event, as the ids of the live events. */
-  readonly sequence: number | null
   readonly urls: Readonly<Record<string, string>>
   /** What the client calls the job; absent where it calls it nothing. */
   readonly labels?: Readonly<Record<string, unknown>>
@@ -16,8 +14,8 @@ export interface MessageParts {
 
 /** The body of a webhook. */
 export function messageOf(delivery: TakenDelivery, parts: MessageParts): string {
-  const { jobId, type, at, snapshot } = delivery
-  const { sequence, urls, labels = {}, result } = parts
+  const { jobId, type, at, snapshot, sequence } = delivery
+  const { urls, labels = {}, result } = parts
   const data = {
     id: jobId,
     status: type.slice(type.indexOf('.') + 1),
