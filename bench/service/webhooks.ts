@@ -92,11 +92,11 @@ async function timed(work: () => Promise<void>): Promise<number> {
 }
 
 async function isAnyLeft({ queries }: Database): Promise<boolean> {
-  const row = await queries
+  const left = await queries
     .selectFrom('webhook_deliveries')
     .select('id')
     .where('due_at', 'is not', null)
     .limit(1)
     .execute()
-  return row.length > 0
+  return left.length > 0
 }

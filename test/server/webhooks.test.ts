@@ -185,6 +185,8 @@ describe('receivers', () => {
     const quick = await submit({ url: other.url(), events })
     expect(await delivery(quick.id, isOver)).toMatchObject({ status: 'delivered' })
     expect(dead.received).toHaveLength(8)
+    const metrics = await (await fetch(new URL('/metrics', server.url))).text()
+    expect(Number(/^sotto_webhook_deliveries_pending (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(12)
 
     expect(await delivery(gone?.id ?? '', isOver)).toMatchObject({
       ...{ status: 'failed', nextAttemptAt: null, attempts: [{ status: 410, code: 'gone' }] },
