@@ -5,7 +5,7 @@ import { pollUrlBelow } from './api/urls.ts'
 import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
 import { OutboundClient } from './outbound/client.ts'
-import { OutboundGuard } from './outbound/guard.ts'
+import type { OutboundGuard } from './outbound/guard.ts'
 import { Rounds } from './jobs/rounds.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { Outbox } from './webhooks/outbox.ts'
@@ -16,6 +16,7 @@ const TIDYING_INTERVAL_MS = 3_600_000
 export interface WebhookPlace {
   readonly config: Config
   readonly logger: Logger
+  readonly guard: OutboundGuard
   readonly apiKeys: ApiKeys
   readonly results: Results
 }
@@ -23,10 +24,9 @@ export interface WebhookPlace {
 /** What the API needs of webhooks, and what makes the deliveries: in each process that serves the API, as long as the stack. */
 export async function startWebhooks(
   { database, jobs, payloads, signingSecret }: Backend,
-  { config, logger, apiKeys, results }: WebhookPlace,
+  { config, logger, guard, apiKeys, results }: WebhookPlace,
   stack: AsyncDisposableStack,
 ): Promise<Webhooks> {
-  const guard = new OutboundGuard({ allow: config.server.fetchAllow })
   const client = stack.use(new OutboundClient({ guard }))
   const outbox = new Outbox(database)
   if (config.jobs.databaseUrl === null) await outbox.recover()

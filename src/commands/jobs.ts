@@ -28,10 +28,12 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
       const store = new SqlJobStore(database)
       const status = JOB_STATUSES.find((known) => known === options['status'])
       const found = await store.list(null, { limit: LIMIT, ...(status === undefined ? {} : { status }) })
-      // Without the input, which may quote what was said, and the webhook, which may hold a secret.
+      // Without the input, which may quote what was said, and without a webhook or a URL, which may hold a secret.
       for (const job of found)
         console.log(
-          options['json'] === true ? JSON.stringify({ ...job, input: undefined, webhook: undefined }) : lineOf(job),
+          options['json'] === true
+            ? JSON.stringify({ ...job, input: undefined, sourceUrl: undefined, webhook: undefined })
+            : lineOf(job),
         )
     })
   const history = jobs.command('history').description('Tell what happened to a job: when, what, and by whom or why.')

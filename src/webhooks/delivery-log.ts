@@ -70,7 +70,7 @@ export class DeliveryLog {
       .select(({ fn }) => fn.countAll<number>().as('count'))
       .where('due_at', 'is not', null)
       .executeTakeFirst()
-    return Number(row?.count ?? 0)
+    return row?.count ?? 0
   }
 
   /**

@@ -300,7 +300,7 @@ describe('submit refuses', () => {
 
   test('a URL that this server did not sign: 400', async () => {
     for (const foreign of [
-      'https://example.com/a.mp3',
+      'http://10.0.0.1/a.mp3',
       'not a url',
       'file:///etc/passwd',
       url.replace(/-[\da-f]{32}(?=\.wav)/, ''),
@@ -467,7 +467,7 @@ describe('the synchronous API', () => {
     ['{}', /Bytes or URL|either/],
     ['{"Bytes": "%%%"}', /base64/],
     ['{"Bytes": "AAAA", "URL": "x"}', /either/],
-    ['{"URL": "https://example.com/a.mp3"}', /upload URL of this server/],
+    ['{"URL": "http://10.0.0.1/a.mp3"}', /upload URL of this server/],
     ['{"Bytes": "AAAA", "input": {"vad": true}}', /input\.vad/],
     ['{"Bytes"', /JSON/i],
   ])('%s: 400', async (body, message) => {

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
 import { apiSettings } from '../../src/api-settings.ts'
+import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { ApiKeys } from '../../src/api/authentication/api-keys.ts'
 import type { ApiParts } from '../../src/api/context.ts'
 import { Recordings } from '../../src/api/uploads/recordings.ts'
@@ -21,7 +22,6 @@ import { WorkerRegistry } from '../../src/jobs/queue/worker-registry.ts'
 import { familyOf, loadFamilies } from '../../src/models/index.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
 import { OutboundClient } from '../../src/outbound/client.ts'
-import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { HeaderProbe } from '../../src/probe/header-probe.ts'
 import { Webhooks } from '../../src/webhooks/webhooks.ts'
 import { Client } from './client.ts'
@@ -76,6 +76,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       workers: registry,
       recordings: new Recordings(payloads, probe),
       results: new Results(payloads),
+      guard,
       models: { isPresent: () => Promise.resolve(true) },
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),

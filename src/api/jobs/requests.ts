@@ -9,6 +9,9 @@ import { jobJson, jobSummary, sendJson } from './job-body.ts'
 import { JobListSchema, JobParams, JobSchema, SubmittedSchema, errors } from '../schemas.ts'
 import { JOB_ID, findOwnJob, noJob } from './own-job.ts'
 import { submittedJson } from './submissions.ts'
+import { goneOf } from '../http/gone.ts'
+import { remoteRecording } from '../uploads/submitted-recording.ts'
+import type { SubmittedRecording } from '../uploads/submitted-recording.ts'
 import { submitRecording } from './submit-recording.ts'
 
 const PAGE_LENGTH = 50
@@ -18,6 +21,17 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
   const { jobs, recordings } = context
 
   const findOwn = (id: string, keyId: string): Promise<Job> => findOwnJob(id, keyId, jobs)
+
+  /** The same one again; what could not be fetched is fetched anew. */
+  const recordingOf = async (
+    { payloadKey, sourceUrl, keyId }: Job,
+    gone: AbortSignal,
+  ): Promise<Omit<SubmittedRecording, 'audioSeconds'>> => {
+    if (sourceUrl !== null) return await remoteRecording(sourceUrl, keyId, context, gone)
+    const recording = await recordings.find(payloadKey, keyId)
+    if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
+    return { payloadKey, payloadVersion: recording.payloadVersion, sourceUrl: null }
+  }
 
   return (api, _options, done) => {
     api.get(
@@ -77,16 +91,14 @@ export function requestRoutes(context: ApiContext): FastifyPluginCallbackTypebox
         if (job.status !== 'failed' && job.status !== 'cancelled') {
           throw new ApiError(409, `Only a failed or cancelled job can be submitted again; this one is ${job.status}.`)
         }
-        const recording = await recordings.find(job.payloadKey, request.owner)
-        if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
+        const recording = await recordingOf(job, goneOf(reply))
         const { keyId: owner, model, serviceTier, priority, input, timeoutSeconds } = job
         if (input === null) throw new ApiError(409, 'What is stored of the job is damaged. Submit the recording anew.')
         const { maxAudioSeconds } = context.settings
-        const { payloadKey, payloadVersion } = recording
         const renewed = {
           ...{ id: newJobId(), keyId: owner, model, serviceTier, priority, input, maxAudioSeconds, timeoutSeconds },
           // Where the job has run, this is no guess any more.
-          ...{ payloadKey, payloadVersion, audioSeconds: job.audioSeconds },
+          ...{ ...recording, audioSeconds: job.audioSeconds },
           ...{ urgent: false, startBy: null, expiresAt: null, idempotency: null, webhook: job.webhook },
         }
         const again = await submitRecording(renewed, context)

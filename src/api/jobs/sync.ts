@@ -1,5 +1,4 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { newJobId } from '../../jobs/job-id.ts'
 import { isFinished } from '../../jobs/job.ts'
@@ -11,6 +10,7 @@ import { jsonParser } from '../bodies/json.ts'
 import type { ApiContext } from '../context.ts'
 import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { goneOf } from '../http/gone.ts'
 import { sendJson } from './job-body.ts'
 import { ModelParams, TierQuery, errors } from '../schemas.ts'
 import { findModel, requireTier } from './submissions.ts'
@@ -53,11 +53,12 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
         const serviceTier = await requireTier(request.query.serviceTier, context)
         const { parameters } = await context.familyOf(model)
         const parseInput = (input: unknown): ModelParameters => parameters.parse(input, model)
-        const { input, recording } = await receiveSync(request, { parseInput, parseJson, ...context })
-        const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
+        const { input, recording } = await receiveSync(request, { parseInput, parseJson, gone, ...context })
+        const { payloadKey, payloadVersion, sourceUrl = null, audioSeconds = MAX_SECONDS } = recording
         const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
-        const isSent = recording.audioSeconds === undefined
-        const json = await run({ ...asked, payloadKey, payloadVersion, audioSeconds, isSent }, gone, context)
+        // Either way no other job can have it.
+        const isSent = recording.audioSeconds === undefined || sourceUrl !== null
+        const json = await run({ ...asked, payloadKey, payloadVersion, sourceUrl, audioSeconds, isSent }, gone, context)
         await sendJson(reply, `{"response":${json}}`)
       },
     )
@@ -65,19 +66,11 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
   }
 }
 
-/** Aborted when the client leaves, from the request's beginning on. */
-function goneOf({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  if (raw.destroyed) gone.abort()
-  else raw.once('close', () => gone.abort())
-  return gone.signal
-}
-
 interface SyncJob extends Pick<
   NewJob,
-  'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'payloadVersion' | 'audioSeconds'
+  'id' | 'keyId' | 'model' | 'serviceTier' | 'input' | 'payloadKey' | 'payloadVersion' | 'sourceUrl' | 'audioSeconds'
 > {
-  /** Whether the recording came with the request, so that no other job can have it. */
+  /** Whether the recording came with the request, or by it, so that no other job can have it. */
   readonly isSent: boolean
 }
 

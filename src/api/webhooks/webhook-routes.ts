@@ -3,7 +3,7 @@ import Type from 'typebox'
 import type { DefaultWebhook } from '../../webhooks/defaults.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { clientGone } from '../http/client-gone.ts'
+import { goneOf } from '../http/gone.ts'
 import { errors } from '../schemas.ts'
 import {
   DefaultWebhookSchema,
@@ -96,7 +96,7 @@ function defaultRoutes({ webhooks }: ApiContext): FastifyPluginCallbackTypebox {
       },
       async (request, reply) => {
         const { owner, body } = request
-        await webhooks.setDefault(owner, body, clientGone(reply))
+        await webhooks.setDefault(owner, body, goneOf(reply))
         const told = body.secret === undefined ? { secret: (await webhooks.secrets.current(owner)).secret } : {}
         return { ...defaultBody(await found(owner)), ...told }
       },
@@ -147,7 +147,7 @@ function testRoute({ webhooks }: ApiContext): FastifyPluginCallbackTypebox {
         },
       },
       async (request, reply) => {
-        const gone = clientGone(reply)
+        const gone = goneOf(reply)
         const { owner, body } = request
         const byDefault = body?.url === undefined ? (await webhooks.defaults.find(owner))?.endpoint : undefined
         const url = body?.url ?? byDefault?.url

@@ -2,13 +2,13 @@ import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import type { Candidate, Front, Line } from './choice.ts'
 import type { Database } from '../sql/dialect.ts'
-import type { ServiceTier } from '../job.ts'
-import { MIN_FAIR_RANK, partsOfQueue, queuePrefix } from './queue-order.ts'
+import { FETCH, MIN_FAIR_RANK, partsOfQueue, queuePrefix } from './queue-order.ts'
+import type { QueueTier } from './queue-order.ts'
 import { IS_READY, readyQueues } from './queues.ts'
 import { isStale } from './ready.ts'
 
 export interface LookOptions {
-  readonly asked: readonly ServiceTier[]
+  readonly asked: readonly QueueTier[]
   /** Whose jobs, short and long ones, are looked at; null: any model's. */
   readonly models: (isExpress: boolean) => readonly string[] | null
   /** So many jobs of each part of a queue that may run, if it has them. */
@@ -74,13 +74,16 @@ type Position = Pick<Candidate, 'rank' | 'sequence'>
  */
 export async function look(database: Database, options: LookOptions): Promise<Look> {
   const { depth, runningLimit } = options
+  const running = runningLimit === null ? null : runningJobs(options)
   const width = runningLimit === null ? depth : depth + SPARE
-  const rows = await read(database, runningLimit, inOrder(options, width), width)
+  const rows = await read(database, { runningLimit, running }, inOrder(options, width), width)
   const parts = partsIn(rows, runningLimit, width)
   if (runningLimit !== null) {
     const hidden = [...parts.values()].filter(({ end, candidates }) => end !== null && candidates.length < depth)
     const others =
-      hidden.length === 0 ? [] : await read(database, runningLimit, byKey(options, runningLimit, hidden), depth)
+      hidden.length === 0
+        ? []
+        : await read(database, { runningLimit, running }, byKey(options, runningLimit, hidden), depth)
     for (const part of hidden) parts.delete(nameOf(part))
     for (const [name, part] of partsIn(others, runningLimit, depth)) parts.set(name, part)
     rows.push(...others)
@@ -153,18 +156,17 @@ function isIn(without: ReadonlySet<number>): RawBuilder<unknown> {
  */
 async function read(
   { queries, dialect }: Database,
-  runningLimit: number | null,
+  { runningLimit, running }: { readonly runningLimit: number | null; readonly running: RawBuilder<unknown> | null },
   { parts, ofPart }: Scan,
   width: number,
 ): Promise<Row[]> {
-  const running = sql`select key_id, count(*) from jobs where status = 'processing' group by key_id`
   const { rows } = await sql<Row>`
     with recursive
     ranges(low, high) as (
       select cast(0 as double precision), cast(${MIN_FAIR_RANK} as double precision)
       union all select ${MIN_FAIR_RANK}, ${Number.MAX_VALUE}
     ),
-    running(key_id, amount) as materialized (${runningLimit === null ? sql`select '', 0 where false` : running}),
+    running(key_id, amount) as materialized (${running ?? sql`select '', 0 where false`}),
     ${parts},
     foremost as (
       select parts.queue, parts.low, jobs.sequence, jobs.key_id, jobs.urgent, jobs.rank, jobs.crashes,
@@ -181,6 +183,14 @@ async function read(
     ) as found on true
   `.execute(queries)
   return rows
+}
+
+/** Of each key: those whose recording is fetched, or those that run, whichever are asked for. */
+function runningJobs({ asked }: LookOptions): RawBuilder<unknown> {
+  const prefix = queuePrefix(FETCH, false)
+  const isFetched = sql`substr(queue, 1, ${sql.lit(prefix.length)}) = ${prefix}`
+  const isCounted = asked.includes(FETCH) ? isFetched : sql`not ${isFetched}`
+  return sql`select key_id, count(*) from jobs where status = 'processing' and ${isCounted} group by key_id`
 }
 
 function mayRun(runningLimit: number | null): RawBuilder<SqlBool> {

@@ -266,4 +266,10 @@ const webhooks: SchemaStep = {
   },
 }
 
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, webhooks]
+/** Jobs that have one are in queues which no worker of the version before takes from. */
+const sourceUrls: SchemaStep = {
+  compatibleFrom: 1,
+  sql: () => 'alter table jobs add column source_url text;',
+}
+
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, sourceUrls, webhooks]

@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
-import type { JobEvent, WeightsFetched } from '../../contract/job-event.ts'
+import type { JobEvent, RecordingFetched, WeightsFetched } from '../../contract/job-event.ts'
 import { claim } from '../queue/claim.ts'
 import { fromNow } from './dialect.ts'
 import type { Database } from './dialect.ts'
 import { readEvents } from '../events/event-log.ts'
 import { numberEvents } from '../events/event-order.ts'
-import { noteWeights } from '../events/event-note.ts'
+import { noteEvent } from '../events/event-note.ts'
+import type { Note } from '../events/event-note.ts'
 import { thinEvents } from '../events/event-thinning.ts'
 import { expireWaiting } from '../life/expiry.ts'
 import type { Expired } from '../life/expiry.ts'
@@ -25,6 +26,7 @@ import type { JobsTable } from './schema.ts'
 import type {
   ClaimOptions,
   ClaimedJob,
+  FetchedRecording,
   JobNewsBus,
   JobStore,
   JobStoreOptions,
@@ -34,7 +36,9 @@ import type {
 import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
+import { fetched } from '../life/fetched.ts'
 import { correctLength } from '../life/true-length.ts'
+import { FETCH } from '../queue/queue-order.ts'
 import { waitingModels } from '../queue/waiting.ts'
 import { keepWindow, windows } from '../life/windows.ts'
 
@@ -106,8 +110,8 @@ export class SqlJobStore implements JobStore {
   }
 
   async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
-    const { runningJobs } = this.#options.limits
-    const claimed = await claim(this.#database, options, runningJobs, (jobs) => this.#tellOfExpired(jobs))
+    const limit = runningLimit(options, this.#options.limits)
+    const claimed = await claim(this.#database, options, limit, (jobs) => this.#tellOfExpired(jobs))
     for (const { job } of claimed) this.#known.forget(job.id)
     if (claimed.length > 0) this.#tell('progress')
     return claimed
@@ -145,10 +149,19 @@ export class SqlJobStore implements JobStore {
     return isCorrected
   }
 
-  async noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean> {
-    const isNoted = await noteWeights(this.#database, heldBy(lease), weights)
-    if (isNoted) this.#tell('progress')
-    return isNoted
+  noteWeights(lease: Lease, data: WeightsFetched): Promise<boolean> {
+    return this.#note(lease, { kind: 'weights', data })
+  }
+
+  noteFetch(lease: Lease, data: RecordingFetched): Promise<boolean> {
+    return this.#note(lease, { kind: 'fetch', data })
+  }
+
+  async fetched(lease: Lease, recording: FetchedRecording): Promise<boolean> {
+    const job = await fetched(this.#database, heldBy(lease), recording)
+    if (job === undefined) return false
+    this.#tellOfGivenBack([job])
+    return true
   }
 
   windows(jobId: string): Promise<readonly string[]> {
@@ -286,6 +299,12 @@ export class SqlJobStore implements JobStore {
     else if (what !== 'progress' && jobId !== undefined) this.#news.emitJob(what, jobId)
   }
 
+  async #note(lease: Lease, note: Note): Promise<boolean> {
+    const isNoted = await noteEvent(this.#database, heldBy(lease), note)
+    if (isNoted) this.#tell('progress')
+    return isNoted
+  }
+
   async #settle(guard: RawBuilder<SqlBool>, lease: Lease, outcome: Updateable<JobsTable>): Promise<boolean> {
     const { numUpdatedRows } = await this.#queries
       .updateTable('jobs')
@@ -311,11 +330,23 @@ export class SqlJobStore implements JobStore {
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {
     const jobs = await giveBack(this.#database, which, end)
+    this.#tellOfGivenBack(jobs)
+    return jobs
+  }
+
+  #tellOfGivenBack(jobs: readonly GivenBack[]): void {
     for (const { id } of jobs) this.#known.forget(id)
     if (jobs.some((job) => job.status === 'pending')) this.#tell('claimable')
     for (const job of jobs) if (isFinished(job.status)) this.#tell('finished', job.id)
-    return jobs
   }
+}
+
+/** Recordings of one key that are fetched at the same time, by all workers: so many servers that answer slowly keep nobody else's waiting. */
+const FETCHES_PER_KEY = 8
+
+/** Of what a claim asks for: what is fetched and what runs are counted apart. */
+function runningLimit({ asked }: ClaimOptions, { runningJobs }: JobStoreOptions['limits']): number | null {
+  return asked.includes(FETCH) ? Math.min(FETCHES_PER_KEY, runningJobs ?? FETCHES_PER_KEY) : runningJobs
 }
 
 /** The fence: a worker whose lease was taken away matches no row. */
