@@ -8,6 +8,7 @@ import { addModelsCommand } from './commands/models.ts'
 import { addServeCommands } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
 import { addWebhooksCommand } from './commands/webhooks.ts'
+import { addUsageCommand } from './commands/usage.ts'
 import { ConfigError } from './config/config-error.ts'
 import type { Environment } from './config/read-settings.ts'
 import { loadFamilies } from './models/index.ts'
@@ -33,6 +34,7 @@ export async function runCommandLine(
   addServeCommands(program, context)
   addMigrateCommand(program, context)
   addJobsCommand(program, context)
+  addUsageCommand(program, context)
   addTranscribeCommand(program, context, await loadFamilies())
   addModelsCommand(program, context)
   addKeysCommand(program, context)

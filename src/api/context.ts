@@ -4,6 +4,7 @@ import type { Catalogue, ModelDescription } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
+import type { Usage, UsageQuery } from '../jobs/usage/usage.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
@@ -41,6 +42,7 @@ export interface ApiSettings {
 export interface ApiParts {
   readonly jobs: JobStore
   readonly queue: QueueView
+  readonly usage: (asked: UsageQuery) => Promise<readonly Usage[]>
   readonly workers: WorkerRegistry
   readonly payloads: PayloadStore
   readonly recordings: Recordings

@@ -5,7 +5,8 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
-import { jobOptionFields } from './jobs/job-options.ts'
+import { RemoveAfterField, jobOptionFields } from './jobs/job-options.ts'
+import { MetadataField, NameField } from './jobs/job-labels.ts'
 import { nullable } from './nullable.ts'
 import { SubmittedWebhookSchema, WebhookField } from './webhooks/webhook-schemas.ts'
 
@@ -89,9 +90,16 @@ export const ACCEPTED = 'accepted' as const
 const jobFields = {
   id: Type.String({ format: 'uuid' }),
   model: Type.String({ examples: [SUGGESTED_MODEL.id] }),
+  name: nullable(NameField),
+  metadata: MetadataField,
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),
+  input: nullable(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'The model’s parameters, defaults included; null: what is stored of them is damaged.',
+    }),
+  ),
   serviceTier: Type.Enum(SERVICE_TIERS, { description: 'The tier that was asked for.' }),
   servedTier: nullable(Type.Enum(SERVICE_TIERS, { description: 'The tier that ran it.' })),
   priority: Type.Enum(JOB_PRIORITIES),
@@ -118,6 +126,16 @@ const jobFields = {
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
   expiresAt: time('When it is removed, with its recording and its result; null: it is kept, or has not finished.'),
+  removeAfterSeconds: nullable(RemoveAfterField),
+  usage: Type.Optional(
+    Type.Object(
+      {
+        audioSeconds: Type.Number({ description: 'Seconds of audio that became text.' }),
+        runSeconds: Type.Number({ description: 'Seconds that its last run took, fetching weights included.' }),
+      },
+      { description: 'Only when it has finished.' },
+    ),
+  ),
   result: nullable(TranscriptSchema),
   error: Type.Optional(
     Type.Object(
@@ -136,8 +154,9 @@ export const SubmittedSchema = Type.Object({
   }),
 })
 export const JobListSchema = Type.Object({
-  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
-    description: 'The newest first, without their results and places.',
+  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue', 'input', 'usage']), {
+    description: 'Without their results, inputs and places in the queue.',
   }),
-  next: nullable(Type.String({ description: 'Give it as `before` to get the next page; null: this is the last one.' })),
+  next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),
+  previous: nullable(Type.String({ description: 'The same for the page before; null: this is the first one.' })),
 })

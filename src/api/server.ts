@@ -17,9 +17,15 @@ import { modelRoutes } from './system/models.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
+import { bulkActionRoutes } from './jobs/bulk-actions.ts'
+import { historyRoutes } from './jobs/history.ts'
+import { jobChangeRoutes } from './jobs/job-changes.ts'
+import { jobListRoutes } from './jobs/job-list.ts'
 import { requestRoutes } from './jobs/requests.ts'
+import { retryRoutes } from './jobs/retry.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
+import { usageRoutes } from './system/usage.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
 import { uploadRoutes } from './uploads/uploads.ts'
 import { deliveryRoutes } from './webhooks/delivery-routes.ts'
@@ -76,10 +82,16 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   if (uploads.kind === 'api') await api.register(resumableUploadRoutes(context, uploads))
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
+  await api.register(retryRoutes(context))
+  await api.register(historyRoutes(context))
+  await api.register(bulkActionRoutes(context))
+  await api.register(jobListRoutes(context))
+  await api.register(jobChangeRoutes(context))
   await api.register(webhookRoutes(context))
   await api.register(deliveryRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
+  await api.register(usageRoutes(context))
   await api.register(healthRoutes(context))
   let document: string | undefined
   api.get('/openapi.json', { schema: { hide: true }, config: { access: 'open' } }, (_request, reply) =>

@@ -3,16 +3,19 @@ import type { Job } from './job.ts'
 import { describeClaim } from './queue/claim.contract.ts'
 import { describeEventLog } from './events/event-log.contract.ts'
 import { describeNews } from './events/news.contract.ts'
+import { describeChanges } from './keeping/change.contract.ts'
 import { describeGarbage } from './keeping/garbage.contract.ts'
 import { describeKeeping } from './keeping/keeping.contract.ts'
 import { describeFetched } from './life/fetched.contract.ts'
 import { describeTrueLength } from './life/length.contract.ts'
 import { describeJobLife } from './life/life.contract.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
+import { describeList } from './reading/list.contract.ts'
 import { describeQueue } from './queue/queue.contract.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { JobStore } from './job-store.ts'
+import { describeUsage } from './usage/usage.contract.ts'
 import { describeWaiting } from './queue/waiting.contract.ts'
 
 /** Claims all that can be claimed, and says in which order it came. */
@@ -37,6 +40,9 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeTrueLength(name, open)
   describeFetched(name, open)
   describeGarbage(name, open)
+  describeList(name, open)
+  describeChanges(name, open)
+  describeUsage(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {
@@ -52,6 +58,9 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
         startBy: new Date('2090-01-02T03:04:05.678Z'),
         timeoutSeconds: 7200,
         expiresAt: new Date('2091-01-02T03:04:05.678Z'),
+        removeAfterSeconds: 0.5,
+        name: 'Gespräch 🎙.m4a',
+        metadata: { 'case no.': '7\'8"9', empty: '' },
         input: { a: ['é', null] },
         webhook: { endpoint: '{"a":1}', events: ['job.success', 'job.failed'], queue: 'key-1 example.com' },
       })
@@ -326,49 +335,6 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       await using fixture = await open()
       const { jobId } = await jobIn(fixture.store, 'success')
       expect(await fixture.store.cancel(jobId)).toMatchObject({ status: 'success', cancelRequestedAt: null })
-    })
-  })
-
-  describe(`${name}: list`, () => {
-    test("gives a key's jobs page by page, the newest first, without the urgent ones", async () => {
-      await using fixture = await open()
-      const { store } = fixture
-      const ids: string[] = []
-      const others: string[] = []
-      for (let n = 0; n < 5; n++) {
-        ids.unshift((await submitted(store)).id)
-        others.unshift((await submitted(store, { keyId: 'key-2' })).id)
-        await store.submit(newJob({ urgent: true }))
-      }
-      const first = await store.list('key-1', { limit: 3 })
-      expect(first.map((job) => job.id)).toEqual(ids.slice(0, 3))
-      const before = first.at(-1)?.id ?? ''
-      expect((await store.list('key-1', { limit: 3, before })).map((job) => job.id)).toEqual(ids.slice(3))
-      expect((await store.list('key-2', { limit: 9, before })).map((job) => job.id)).toEqual(others.slice(3))
-      expect(await store.list('key-3', { limit: 9 })).toEqual([])
-    })
-
-    test('goes on behind a job that is not there any more', async () => {
-      await using fixture = await open()
-      const { store } = fixture
-      const older = [await submitted(store), await submitted(store)].map((job) => job.id)
-      const { id: gone } = await submitted(store)
-      await store.cancel(gone)
-      const newer = await submitted(store)
-      expect(await store.remove(gone)).toBe(true)
-      const page = await store.list('key-1', { limit: 9, before: gone })
-      expect(page.map((job) => job.id)).toEqual(older.toReversed())
-      expect((await store.list('key-1', { limit: 1, before: newer.id })).map((job) => job.id)).toEqual(older.slice(1))
-      expect(await store.list('key-1', { limit: 9, before: older[0] ?? '' })).toEqual([])
-      expect(await store.list('key-1', { limit: 9, before: '00000000-0000-7000-8000-000000000000' })).toEqual([])
-    })
-
-    test('can be of one status', async () => {
-      await using fixture = await open()
-      const { store } = fixture
-      const { jobId } = await jobIn(store, 'failed')
-      await jobIn(store, 'pending')
-      expect((await store.list('key-1', { limit: 9, status: 'failed' })).map((job) => job.id)).toEqual([jobId])
     })
   })
 }

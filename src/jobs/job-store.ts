@@ -1,4 +1,6 @@
-import type { JobEvent, RecordingFetched, WeightsFetched } from '../contract/job-event.ts'
+import type { JobEvent, JobEventKind, RecordingFetched, WeightsFetched } from '../contract/job-event.ts'
+import type { Cursor } from './reading/cursor.ts'
+import type { Metadata } from './job-labels.ts'
 import type { Job, JobError, JobPriority, JobStatus, JobWebhook, ServiceTier } from './job.ts'
 import type { QueueTier } from './queue/queue-order.ts'
 
@@ -6,6 +8,10 @@ export interface NewJob {
   readonly id: string
   readonly keyId: string
   readonly model: string
+  /** Default: what the recording is called, if anybody said. */
+  readonly name?: string | null
+  /** Default: none. */
+  readonly metadata?: Metadata
   readonly serviceTier: ServiceTier
   readonly priority: JobPriority
   readonly input: Readonly<Record<string, unknown>>
@@ -21,12 +27,17 @@ export interface NewJob {
   readonly urgent: boolean
   readonly startBy: Date | null
   readonly timeoutSeconds: number | null
-  /** Null: as the store's retention says, once it has finished. */
+  /** Null, and no `removeAfterSeconds`: as the store's retention says, once it has finished. */
   readonly expiresAt: Date | null
+  /** So long after its end it is removed, if `expiresAt` does not come first. Default: as the store's retention says. */
+  readonly removeAfterSeconds?: number | null
   readonly idempotency: Idempotency | null
   /** Null or absent: nobody is told of it. */
   readonly webhook?: JobWebhook | null
 }
+
+/** What may be changed of a job; what is left out stays. */
+export type JobChanges = Partial<Pick<Job, 'name' | 'metadata' | 'expiresAt' | 'removeAfterSeconds'>>
 
 export interface Idempotency {
   /** As the client chose it; it is the client's alone. */
@@ -135,11 +146,34 @@ export interface JobNewsBus {
   emitJob(kind: JobNewsKind, jobId: string): void
 }
 
-export interface ListOptions {
-  readonly status?: JobStatus
+/** Which jobs; of what is left out, any. */
+export interface JobFilter {
+  readonly statuses?: readonly JobStatus[]
+  readonly models?: readonly string[]
+  /** All of these pairs. */
+  readonly metadata?: Metadata
+  /** Accepted then or later. */
+  readonly from?: Date
+  /** Accepted before then. */
+  readonly to?: Date
+  /** A part of the name, in whichever case. */
+  readonly text?: string
+}
+
+export interface ListOptions extends JobFilter {
   readonly limit: number
-  /** Id of the last job of the page before. */
-  readonly before?: string
+  /** Which come first. Default: the newest. */
+  readonly order?: 'newest' | 'oldest'
+  /** As a page of the same list gave it. */
+  readonly cursor?: Cursor
+}
+
+export interface JobPage {
+  readonly jobs: readonly Job[]
+  /** A cursor; null: nothing comes behind. */
+  readonly next: string | null
+  /** A cursor; null: nothing comes before. */
+  readonly previous: string | null
 }
 
 /** The jobs table. All times are the database's. Errors of the database are thrown as `JobStoreError` (`store.unavailable`). */
@@ -158,14 +192,18 @@ export interface JobStore {
 
   find(id: string): Promise<Job | undefined>
 
-  /** A key's jobs, or all keys', the newest first; without the urgent ones, which are gone with their connection. */
-  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]>
+  /**
+   * A page of a key's jobs, or of all keys', without the urgent ones, which are gone with their connection. It may have fewer than there is
+   * room for, even none, though more come behind: looking for them ends after a while.
+   */
+  list(keyId: string | null, options: ListOptions): Promise<JobPage>
 
   /**
    * What happened to a job since the event with this `sequence`, in order; 0: since it was accepted.
    * At most 10,000 are kept, as long as the job: of more windows, the newest and some of the others at even distances.
+   * @param kinds default: all
    */
-  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]>
+  events(jobId: string, after: number, limit: number, kinds?: readonly JobEventKind[]): Promise<readonly JobEvent[]>
   /** The same of all jobs of a key. */
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
 
@@ -266,6 +304,13 @@ export interface JobStore {
    * Idempotent; undefined when there is no such job. A job that has finished otherwise comes back as it is.
    */
   cancel(id: string): Promise<Job | undefined>
+
+  /**
+   * Changes what its user says of a job, finished or not.
+   * @param change what it is to be, from what it is: nobody else changes it meanwhile, and what this throws leaves it as it is
+   * @returns the job as it is then; undefined: there is none
+   */
+  change(id: string, change: (job: Job) => JobChanges): Promise<Job | undefined>
 
   /** Removes a finished job's row, and puts its payloads on the list of garbage. Says whether it did. */
   remove(id: string): Promise<boolean>

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../contract/error-codes.ts'
+import type { Metadata } from './job-labels.ts'
 import type { ServiceTier } from '../contract/service-tier.ts'
 
 /**
@@ -74,6 +75,10 @@ export interface Job {
   readonly keyId: string
   /** `publisher/model`. */
   readonly model: string
+  /** What the user calls it, such as the file's name; null: nobody said. */
+  readonly name: string | null
+  /** The user's own, by which jobs can be found. */
+  readonly metadata: Metadata
   readonly status: JobStatus
   /** The tier asked for. */
   readonly serviceTier: ServiceTier
@@ -110,8 +115,10 @@ export interface Job {
   readonly startBy: Date | null
   /** How long one run of it may take, in seconds; null: any time. */
   readonly timeoutSeconds: number | null
-  /** When its recording, its result and its row are removed; null: not known before it finishes, or kept. */
+  /** When its recording, its result and its row are removed; null: no time was set. */
   readonly expiresAt: Date | null
+  /** So long after its end they are removed, if `expiresAt` does not come first; null: no time was set. */
+  readonly removeAfterSeconds: number | null
   /** How often it was claimed. */
   readonly attempt: number
   /** How often a retryable error sent it back. */

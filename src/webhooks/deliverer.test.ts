@@ -12,7 +12,7 @@ import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../test/support/p
 import { Receiver, signatureHeaders } from '../../test/support/receiver.ts'
 import type { Answer } from '../../test/support/receiver.ts'
 import type { WebhookEvent } from '../contract/webhook-event.ts'
-import type { JobStore } from '../jobs/job-store.ts'
+import type { JobStore, NewJob } from '../jobs/job-store.ts'
 import { submitted } from '../jobs/new-job.fixture.ts'
 import { claimed } from '../jobs/running-job.fixture.ts'
 import { openPostgresDatabase } from '../jobs/postgres/database.ts'
@@ -40,7 +40,7 @@ interface Fixture extends AsyncDisposable {
   readonly deliverer: Deliverer
   readonly log: readonly string[]
   /** Submits a job of which this is told, as soon as it is accepted unless it is said otherwise. Says its id. */
-  readonly submit: (asked: AskedWebhook | undefined, keyId?: string) => Promise<string>
+  readonly submit: (asked: AskedWebhook | undefined, keyId?: string, given?: Partial<NewJob>) => Promise<string>
   /** Its only delivery, once it is as asked. */
   readonly delivery: (jobId: string, isReached: (delivery: LoggedDelivery) => boolean) => Promise<LoggedDelivery>
   /** Ends all pauses. */
@@ -86,12 +86,12 @@ async function open(
   const opened = stack.move()
   return {
     ...{ store, database, webhooks, deliverer, log },
-    submit: async (asked, keyId = KEY) => {
+    submit: async (asked, keyId = KEY, more = {}) => {
       const webhook =
         asked === undefined
           ? await webhooks.byDefault(keyId, BASE)
           : await webhooks.named(keyId, { events: AT_ONCE, ...asked }, BASE, SIGNAL)
-      return (await submitted(store, { keyId, webhook })).id
+      return (await submitted(store, { keyId, webhook, ...more })).id
     },
     delivery: async (jobId, isReached) => {
       const { promise, resolve } = Promise.withResolvers<LoggedDelivery>()
@@ -147,7 +147,8 @@ describe('a webhook', () => {
     await using fixture = await open()
     const { store, submit } = fixture
     const events = ['job.accepted', 'job.processing', 'job.failed'] as const
-    const id = await submit({ url: receiver.url(), events })
+    const labels = { name: 'a call', metadata: { customer: '7' } }
+    const id = await submit({ url: receiver.url(), events }, KEY, labels)
     const { lease } = await claimed(store)
     await store.fail(lease, { code: 'audio.not_media', message: 'It is a text.' })
     await expect.poll(() => receiver.received.length).toBe(3)
@@ -164,6 +165,7 @@ describe('a webhook', () => {
       timestamp: history[2]?.at,
       data: {
         ...{ id, status: 'failed', sequence: history[2]?.sequence, model: 'sotto/whisper-demo', audioSeconds: 90 },
+        ...{ name: 'a call', metadata: { customer: '7' } },
         ...{ attempt: 1, acceptedAt: expect.any(String), startedAt: expect.any(String) },
         completedAt: expect.any(String),
         error: { code: 'audio.not_media', message: 'It is a text.' },

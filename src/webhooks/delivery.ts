@@ -13,6 +13,9 @@ const maybe = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schem
 /** The job as it was when the event happened, as the trigger writes it. Times are seconds since 1970. */
 const SnapshotSchema = Type.Object({
   model: Type.String(),
+  name: maybe(Type.String()),
+  /** A JSON object of strings. */
+  metadata: maybe(Type.String()),
   audioSeconds: Type.Number(),
   attempt: Type.Integer(),
   acceptedAt: Type.Number(),

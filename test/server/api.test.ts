@@ -71,6 +71,9 @@ describe('the contract’s shapes', () => {
     expect(submitted).toEqual({
       id: expect.any(String),
       model: 'sotto/whisper-demo',
+      name: null,
+      metadata: {},
+      input: expect.objectContaining({ language: 'en' }),
       status: expect.stringMatching(/^(accepted|pending|processing)$/),
       serviceTier: 'cpuflex',
       servedTier: null,
@@ -81,6 +84,7 @@ describe('the contract’s shapes', () => {
       startedAt: null,
       completedAt: null,
       expiresAt: null,
+      removeAfterSeconds: null,
       result: null,
       urls: { GET: expect.stringContaining(`${server.url}/v1/async/requests/`) },
     })
@@ -116,7 +120,7 @@ describe('the contract’s shapes', () => {
     const job = await client.transcribe(CLIP)
     const { requests } = await client.json<{ requests: { id: string }[] }>(200, '/v1/async/requests?status=success')
     expect(requests[0]).toMatchObject({ id: job.id, status: 'success' })
-    expect(await other.json(200, '/v1/async/requests')).toEqual({ requests: [], next: null })
+    expect(await other.json(200, '/v1/async/requests')).toEqual({ requests: [], next: null, previous: null })
   })
 })
 
@@ -562,6 +566,9 @@ describe('around the API', () => {
         'post /v1/async/requests/{id}/cancel',
         'post /v1/async/requests/{id}/retry',
         'delete /v1/async/requests/{id}',
+        'patch /v1/async/requests/{id}',
+        'get /v1/async/requests/{id}/history',
+        'post /v1/async/requests/actions',
         'get /v1/async/requests',
         'get /v1/async/requests/{id}/deliveries',
         'post /v1/async/requests/{id}/deliveries/{deliveryId}/replay',
@@ -570,6 +577,7 @@ describe('around the API', () => {
         ...['delete', 'get', 'put'].map((method) => `${method} /v1/webhooks/default`),
         'post /v1/webhooks/test',
         'post /v1/ent/{vendor}/{version}/{publisher}/{model}',
+        'get /v1/usage',
         'get /v1/models',
         'get /v1/models/{publisher}/{model}',
         'get /healthz',

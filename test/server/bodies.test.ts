@@ -237,7 +237,7 @@ describe('the synchronous API refuses, and nothing of it stays,', () => {
     const before = await files()
     expect(await refusal(send())).toEqual([status, expect.stringMatching(message)])
     await expect.poll(files).toEqual(before)
-    expect(await running.backend.jobs.list(null, { limit: 10 })).toEqual([])
+    expect((await running.backend.jobs.list(null, { limit: 10 })).jobs).toEqual([])
   })
 
   const garbage = (): Promise<unknown[]> => running.backend.database.queries.selectFrom('garbage').selectAll().execute()

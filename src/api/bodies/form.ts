@@ -13,6 +13,8 @@ const FREE_BYTES = 2 ** 16
 export interface Form {
   /** The one file that it holds. What ends it early is an `ApiError`, or what ended the body. */
   readonly file: Readable
+  /** As the form calls it, without a path; undefined: it does not. */
+  readonly fileName: string | undefined
   /** All other fields, once the whole form has come. */
   readonly fields: Promise<ReadonlyMap<string, string>>
 }
@@ -64,10 +66,12 @@ export async function readForm(
     whole.reject(error)
     file?.destroy(error)
   }
-  form.on('file', (name, stream) => {
+  let fileName: string | undefined
+  form.on('file', (name, stream, given) => {
     stream.on('error', ignore)
     if (file === undefined) {
       file = stream
+      fileName = given
       isInFile = true
       stream.once('end', () => (isInFile = false))
       begun.resolve(stream)
@@ -88,7 +92,7 @@ export async function readForm(
   })
   body.once('error', fail)
   body.on('data', count).pipe(form)
-  return { file: await begun.promise, fields: whole.promise }
+  return { file: await begun.promise, fileName, fields: whole.promise }
 }
 
 /** @throws ApiError 400 when the Content-Type is not what it seems */

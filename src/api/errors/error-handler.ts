@@ -8,7 +8,7 @@ import { statusOf } from './error-status.ts'
 /** How long a client is asked to wait when the server can't do something for now. */
 const RETRY_AFTER_SECONDS = '5'
 
-interface Answer {
+export interface Answer {
   readonly status: number
   readonly message: string
   readonly headers?: Readonly<Record<string, string>>
@@ -19,8 +19,7 @@ interface Answer {
  * cause.
  */
 export async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { status, message, headers } = answerTo(error)
-  if (status >= 500) logFailure(error, request)
+  const { status, message, headers } = loggedAnswer(error, request)
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
   if (typeof retryAfterSeconds === 'number') reply.header('retry-after', String(retryAfterSeconds))
@@ -28,6 +27,13 @@ export async function handleError(error: unknown, request: FastifyRequest, reply
     .status(status)
     .headers(headers ?? {})
     .send({ code: status, message })
+}
+
+/** What an error is answered with. What is not the client's doing is logged. */
+export function loggedAnswer(error: unknown, request: FastifyRequest): Answer {
+  const answer = answerTo(error)
+  if (answer.status >= 500) logFailure(error, request)
+  return answer
 }
 
 function logFailure(error: unknown, request: FastifyRequest): void {

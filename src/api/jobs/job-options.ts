@@ -4,9 +4,22 @@ import Type from 'typebox'
 import { JOB_PRIORITIES } from '../../jobs/job.ts'
 import type { Idempotency, NewJob } from '../../jobs/job-store.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { MetadataField, NameField, labelsOf } from './job-labels.ts'
+
+/** Ten years. */
+const MAX_KEPT_SECONDS = 315_576_000
+
+export const RemoveAfterField = Type.Number({
+  exclusiveMinimum: 0,
+  maximum: MAX_KEPT_SECONDS,
+  description:
+    'So many seconds after it has finished, the job, its recording and its result are removed; with `expiresAt`, whichever comes first.',
+})
 
 /** What a submit may say of a job beyond what the model gets. */
 export const jobOptionFields = {
+  name: Type.Optional(NameField),
+  metadata: Type.Optional(MetadataField),
   priority: Type.Optional(
     Type.Enum(JOB_PRIORITIES, {
       default: 'normal',
@@ -26,25 +39,31 @@ export const jobOptionFields = {
       description: 'When the job, its recording and its result are removed; by default as the server is set up.',
     }),
   ),
+  removeAfterSeconds: Type.Optional(RemoveAfterField),
 }
 
 const JobOptionsSchema = Type.Object(jobOptionFields)
-type JobOptions = Pick<NewJob, 'priority' | 'startBy' | 'timeoutSeconds' | 'expiresAt'>
+type JobOptions = Pick<
+  NewJob,
+  'name' | 'metadata' | 'priority' | 'startBy' | 'timeoutSeconds' | 'expiresAt' | 'removeAfterSeconds'
+>
 
-/** @throws ApiError 400 for a time that has passed */
+/** @throws ApiError 400 for a time that has passed, and for characters that no name may have */
 export function jobOptions(given: Type.Static<typeof JobOptionsSchema>): JobOptions {
   return {
+    ...labelsOf(given),
     priority: given.priority ?? 'normal',
     startBy: futureDate('startBy', given.startBy),
     timeoutSeconds: given.timeout ?? null,
     expiresAt: futureDate('expiresAt', given.expiresAt),
+    removeAfterSeconds: given.removeAfterSeconds ?? null,
   }
 }
 
 /** RFC 3339's forms, and those that validators of `date-time` take beside them. */
 const DATE_TIME = /^(\d{4}-\d\d-\d\d)[t\s](\d\d:\d\d):(\d\d)(\.\d+)?(?:(z)|([+-]\d\d)(?::?(\d\d))?)$/i
 
-function futureDate(name: string, text: string | undefined): Date | null {
+export function futureDate(name: string, text: string | undefined): Date | null {
   if (text === undefined) return null
   const date = dateOf(text)
   if (Number.isNaN(date.getTime())) {
@@ -57,9 +76,12 @@ function futureDate(name: string, text: string | undefined): Date | null {
   throw new ApiError(400, `${name} takes a time to come; got ${text}, and it is ${new Date().toISOString()}.`)
 }
 
-/** A leap second is the second after it, as the machine's own clock has it. */
-function dateOf(text: string): Date {
-  const [, day, minute, second, fraction = '', utc, hours, minutes = '00'] = DATE_TIME.exec(text) ?? []
+/** Not valid for what has another form. A leap second is the second after it, as the machine's own clock has it. */
+export function dateOf(text: string): Date {
+  const match = DATE_TIME.exec(text)
+  // `Date` would guess.
+  if (match === null) return new Date(Number.NaN)
+  const [, day, minute, second, fraction = '', utc, hours, minutes = '00'] = match
   const zone = utc === undefined ? `${hours}:${minutes}` : 'Z'
   if (second !== '60') return new Date(`${day}T${minute}:${second}${fraction}${zone}`)
   return new Date(Date.parse(`${day}T${minute}:59${fraction}${zone}`) + 1000)

@@ -10,7 +10,7 @@ import type { ApiContext } from '../context.ts'
 import { validationMessage } from '../errors/error-handler.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
-import { jobJson, jobSummary, sendJson } from './job-body.ts'
+import { jobDetails, jobJson, sendJson } from './job-body.ts'
 import {
   ACCEPTED,
   IdempotencyHeader,
@@ -101,7 +101,7 @@ export async function submittedJson(
   const urls = { GET: await pollUrl(request, job.id, job.keyId, context) }
   if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
   const body: Static<typeof SubmittedSchema> = {
-    response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls, ...told },
+    response: { ...jobDetails(job, context), status: ACCEPTED, result: null, urls, ...told },
   }
   return JSON.stringify(body)
 }

@@ -19,6 +19,7 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'Async API', description: 'For recordings of any length.' },
       { name: 'Synchronous API', description: 'For recordings of up to 60 seconds.' },
       { name: 'Webhooks', description: 'To hear of jobs instead of polling them.' },
+      { name: 'Usage', description: 'What a key has used.' },
       { name: 'Models', description: 'What can be submitted to.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],

@@ -22,7 +22,7 @@ export function deliveryRoutes(context: ApiContext): FastifyPluginCallbackTypebo
         },
       },
       async (request) => {
-        const { id } = await findOwnJob(request.params.id, request.owner, jobs)
+        const { id } = await findOwnJob(jobs, request.params.id, request.owner)
         return { deliveries: (await webhooks.log.ofJob(id)).map(deliveryBody) }
       },
     )
@@ -39,7 +39,7 @@ export function deliveryRoutes(context: ApiContext): FastifyPluginCallbackTypebo
         },
       },
       async (request, reply) => {
-        const { id: jobId } = await findOwnJob(request.params.id, request.owner, jobs)
+        const { id: jobId } = await findOwnJob(jobs, request.params.id, request.owner)
         const { deliveryId } = request.params
         const isThere = await webhooks.replay(jobId, deliveryId)
         const found = isThere ? await webhooks.log.find(deliveryId) : undefined

@@ -12,19 +12,20 @@ import type { JobEventsTable } from '../sql/schema.ts'
 /** Whose events are read: one job's, or those of all jobs of a key. */
 export type EventsOf = { readonly jobId: string } | { readonly keyId: string }
 
-/** In their order, those behind `after`; a newer version's kinds are passed over. */
+/** In their order, those of these kinds behind `after`; a newer version's kinds are passed over. */
 export async function readEvents(
   database: Database,
   of: EventsOf,
   after: number,
   limit: number,
+  kinds: readonly JobEventKind[] = JOB_EVENT_KINDS,
 ): Promise<readonly JobEvent[]> {
   await numberEvents(database)
   const events = database.queries.selectFrom('job_events').selectAll()
   const own = 'jobId' in of ? events.where('job_id', '=', of.jobId) : events.where('key_id', '=', of.keyId)
   const rows = await own
     .where('sequence', '>', after)
-    .where('kind', 'in', JOB_EVENT_KINDS)
+    .where('kind', 'in', kinds)
     .orderBy('sequence')
     .limit(limit)
     .execute()

@@ -67,7 +67,7 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       const outcomes = await Promise.allSettled([newJob(), again(), newJob()].map((one) => store.submit(one)))
       expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
       expect(outcomes[1]).toMatchObject({ reason: { message: 'the connection broke' } })
-      expect(await fixture.store.list('key-1', { limit: 9 })).toHaveLength(3)
+      expect((await fixture.store.list('key-1', { limit: 9 })).jobs).toHaveLength(3)
     })
 
     test('a replay counts against no limit, its own nor that of others', async () => {
@@ -270,6 +270,32 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
       expect((await store.find(kept.job.id))?.status).toBe('success')
       expect((await store.find(unfinished.job.id))?.status).toBe('processing')
       expect(await fixture.store.expire(9)).toBe(0)
+    })
+
+    test('is what a job’s own time after its end says, or its date, whichever comes first', async () => {
+      await using fixture = await open()
+      const { database } = fixture
+      const store = await fixture.connect({ retentionMs: 0 })
+      const hourAgo = Date.now() / 1000 - 3600
+      const later = new Date(Date.now() + 3_600_000)
+      const given = [
+        { removeAfterSeconds: 3500 },
+        { removeAfterSeconds: 3700 },
+        { removeAfterSeconds: 3500, expiresAt: later },
+        { removeAfterSeconds: 3700, expiresAt: later },
+      ]
+      const ids: string[] = []
+      for (const each of given) {
+        const { lease } = await running(store, each)
+        await store.succeed(lease, 'results/1.json')
+        ids.push(lease.jobId)
+      }
+      await database.queries.updateTable('jobs').set({ completed_at: hourAgo }).execute()
+      // It has not finished, so nothing has begun.
+      const unfinished = await submitted(store, { removeAfterSeconds: 0.001 })
+      expect(await store.expire(9)).toBe(2)
+      const left = await Promise.all([...ids, unfinished.id].map(async (id) => (await store.find(id)) !== undefined))
+      expect(left).toEqual([false, true, false, true, true])
     })
 
     test('comes when the retention has passed since the end, and not before', async () => {

@@ -40,8 +40,8 @@ const PASSED_OVER_MS = 3_600_000
 const MAX_PASSED_OVER = 1000
 
 /**
- * Removes jobs that are due, the oldest first: those whose own time has come, and those that finished `retentionMs` ago and have no
- * time of their own. One that can't be removed is passed over, so that it does not keep the others.
+ * Removes jobs that are due, the oldest first: those whose own time has come, those that were to stay so long after their end, and
+ * those that finished `retentionMs` ago and have no time of their own. One that can't be removed is passed over, so that it does not keep the others.
  */
 export class Retention {
   readonly #database: Database
@@ -58,30 +58,41 @@ export class Retention {
 
   /** Says how many were removed; `limit` of them: there may be more. */
   async removeDue(limit: number): Promise<number> {
-    const { dialect } = this.#database
-    const own = await this.#remove(
-      limit,
-      sql`
+    let removed = 0
+    for (const due of this.#due()) if (removed < limit) removed += await this.#remove(limit - removed, due)
+    return removed
+  }
+
+  #due(): readonly RawBuilder<unknown>[] {
+    const { now } = this.#database.dialect
+    const atItsTime = sql`
       select jobs.id from jobs
-      where jobs.expires_at is not null and jobs.expires_at <= ${dialect.now}
+      where jobs.expires_at is not null and jobs.expires_at <= ${now}
         and jobs.status in ('success', 'failed', 'cancelled') and ${this.#isTried()}
       order by jobs.expires_at
-    `,
-    )
-    if (this.#retentionMs === null || own >= limit) return own
-    const kept = sql`
+    `
+    const afterItsEnd = sql`
       select jobs.id from jobs
-      where jobs.completed_at is not null and jobs.completed_at <= ${dialect.now} - ${this.#retentionMs / 1000}
-        and jobs.expires_at is null and ${this.#isTried()}
+      where jobs.completed_at is not null and jobs.remove_after_seconds is not null
+        and jobs.completed_at + jobs.remove_after_seconds <= ${now} and ${this.#isTried()}
+      order by jobs.completed_at + jobs.remove_after_seconds
+    `
+    if (this.#retentionMs === null) return [atItsTime, afterItsEnd]
+    const atRetention = sql`
+      select jobs.id from jobs
+      where jobs.completed_at is not null and jobs.completed_at <= ${now} - ${this.#retentionMs / 1000}
+        and jobs.expires_at is null and jobs.remove_after_seconds is null and ${this.#isTried()}
       order by jobs.completed_at
     `
-    return own + (await this.#remove(limit - own, kept))
+    return [atItsTime, afterItsEnd, atRetention]
   }
 
   async #remove(limit: number, due: RawBuilder<unknown>): Promise<number> {
     const { queries, dialect } = this.#database
     try {
-      return await removeJobs(this.#database, sql<SqlBool>`id in (${due} limit ${limit} ${dialect.skipLocked})`)
+      // Materialized, or a plan that reads it again, behind rows that it has locked itself, removes more than the limit.
+      const some = sql`with due as materialized (${due} limit ${limit} ${dialect.skipLocked}) select id from due`
+      return await removeJobs(this.#database, sql<SqlBool>`id in (${some})`)
     } catch (error) {
       if (isAway(error)) throw error
     }

@@ -13,6 +13,9 @@ const WORDS: SchemaWords = {
   create index job_events_unnumbered on job_events (id) where sequence is null;`,
   randomHex: "replace(gen_random_uuid()::text, '-', '')",
   json: (members) => `json_build_object(${jsonMembers(members)})::text`,
+  identity: 'bigint generated always as identity primary key',
+  dayOf: (seconds) => `floor(${seconds} / 86400)::integer`,
+  jsonPairs: (column) => `json_each_text(${column}::json)`,
   trigger: ({ name, after, on, when = 'true', run }) => `
   create function sotto_${name}() returns trigger language plpgsql as $$
   begin

@@ -1,3 +1,7 @@
+import Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import { foldedText } from '../job-labels.ts'
+import type { Metadata } from '../job-labels.ts'
 import type { Job, JobWebhook } from '../job.ts'
 import type { JobRow } from './schema.ts'
 
@@ -6,6 +10,8 @@ export function jobOf(row: JobRow): Job {
     id: row.id,
     keyId: row.key_id,
     model: row.model,
+    name: row.name,
+    metadata: metadataOf(row),
     status: row.status,
     serviceTier: row.service_tier,
     servedTier: row.served_tier,
@@ -31,6 +37,7 @@ export function jobOf(row: JobRow): Job {
     startBy: dateOrNull(row.start_by),
     timeoutSeconds: row.timeout_seconds,
     expiresAt: dateOrNull(row.expires_at),
+    removeAfterSeconds: row.remove_after_seconds,
     attempt: row.attempt,
     failures: row.failures,
     crashes: row.crashes,
@@ -48,6 +55,10 @@ export function dateOf(seconds: number): Date {
   return new Date(Math.round(seconds * 1000))
 }
 
+export function secondsOf(date: Date | null): number | null {
+  return date === null ? null : date.getTime() / 1000
+}
+
 function dateOrNull(seconds: number | null): Date | null {
   return seconds === null ? null : dateOf(seconds)
 }
@@ -60,4 +71,33 @@ function inputOf(row: JobRow): Readonly<Record<string, unknown>> | null {
   } catch {
     return null
   }
+}
+
+const NO_METADATA: Metadata = Object.freeze({})
+const METADATA = Compile(Type.Record(Type.String(), Type.String()))
+
+/** As the input, a damaged one keeps no job from being seen. */
+function metadataOf({ metadata }: JobRow): Metadata {
+  if (metadata === null) return NO_METADATA
+  try {
+    const pairs: unknown = JSON.parse(metadata)
+    return METADATA.Check(pairs) ? pairs : NO_METADATA
+  } catch {
+    return NO_METADATA
+  }
+}
+
+/** What is stored of a job's name and metadata. */
+export function labelColumns(
+  name: string | null,
+  metadata: Metadata,
+): Pick<JobRow, 'name' | 'folded_name' | 'metadata'> {
+  return {
+    ...nameColumns(name),
+    metadata: Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata),
+  }
+}
+
+export function nameColumns(name: string | null): Pick<JobRow, 'name' | 'folded_name'> {
+  return { name, folded_name: name === null ? null : foldedText(name) }
 }

@@ -23,6 +23,12 @@ export interface SchemaWords {
   readonly randomHex: string
   /** A JSON object as text. */
   readonly json: (members: Readonly<Record<string, string>>) => string
+  /** The definition of a column of numbers, each row its own. */
+  readonly identity: string
+  /** The day of a time in seconds, in days since 1970. */
+  readonly dayOf: (seconds: string) => string
+  /** What a JSON object of strings holds, as a table of `key` and `value`. */
+  readonly jsonPairs: (column: string) => string
   /** A statement that runs after each row's change, and sees it as `new` and `old`. */
   readonly trigger: (trigger: SchemaTrigger) => string
 }
@@ -152,6 +158,103 @@ const jobEvents: SchemaStep = {
   },
 }
 
+/** Jobs that have one are in queues which no worker of the version before takes from. */
+const sourceUrls: SchemaStep = {
+  compatibleFrom: 1,
+  sql: () => 'alter table jobs add column source_url text;',
+}
+
+/**
+ * What users call jobs by, how long each of them is kept, what they are listed by, and what is left of them when they are removed: what they
+ * took, written in the commit by which they finish.
+ */
+const jobLists: SchemaStep = {
+  compatibleFrom: 1,
+  sql: ({ real, options, identity, dayOf, jsonPairs, trigger }) => {
+    const took = (row: string): string => `${row}key_id, ${dayOf(`${row}completed_at`)}, ${row}model,
+      coalesce(${row}error_code, ${row}status), ${row}done_seconds, coalesce(${row}completed_at - ${row}started_at, 0)`
+    const keepPairs = `insert into job_metadata (job_id, key_id, name, value)
+      select new.id, new.key_id, pairs.key, pairs.value from ${jsonPairs('new.metadata')} as pairs`
+    return `
+  alter table jobs add column name text;
+  alter table jobs add column folded_name text;
+  alter table jobs add column metadata text;
+  alter table jobs add column remove_after_seconds ${real};
+  create index jobs_removed_after on jobs ((completed_at + remove_after_seconds))
+    where completed_at is not null and remove_after_seconds is not null;
+  drop index jobs_completed;
+  create index jobs_retained on jobs (completed_at)
+    where completed_at is not null and expires_at is null and remove_after_seconds is null;
+
+  drop index jobs_listed;
+  create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;
+  create index jobs_by_status on jobs (key_id, status, id, model, folded_name) where urgent = 0;
+
+  alter table uploads add column name text;
+  alter table uploads add column folded_name text;
+
+  create table job_metadata (
+    job_id text not null,
+    key_id text not null,
+    name text not null,
+    value text not null,
+    primary key (job_id, name)
+  )${options};
+  create index job_metadata_listed on job_metadata (key_id, name, value, job_id);
+  ${trigger({
+    name: 'job_metadata_comes',
+    after: 'insert',
+    on: 'jobs',
+    when: 'new.metadata is not null and new.urgent = 0',
+    run: keepPairs,
+  })}
+  ${trigger({
+    name: 'job_metadata_changes',
+    after: 'update of metadata',
+    on: 'jobs',
+    when: 'new.urgent = 0',
+    run: `delete from job_metadata where job_id = new.id; ${keepPairs}`,
+  })}
+  ${trigger({
+    name: 'job_metadata_goes_with_it',
+    after: 'delete',
+    on: 'jobs',
+    when: 'old.metadata is not null',
+    run: 'delete from job_metadata where job_id = old.id',
+  })}
+
+  create table usage_entries (
+    sequence ${identity},
+    key_id text not null,
+    day integer not null,
+    model text not null,
+    outcome text not null,
+    audio_seconds ${real} not null,
+    run_seconds ${real} not null
+  )${options};
+  create table usage_days (
+    key_id text not null,
+    day integer not null,
+    model text not null,
+    outcome text not null,
+    jobs integer not null,
+    audio_seconds ${real} not null,
+    run_seconds ${real} not null,
+    primary key (key_id, day, model, outcome)
+  )${options};
+  ${trigger({
+    name: 'usage_is_counted',
+    after: 'update of status',
+    on: 'jobs',
+    when: "new.status in ('success', 'failed', 'cancelled') and old.status <> new.status",
+    run: `insert into usage_entries (key_id, day, model, outcome, audio_seconds, run_seconds) values (${took('new.')})`,
+  })}
+  insert into usage_entries (key_id, day, model, outcome, audio_seconds, run_seconds)
+  select ${took('')} from jobs where status in ('success', 'failed', 'cancelled');
+  `
+  },
+}
+
 /**
  * An outbox: what a webhook is to be told is written by the statement of the transition itself, so that no crash is between the two. It
  * holds all that is told of the job, which may be gone when a receiver is there again; a delivery that is still to be made outlives its job.
@@ -163,6 +266,8 @@ const webhooks: SchemaStep = {
   sql: ({ real, now, options, randomHex, json, trigger }) => {
     const job = {
       model: 'new.model',
+      name: 'new.name',
+      metadata: 'new.metadata',
       audioSeconds: 'new.audio_seconds',
       attempt: 'new.attempt',
       acceptedAt: 'new.accepted_at',
@@ -266,10 +371,4 @@ const webhooks: SchemaStep = {
   },
 }
 
-/** Jobs that have one are in queues which no worker of the version before takes from. */
-const sourceUrls: SchemaStep = {
-  compatibleFrom: 1,
-  sql: () => 'alter table jobs add column source_url text;',
-}
-
-export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, sourceUrls, webhooks]
+export const SCHEMA_STEPS: readonly SchemaStep[] = [readyJobs, jobEvents, sourceUrls, jobLists, webhooks]

@@ -9,7 +9,10 @@ export interface Schema {
   jobs: JobsTable
   job_windows: JobWindowsTable
   job_events: JobEventsTable
+  job_metadata: JobMetadataTable
   audio_usage: AudioUsageTable
+  usage_entries: UsageEntriesTable
+  usage_days: UsageDaysTable
   workers: WorkersTable
   garbage: GarbageTable
   api_keys: ApiKeysTable
@@ -29,6 +32,11 @@ export interface JobsTable {
   id: string
   key_id: string
   model: string
+  name: string | null
+  /** `foldedText` of the name, to be searched. */
+  folded_name: string | null
+  /** A JSON object of strings; null: none. */
+  metadata: string | null
   status: Generated<JobStatus>
   service_tier: ServiceTier
   served_tier: ServiceTier | null
@@ -61,8 +69,10 @@ export interface JobsTable {
   ready_at: number | null
   start_by: number | null
   timeout_seconds: number | null
-  /** Set when it finishes, unless its client set it. Null: it is kept. */
+  /** Set by its client alone, as is `remove_after_seconds`. Neither: the retention decides. */
   expires_at: number | null
+  /** From its end on. */
+  remove_after_seconds: number | null
   idempotency_key: string | null
   request_hash: string | null
   attempt: Generated<number>
@@ -99,6 +109,14 @@ export interface JobWindowsTable {
   data: string
 }
 
+/** The pairs of `jobs.metadata`, kept by triggers, by which jobs are found; without the urgent ones'. */
+export interface JobMetadataTable {
+  job_id: string
+  key_id: string
+  name: string
+  value: string
+}
+
 /** What happened to jobs, written by triggers on their tables. */
 export interface JobEventsTable {
   /** Grows in the order of commits; null: not told yet, as `event-order.ts` says. */
@@ -117,6 +135,32 @@ export interface AudioUsageTable {
   /** Days since 1970. */
   day: number
   audio_seconds: number
+}
+
+/** What a job took that has finished, written by a trigger: of each its own row, so that jobs of one key do not wait for each other. */
+export interface UsageEntriesTable {
+  sequence: Generated<number>
+  key_id: string
+  /** Days since 1970, on which it finished. */
+  day: number
+  model: string
+  /** `success`, `cancelled`, or the code by which it failed. */
+  outcome: string
+  /** That became text. */
+  audio_seconds: number
+  /** Of the last run. */
+  run_seconds: number
+}
+
+/** What was summed up of these. */
+export interface UsageDaysTable {
+  key_id: string
+  day: number
+  model: string
+  outcome: string
+  jobs: number
+  audio_seconds: number
+  run_seconds: number
 }
 
 export interface WorkersTable {
@@ -149,6 +193,9 @@ export interface UploadsTable {
   payload_key: string
   key_id: string
   bytes: number
+  /** As its sender calls the file; null: it did not say. */
+  name: string | null
+  folded_name: string | null
   updated_at: number
 }
 

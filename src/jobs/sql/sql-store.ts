@@ -11,6 +11,7 @@ import type { Note } from '../events/event-note.ts'
 import { thinEvents } from '../events/event-thinning.ts'
 import { expireWaiting } from '../life/expiry.ts'
 import type { Expired } from '../life/expiry.ts'
+import { changeJob } from '../keeping/change.ts'
 import { forgetRemoval, recoverGarbage } from '../keeping/garbage.ts'
 import { giveBack } from '../life/give-back.ts'
 import type { EndOfRun, GivenBack } from '../life/give-back.ts'
@@ -28,12 +29,21 @@ import type {
   ClaimedJob,
   FetchedRecording,
   JobNewsBus,
+  JobPage,
   JobStore,
   JobStoreOptions,
   Lease,
   LeaseState,
 } from '../job-store.ts'
-import type { Idempotency, JobNewsKind, ListOptions, NewJob, Submitted, WaitingModel } from '../job-store.ts'
+import type {
+  Idempotency,
+  JobChanges,
+  JobNewsKind,
+  ListOptions,
+  NewJob,
+  Submitted,
+  WaitingModel,
+} from '../job-store.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
 import { fetched } from '../life/fetched.ts'
@@ -79,12 +89,12 @@ export class SqlJobStore implements JobStore {
     return this.#finder.find(id)
   }
 
-  list(keyId: string | null, options: ListOptions): Promise<readonly Job[]> {
-    return list(this.#queries, keyId, options)
+  list(keyId: string | null, options: ListOptions): Promise<JobPage> {
+    return list(this.#database, keyId, options)
   }
 
-  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
-    return readEvents(this.#database, { jobId }, after, limit)
+  events(...[jobId, after, limit, kinds]: Parameters<JobStore['events']>): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { jobId }, after, limit, kinds)
   }
 
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
@@ -221,6 +231,12 @@ export class SqlJobStore implements JobStore {
     if (row === undefined) return await this.find(id)
     this.#tell(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
+  }
+
+  async change(id: string, change: (job: Job) => JobChanges): Promise<Job | undefined> {
+    const job = await changeJob(this.#database, id, change)
+    this.#known.forget(id)
+    return job
   }
 
   async remove(id: string): Promise<boolean> {

@@ -148,7 +148,7 @@ describe('an open database', () => {
     const write = store.submit(newJob()).finally(() => (isDone = true))
     const inTransaction = store.remove(before.id)
     // Each of these reads takes its turn between two tries of the writes.
-    for (let n = 0; n < 20; n++) expect(await store.list('key-1', { limit: 9 })).toHaveLength(1)
+    for (let n = 0; n < 20; n++) expect((await store.list('key-1', { limit: 9 })).jobs).toHaveLength(1)
     expect(isDone).toBe(false)
     other.exec('rollback')
     const { job } = await write

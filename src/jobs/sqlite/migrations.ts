@@ -10,6 +10,9 @@ const WORDS: SchemaWords = {
   eventOrderIndexes: '',
   randomHex: 'lower(hex(randomblob(16)))',
   json: (members) => `json_object(${jsonMembers(members)})`,
+  identity: 'integer primary key autoincrement',
+  dayOf: (seconds) => `cast(${seconds} / 86400 as integer)`,
+  jsonPairs: (column) => `json_each(${column})`,
   trigger: ({ name, after, on, when = 'true', run }) =>
     `create trigger ${name} after ${after} on ${on} when ${when} begin ${run}; end;`,
 }

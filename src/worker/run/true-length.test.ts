@@ -110,7 +110,7 @@ test('a server that does not say how long a recording is leaves the length as it
 test('a job whose stored input is damaged fails by its own run, at once', async () => {
   await using place = await open({}, 10)
   await sql`update jobs set input = '{"language": '`.execute(place.database.queries)
-  expect((await place.jobs.list(null, { limit: 10 })).map(({ input }) => input)).toEqual([null])
+  expect((await place.jobs.list(null, { limit: 10 })).jobs.map(({ input }) => input)).toEqual([null])
   await place.run()
   expect(await place.find()).toMatchObject({ status: 'failed', attempt: 1, error: { code: 'job.unreadable' } })
   expect(place.tasks).toEqual([])
