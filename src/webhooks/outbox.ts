@@ -14,7 +14,7 @@ import { Settlements } from './settlements.ts'
 import type { DeliveryEnd } from './settlements.ts'
 
 /** Longer than any attempt takes, and short enough that what a killed process was telling is soon told by another one. */
-const LEASE_MS = 60_000
+const LEASE_MS = 30_000
 /** As many as a look finds: more are found by the next one. */
 const QUEUES_PER_LOOK = 256
 /** Of one key among them, so that one that names thousands of hosts hides nobody else's. */

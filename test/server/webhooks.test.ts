@@ -273,7 +273,7 @@ test('a test says what came of it, and an authority that the environment names i
   })
   await using encrypted = await Receiver.start({}, 'https')
   expect(await send({ url: encrypted.url() })).toMatchObject({ delivered: true })
-  await client.json(404, '/v1/webhooks/test', { method: 'POST', ...jsonBody({}) })
+  await client.json(404, '/v1/webhooks/test', { method: 'POST' })
   await client.json(400, '/v1/webhooks/test', { method: 'POST', ...jsonBody({ url: 'http://192.168.0.1/' }) })
 })
 
@@ -298,6 +298,22 @@ test('the commands of the documentation do what it says', async () => {
   expect(byHand).toContain('204 delivered')
   expect(lines.at(-1)).toBe('none')
   await expect.poll(() => receiver.at('/page').map(({ message }) => message.type)).toContain('job.success')
+})
+
+test('a secret that is replaced signs on for a day, or for as long as is said', async () => {
+  const rotate = async (init: RequestInit): Promise<{ secret: string; previousUntil: string | null }> =>
+    await client.json(200, '/v1/webhooks/secret/rotate', { method: 'POST', ...init })
+  const { secret, previousUntil } = await rotate({})
+  expect(Date.parse(previousUntil ?? '') - Date.now()).toBeGreaterThan(86_000_000)
+  const next = await rotate(jsonBody({ overlapSeconds: 0 }))
+  expect(next.secret).not.toBe(secret)
+  await client.json(400, '/v1/webhooks/secret/rotate', { method: 'POST', ...jsonBody({ overlapSeconds: 1e6 }) })
+  await client.json(200, '/v1/webhooks/test', { method: 'POST', ...jsonBody({ url: receiver.url('/rotated') }) })
+  const [got] = receiver.at('/rotated')
+  if (got === undefined) throw new Error('nothing came')
+  const headers = signatureHeaders(got)
+  expect(new Webhook(next.secret).verify(got.body, headers)).toEqual(got.message)
+  expect(() => new Webhook(secret).verify(got.body, headers)).toThrow('No matching signature')
 })
 
 test('nothing in the log tells a secret or the path of a webhook', () => {
