@@ -34,7 +34,7 @@ export async function startWebhooks(
   const webhooks = new Webhooks({ database, guard, client, ring: () => deliverer.ring() })
   const deliverer = stack.use(
     new Deliverer({
-      ...{ database, jobs, outbox, client, logger, news: jobs },
+      ...{ jobs, outbox, client, logger, news: jobs },
       defaults: webhooks.defaults,
       secrets: webhooks.secrets,
       links: async ({ id: jobId, keyId: owner, base }) => {

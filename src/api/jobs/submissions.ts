@@ -77,8 +77,9 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const { parameters } = await context.familyOf(model)
         const input = parameters.parse(request.body.input, model)
         const options = jobOptions(request.body)
-        const webhook = await submittedWebhook(request, reply, context)
-        const recording = await submittedRecording(request.body.URL, request, context, goneOf(reply))
+        const gone = goneOf(reply)
+        const webhook = await submittedWebhook(request, gone, context)
+        const recording = await submittedRecording(request.body.URL, request, context, gone)
         const job = {
           ...options,
           ...recording,

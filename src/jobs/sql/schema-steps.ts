@@ -280,6 +280,8 @@ const webhooks: SchemaStep = {
   sql: ({ real, now, options, randomHex, json, trigger }) => {
     const job = {
       model: 'new.model',
+      name: 'new.name',
+      metadata: 'new.metadata',
       audioSeconds: 'new.audio_seconds',
       attempt: 'new.attempt',
       acceptedAt: 'new.accepted_at',
