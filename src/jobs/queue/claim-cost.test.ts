@@ -16,7 +16,7 @@ import type { JobStore } from '../job-store.ts'
 import { fillQueue } from './waiting-jobs.fixture.ts'
 
 const SMALL_QUEUE = 1000
-const LARGE_QUEUE = 20_000
+const LARGE_QUEUE = 10_000
 
 /** Reads pages, and says how many. */
 type Meter = (work: () => Promise<unknown>) => Promise<number>
