@@ -2,11 +2,11 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { familyIn } from '../../src/models/index.ts'
-import '../../src/engine/engine.ts'
-import '../../src/probe/probe-main.ts'
-import '../../src/speech/audio/features-thread.ts'
 
 const modelFolder = join(import.meta.dirname, '../../models/whisper-demo')
 const family = await familyIn(modelFolder)
 await family.load({ modelFolder, threads: 1, precision: 'f32', batch: 1, temporaryFolder: '', cacheFolder: '' })
+await import('../../src/engine/engine.ts')
+await import('../../src/probe/probe-main.ts')
+await import('../../src/speech/audio/features-thread.ts')
 process.exit(0)
