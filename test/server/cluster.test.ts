@@ -41,7 +41,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     // Signed by one server, known to the others.
     expect((await fetch(urls.GET.replace(/^http:\/\/[^/]+/, one.base))).status).toBe(200)
     await two.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
-    await expect.poll(() => cluster.s3.contents).toEqual([])
+    await expect.poll(() => cluster.s3.contents.filter((key) => key.startsWith('sotto/'))).toEqual([])
   })
 
   test('the synchronous API answers when the worker of another process is done', async () => {
@@ -90,7 +90,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('a cancellation reaches the worker of another process before its next heartbeat', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     // A heartbeat would tell it too, but for hours there is none.
     const environment = { SOTTO_LEASE: '3600' }
     const api = own.client(await own.process('api', { environment }))
@@ -147,7 +147,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('a worker whose process is killed loses its jobs to another one within a lease', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     const api = own.client(await own.process('api'))
     const first = await own.process('worker')
     const { id } = await api.submit(await api.upload(MINUTE))
@@ -161,7 +161,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('a worker that is asked to stop gives its job to another one at once, and no attempt counts as a crash', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     const environment = { SOTTO_LEASE: '600' }
     const api = own.client(await own.process('api', { environment }))
     const first = await own.process('worker', { environment })
@@ -173,7 +173,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('workers take the tiers and models that they are for', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     const api = own.client(await own.process('api'))
     await own.process('worker', { arguments: ['--tier', 'gpuflex', '--models', 'sotto/whisper-demo'] })
     const url = await api.upload(SHORT)
