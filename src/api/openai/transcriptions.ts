@@ -2,6 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { TierQuery } from '../schemas.ts'
+import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { goneOf } from '../jobs/attended-job.ts'
 import { formatAnswer } from './answers.ts'
@@ -67,9 +68,13 @@ async function answer(
   context: ApiContext,
 ): Promise<FastifyReply> {
   const gone = goneOf(reply)
-  const { asked, payloadKey } = await receiver.receive(request, (fields) => readOptions(fields, task, context))
+  const { asked, payloadKey, fileName } = await receiver.receive(request, async (fields) => {
+    const options = await readOptions(fields, task, context)
+    requireModel(request, options.model.id, fields.text('model'))
+    return options
+  })
   const { model, input } = asked
-  const job = await startJob({ owner: request.owner, model, input, tier, payloadKey }, gone, context)
+  const job = await startJob({ owner: request.owner, model, input, tier, payloadKey, fileName }, gone, context)
   void reply.header('x-sotto-job-id', job.id)
   return asked.isStreamed
     ? await answerStream(reply, job, context)

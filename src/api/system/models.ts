@@ -112,12 +112,13 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       },
       async (request) => {
         const { principal } = request
-        const isUsable = ({ id }: ModelDescription): boolean => principal === null || mayUse(principal, id)
-        const aliases = (await names.listed()).filter(({ model }) => isUsable(model))
+        const isUsable = ({ id }: ModelDescription, name = id): boolean =>
+          principal === null || mayUse(principal, id, name)
+        const aliases = (await names.listed()).filter(({ model, name }) => isUsable(model, name))
         const data = await Promise.all([
           ...catalogue
             .list()
-            .filter(isUsable)
+            .filter((model) => isUsable(model))
             .map((model) => describe(model, request)),
           ...aliases.map(({ name, model }) => describe(model, request, name)),
         ])
