@@ -17,6 +17,7 @@ import { openTranscribers, presenceOf } from './transcribers.ts'
 import { CRASH_LIMIT, startHousekeeping } from './housekeeping.ts'
 import type { GarbageCollector } from './jobs/keeping/garbage-collector.ts'
 import { QueueView } from './jobs/queue/queue-view.ts'
+import { readUsage } from './jobs/usage/usage.ts'
 import { UnsubmittedUploads } from './jobs/keeping/unsubmitted-uploads.ts'
 import { WorkerRegistry } from './jobs/queue/worker-registry.ts'
 import { createCatalogue } from './models/catalogue.ts'
@@ -155,6 +156,7 @@ async function startApi(
   const api = await buildApi({
     ...{ jobs, payloads, catalogue, apiKeys, signingSecret, results, draining, logger },
     queue: new QueueView(database, registry),
+    usage: (asked) => readUsage(database, asked),
     workers: registry,
     recordings: new Recordings(payloads, probe),
     webhooks: await startWebhooks(backend, { config, logger, apiKeys, results }, stack),

@@ -7,6 +7,8 @@ import { addMigrateCommand } from './commands/migrate.ts'
 import { addModelsCommand } from './commands/models.ts'
 import { addServeCommands } from './commands/serve.ts'
 import { addTranscribeCommand } from './commands/transcribe.ts'
+import { addUsageCommand } from './commands/usage.ts'
+import { addWebhooksCommand } from './commands/webhooks.ts'
 import { ConfigError } from './config/config-error.ts'
 import type { Environment } from './config/read-settings.ts'
 import { loadFamilies } from './models/index.ts'
@@ -32,9 +34,11 @@ export async function runCommandLine(
   addServeCommands(program, context)
   addMigrateCommand(program, context)
   addJobsCommand(program, context)
+  addUsageCommand(program, context)
   addTranscribeCommand(program, context, await loadFamilies())
   addModelsCommand(program, context)
   addKeysCommand(program, context)
+  addWebhooksCommand(program, context)
   addDeviceCommand(program, context)
   try {
     await program.parseAsync(argv)

@@ -7,6 +7,7 @@ import { databaseTime, strangePayloads } from './jobs/keeping/installation.ts'
 import { findOrphans } from './jobs/keeping/orphans.ts'
 import { Reaper } from './jobs/life/reaper.ts'
 import { Rounds } from './jobs/rounds.ts'
+import { sumUpUsage } from './jobs/usage/sum-up.ts'
 import { UnsubmittedUploads } from './jobs/keeping/unsubmitted-uploads.ts'
 
 /** Expired leases are looked for so often while one lasts. */
@@ -19,7 +20,7 @@ const ORPHAN_GRACE_MS = 86_400_000
 /** How often the process that runs a job may die before the job fails: a poisonous file must not run for ever. */
 export const CRASH_LIMIT = 5
 
-/** Periodic work of every process: leases, expiry, garbage, orphans. Gives the callback that triggers the garbage collector. */
+/** Periodic work of every process: leases, expiry, garbage, sums of usage, orphans. Gives the callback that triggers the garbage collector. */
 export function startHousekeeping(
   backend: Backend,
   { jobs: { leaseMs }, payloads: { uploadUrlTtlSeconds } }: Config,
@@ -42,6 +43,7 @@ export function startHousekeeping(
   const reaping = async (signal: AbortSignal): Promise<void> => {
     await reaper.round(signal)
     collector.ring()
+    await sumUpUsage(database)
   }
   stack.use(new Rounds({ intervalMs: leaseMs / REAPS_PER_LEASE, run: reaping, onError }))
   const search = new OrphanSearch(backend, collector, uploadUrlTtlSeconds, logger)

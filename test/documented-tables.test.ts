@@ -3,7 +3,9 @@ import { WARNING_CODES } from '../src/contract/transcript.ts'
 import { inWords } from '../src/models/parameters/facts.ts'
 import { WHISPER_PARAMETERS } from '../src/models/whisper/parameters/parameter-descriptions.ts'
 import { MAX_SUBTITLE_NUMBER, SUBTITLE_OPTIONS } from '../src/transcript/subtitle-options.ts'
-import { API_PAGE, markdownTable, withTable } from './support/documented-table.ts'
+import { WEBHOOK_EVENTS } from '../src/contract/webhook-event.ts'
+import { ATTEMPT_CODES, DROPPED_CODES } from '../src/webhooks/delivery-codes.ts'
+import { API_PAGE, WEBHOOKS_PAGE, markdownTable, withTable } from './support/documented-table.ts'
 
 test('the warnings of a transcript are documented', async () => {
   const rows = Object.entries(WARNING_CODES).map(([code, meaning]) => [`\`${code}\``, meaning])
@@ -28,3 +30,18 @@ test('the parameters that cut cues are documented', async () => {
   const table = markdownTable([['parameter', 'takes', ''], ...rows])
   await expect(withTable(API_PAGE, 'else the answer is 400.', table)).toMatchFileSnapshot(API_PAGE)
 })
+
+const TABLES_OF_WEBHOOKS = [
+  ['Types of events:', ['type', 'is told when'], WEBHOOK_EVENTS],
+  ['An attempt that failed has a `code`:', ['code', 'the receiver'], ATTEMPT_CODES],
+  ['A delivery that is `dropped`, and not sent, has a `droppedBecause`:', ['code', ''], DROPPED_CODES],
+] as const
+
+test.each(TABLES_OF_WEBHOOKS)(
+  'what webhooks are told and why not is documented: %s',
+  async (before, header, meanings) => {
+    const rows = Object.entries(meanings).map(([name, meaning]) => [`\`${name}\``, meaning])
+    const page = withTable(WEBHOOKS_PAGE, before, markdownTable([header, ...rows]))
+    await expect(page).toMatchFileSnapshot(WEBHOOKS_PAGE)
+  },
+)

@@ -5,6 +5,7 @@ import type { Family } from '../models/family.ts'
 import type { ModelNames } from '../models/model-names.ts'
 import type { PayloadStore } from '../payloads/payload-store.ts'
 import type { QueueView } from '../jobs/queue/queue-view.ts'
+import type { Usage, UsageQuery } from '../jobs/usage/usage.ts'
 import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
@@ -12,6 +13,7 @@ import type { KeyUses } from './authentication/key-uses.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
+import type { JobWaits } from './jobs/waiting.ts'
 import type { Results } from './jobs/results.ts'
 import type { UploadRoom } from './uploads/upload-room.ts'
 
@@ -59,6 +61,7 @@ export interface OpenAiSettings {
 export interface ApiParts {
   readonly jobs: JobStore
   readonly queue: QueueView
+  readonly usage: (asked: UsageQuery) => Promise<readonly Usage[]>
   readonly workers: WorkerRegistry
   readonly payloads: PayloadStore
   readonly recordings: Recordings
@@ -92,4 +95,5 @@ export interface ApiContext extends ApiParts {
   readonly limits: RequestLimits
   readonly background: Background
   readonly keyUses: KeyUses
+  readonly waits: JobWaits
 }

@@ -6,6 +6,7 @@ import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 import type { Family } from '../models/family.ts'
 import { TranscriptSchema } from '../contract/transcript.ts'
 import { UPLOAD_FILE_PATTERN } from '../payloads/uploads/upload.ts'
+import { PreferHeader, WaitField } from './jobs/waiting.ts'
 import { RemoveAfterField, jobOptionFields } from './jobs/job-options.ts'
 import { MetadataField, NameField } from './jobs/job-labels.ts'
 import { nullable } from './nullable.ts'
@@ -37,6 +38,8 @@ export const TierQuery = Type.Object({
   ),
 })
 
+export const SubmitQuery = Type.Object({ ...TierQuery.properties, wait: WaitField })
+
 export const ModelParams = Type.Object({
   vendor: Type.String({ description: 'tiyarofs', examples: ['tiyarofs'] }),
   version: Type.String({ description: '1', examples: ['1'] }),
@@ -49,6 +52,7 @@ export const JobParams = Type.Object({ id: Type.String({ description: 'The id th
 export const IdempotencyHeader = Type.Object({
   'idempotency-key': Type.Optional(Type.String({ description: 'A text of your choice, new for each new request.' })),
 })
+export const SubmitHeaders = Type.Object({ ...PreferHeader.properties, ...IdempotencyHeader.properties })
 
 export const UploadParams = Type.Object({ file: Type.String({ pattern: UPLOAD_FILE_PATTERN }) })
 
@@ -99,6 +103,11 @@ const jobFields = {
   status: Type.Enum([ACCEPTED, ...JOB_STATUSES], {
     description: 'accepted, as submit answers → pending → processing → success, failed or cancelled',
   }),
+  input: nullable(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'The model’s parameters, defaults included; null: what is stored of them is damaged.',
+    }),
+  ),
   serviceTier: Type.Enum(SERVICE_TIERS, { description: 'The tier that was asked for.' }),
   servedTier: nullable(Type.Enum(SERVICE_TIERS, { description: 'The tier that ran it.' })),
   priority: Type.Enum(JOB_PRIORITIES),
@@ -121,11 +130,24 @@ const jobFields = {
       { description: 'Only while it waits to be tried again: why it was given back.' },
     ),
   ),
+  version: Type.String({
+    description:
+      'Another one whenever anything of the job has changed but its place in the queue. With `wait`, give it back to hear of the next change.',
+  }),
   acceptedAt: Type.String({ format: 'date-time' }),
   startedAt: time('When it was first taken up.'),
   completedAt: time('When it finished.'),
   expiresAt: time('When it is removed, with its recording and its result; null: it is kept, or has not finished.'),
   removeAfterSeconds: nullable(RemoveAfterField),
+  usage: Type.Optional(
+    Type.Object(
+      {
+        audioSeconds: Type.Number({ description: 'Seconds of audio that became text.' }),
+        runSeconds: Type.Number({ description: 'Seconds that its last run took, fetching weights included.' }),
+      },
+      { description: 'Only when it has finished.' },
+    ),
+  ),
   result: nullable(TranscriptSchema),
   error: Type.Optional(
     Type.Object(
@@ -139,13 +161,15 @@ export const JobSchema = Type.Object(jobFields, { description: 'A job.' })
 export const SubmittedSchema = Type.Object({
   response: Type.Object({
     ...jobFields,
-    urls: Type.Object({ GET: Type.String({ description: 'Where to poll.' }) }),
+    urls: Type.Object({
+      GET: Type.String({ description: 'Where to poll; with /events behind the id, where to follow it.' }),
+    }),
     webhook: Type.Optional(SubmittedWebhookSchema),
   }),
 })
 export const JobListSchema = Type.Object({
-  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue']), {
-    description: 'Without their results and places in the queue.',
+  requests: Type.Array(Type.Omit(JobSchema, ['result', 'queue', 'input', 'usage', 'version']), {
+    description: 'Without their results, inputs and places in the queue.',
   }),
   next: nullable(Type.String({ description: 'Give it as `cursor` to get the next page; null: this is the last one.' })),
   previous: nullable(Type.String({ description: 'The same for the page before; null: this is the first one.' })),

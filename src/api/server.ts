@@ -26,12 +26,18 @@ import { canonicalUrl } from './openai/paths.ts'
 import { transcriptionRoutes } from './openai/transcriptions.ts'
 import { OPENAPI, UI } from './system/openapi.ts'
 import { REQUEST_LIMITS } from './http/request-limits.ts'
+import { JobWaits } from './jobs/waiting.ts'
 import { resumableUploadRoutes } from './uploads/resumable-uploads.ts'
+import { bulkActionRoutes } from './jobs/bulk-actions.ts'
+import { historyRoutes } from './jobs/history.ts'
+import { jobChangeRoutes } from './jobs/job-changes.ts'
 import { jobListRoutes } from './jobs/job-list.ts'
 import { requestRoutes } from './jobs/requests.ts'
 import { resultRoutes } from './jobs/result-routes.ts'
+import { retryRoutes } from './jobs/retry.ts'
 import { submissionRoutes } from './jobs/submissions.ts'
 import { syncRoutes } from './jobs/sync.ts'
+import { usageRoutes } from './system/usage.ts'
 import { uploadUrlRoutes } from './uploads/upload-urls.ts'
 import { uploadRoutes } from './uploads/uploads.ts'
 import { deliveryRoutes } from './webhooks/delivery-routes.ts'
@@ -46,6 +52,7 @@ const IDLE_MS = 300_000
 export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promise<FastifyInstance> {
   const { settings, logger } = parts
   const background = new Background(logger)
+  const waits = new JobWaits(parts.jobs, settings.maxStreams)
   const keyUses = new KeyUses(parts.apiKeys, logger)
   const { defaultModel, modelAliases: aliases } = settings.openai
   const names = new ModelNames(parts.catalogue, {
@@ -53,7 +60,7 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     aliases,
     isPresent: (id) => parts.models.isPresent(id),
   })
-  const context: ApiContext = { ...parts, names, limits, background, keyUses }
+  const context: ApiContext = { ...parts, names, limits, background, keyUses, waits }
   const api = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -75,6 +82,11 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
     throw noRoute(request)
   })
 
+  // Before the server waits for the answers that are under way.
+  api.addHook('preClose', (closed) => {
+    waits.close()
+    closed()
+  })
   api.addHook('onClose', async () => {
     await background.close()
     await keyUses[Symbol.asyncDispose]()
@@ -102,12 +114,17 @@ export async function buildApi(parts: ApiParts, limits = REQUEST_LIMITS): Promis
   await api.register(submissionRoutes(context))
   await api.register(requestRoutes(context))
   await api.register(eventRoutes(context))
+  await api.register(retryRoutes(context))
+  await api.register(historyRoutes(context))
+  await api.register(bulkActionRoutes(context))
   await api.register(jobListRoutes(context))
+  await api.register(jobChangeRoutes(context))
   await api.register(resultRoutes(context))
   await api.register(webhookRoutes(context))
   await api.register(deliveryRoutes(context))
   await api.register(syncRoutes(context))
   await api.register(modelRoutes(context))
+  await api.register(usageRoutes(context))
   await api.register(keyRoutes(context))
   await api.register(tokenRoutes(context))
   await api.register(meRoutes(context))

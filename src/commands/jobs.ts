@@ -1,42 +1,20 @@
 import type { Command } from 'commander'
-import { Option } from 'commander'
 import { openDatabase } from '../backend.ts'
 import { loadConfig } from '../config/config.ts'
 import { SERVER_SETTINGS } from '../config/server.ts'
 import { JOB_EVENT_KINDS } from '../contract/job-event.ts'
 import type { JobEvent } from '../contract/job-event.ts'
-import { JOB_STATUSES } from '../jobs/job.ts'
-import type { Job, JobStatus } from '../jobs/job.ts'
 import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import type { CommandContext } from './context.ts'
+import { addJobListCommand } from './job-list.ts'
 import { addSettings, givenFlags } from './options.ts'
 
-const LIMIT = 100
 const EVENTS_PAGE = 1000
 
 /** What an administrator sees of all keys' jobs, beside a server that runs. */
 export function addJobsCommand(program: Command, context: CommandContext): void {
   const jobs = program.command('jobs').description('List jobs, why they failed, and what happened to one.')
-  addSettings(jobs.command('list').description(`List the newest jobs of all keys, ${LIMIT} at most.`), [
-    SERVER_SETTINGS.dataDir,
-  ])
-    .addOption(new Option('--status <status>', 'only those with this status').choices(JOB_STATUSES))
-    .option('--json', 'as JSON lines')
-    .action(async (options: Record<string, unknown>) => {
-      const config = loadConfig(context.environment, givenFlags(options))
-      await using database = await openDatabase(config, context.signal)
-      const store = new SqlJobStore(database)
-      const status = JOB_STATUSES.find((known) => known === options['status'])
-      const { jobs: found } = await store.list(null, {
-        limit: LIMIT,
-        ...(status === undefined ? {} : { statuses: [status] }),
-      })
-      // Without the input, which may quote what was said, and the webhook, which may hold a secret.
-      for (const job of found)
-        console.log(
-          options['json'] === true ? JSON.stringify({ ...job, input: undefined, webhook: undefined }) : lineOf(job),
-        )
-    })
+  addJobListCommand(jobs, context)
   const history = jobs.command('history').description('Tell what happened to a job: when, what, and by whom or why.')
   addSettings(history.argument('<id>', 'id of the job'), [SERVER_SETTINGS.dataDir])
     .option('--json', 'as JSON lines')
@@ -57,14 +35,4 @@ export function addJobsCommand(program: Command, context: CommandContext): void 
 function eventLineOf({ at, kind, data }: JobEvent): string {
   const members = Object.entries(data).map(([name, value]) => `${name} ${String(value)}`)
   return [at, kind.padEnd(Math.max(...JOB_EVENT_KINDS.map(({ length }) => length))), members.join(', ')].join('  ')
-}
-
-function lineOf({ id, status, model, audioSeconds, acceptedAt, error }: Job): string {
-  const seconds = `${Math.round(audioSeconds)} s`
-  const parts = [id, padded(status), acceptedAt.toISOString(), seconds.padStart(8), model]
-  return [...parts, ...(error === null ? [] : [`${error.code}: ${error.message}`])].join('  ')
-}
-
-function padded(status: JobStatus): string {
-  return status.padEnd(Math.max(...JOB_STATUSES.map(({ length }) => length)))
 }

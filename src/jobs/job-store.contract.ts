@@ -4,6 +4,7 @@ import { describeClaim } from './queue/claim.contract.ts'
 import { describeEventLog } from './events/event-log.contract.ts'
 import { describeFollowing } from './events/follow.contract.ts'
 import { describeNews } from './events/news.contract.ts'
+import { describeChanges } from './keeping/change.contract.ts'
 import { describeGarbage } from './keeping/garbage.contract.ts'
 import { describeKeeping } from './keeping/keeping.contract.ts'
 import { describeTrueLength } from './life/length.contract.ts'
@@ -14,6 +15,7 @@ import { describeQueue } from './queue/queue.contract.ts'
 import { ERROR, EVERY_TIER, LIMITS, claimed, jobIn, running } from './running-job.fixture.ts'
 import type { JobStoreFixture } from './running-job.fixture.ts'
 import type { JobStore } from './job-store.ts'
+import { describeUsage } from './usage/usage.contract.ts'
 import { describeWaiting } from './queue/waiting.contract.ts'
 
 /** Claims all that can be claimed, and says in which order it came. */
@@ -39,6 +41,8 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeTrueLength(name, open)
   describeGarbage(name, open)
   describeList(name, open)
+  describeChanges(name, open)
+  describeUsage(name, open)
 
   describe(`${name}: what a job knows`, () => {
     test('submit keeps everything, and says so', async () => {

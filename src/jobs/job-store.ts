@@ -1,4 +1,4 @@
-import type { JobEvent, WeightsFetched } from '../contract/job-event.ts'
+import type { JobEvent, JobEventKind, WeightsFetched } from '../contract/job-event.ts'
 import type { Passage, ToldSegment } from '../contract/transcript.ts'
 import type { EventFeed } from './events/event-feed.ts'
 import type { Cursor } from './reading/cursor.ts'
@@ -9,7 +9,7 @@ export interface NewJob {
   readonly id: string
   readonly keyId: string
   readonly model: string
-  /** Default: none. */
+  /** Default: what the recording is called, if anybody said. */
   readonly name?: string | null
   /** Default: none. */
   readonly metadata?: Metadata
@@ -36,6 +36,9 @@ export interface NewJob {
   /** Null or absent: nobody is told of it. */
   readonly webhook?: JobWebhook | null
 }
+
+/** What may be changed of a job; what is left out stays. */
+export type JobChanges = Partial<Pick<Job, 'name' | 'metadata' | 'expiresAt' | 'removeAfterSeconds'>>
 
 export interface Idempotency {
   /** As the client chose it; it is the client's alone. */
@@ -206,8 +209,9 @@ export interface JobStore {
   /**
    * What happened to a job since the event with this `sequence`, in order; 0: since it was accepted.
    * At most 10,000 are kept, as long as the job: of more windows, the newest and some of the others at even distances.
+   * @param kinds default: all
    */
-  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]>
+  events(jobId: string, after: number, limit: number, kinds?: readonly JobEventKind[]): Promise<readonly JobEvent[]>
   /** The same of all jobs of a key. */
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]>
 
@@ -303,6 +307,13 @@ export interface JobStore {
    * Idempotent; undefined when there is no such job. A job that has finished otherwise comes back as it is.
    */
   cancel(id: string): Promise<Job | undefined>
+
+  /**
+   * Changes what its user says of a job, finished or not.
+   * @param change what it is to be, from what it is: nobody else changes it meanwhile, and what this throws leaves it as it is
+   * @returns the job as it is then; undefined: there is none
+   */
+  change(id: string, change: (job: Job) => JobChanges): Promise<Job | undefined>
 
   /** Removes a finished job's row, and puts its payloads on the list of garbage. Says whether it did. */
   remove(id: string): Promise<boolean>

@@ -8,12 +8,14 @@ import pino from 'pino'
 import { Webhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
 import { describe, expect, test } from 'vitest'
+import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../test/support/postgres.ts'
 import { Receiver, signatureHeaders } from '../../test/support/receiver.ts'
 import type { Answer } from '../../test/support/receiver.ts'
 import type { WebhookEvent } from '../contract/webhook-event.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import { submitted } from '../jobs/new-job.fixture.ts'
 import { claimed } from '../jobs/running-job.fixture.ts'
+import { openPostgresDatabase } from '../jobs/postgres/database.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { SqlJobStore } from '../jobs/sql/sql-store.ts'
 import { openSqlite } from '../jobs/sqlite/database.ts'
@@ -38,11 +40,11 @@ interface Fixture extends AsyncDisposable {
   readonly deliverer: Deliverer
   readonly log: readonly string[]
   /** Submits a job of which this is told, as soon as it is accepted unless it is said otherwise. Says its id. */
-  submit(asked: AskedWebhook | undefined, keyId?: string): Promise<string>
+  readonly submit: (asked: AskedWebhook | undefined, keyId?: string) => Promise<string>
   /** Its only delivery, once it is as asked. */
-  delivery(jobId: string, isReached: (delivery: LoggedDelivery) => boolean): Promise<LoggedDelivery>
+  readonly delivery: (jobId: string, isReached: (delivery: LoggedDelivery) => boolean) => Promise<LoggedDelivery>
   /** Ends all pauses. */
-  hurry(): Promise<void>
+  readonly hurry: () => Promise<void>
 }
 
 const AT_ONCE: readonly WebhookEvent[] = ['job.accepted']
@@ -54,6 +56,7 @@ const wasTried =
 
 async function open(
   given: {
+    readonly database?: Database
     readonly allow?: readonly string[]
     readonly timeoutMs?: number
     readonly revoked?: ReadonlySet<string>
@@ -62,7 +65,7 @@ async function open(
 ): Promise<Fixture> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-deliverer-')))
-  const database = stack.use(await openSqlite(folder.path))
+  const database = stack.use(given.database ?? (await openSqlite(folder.path)))
   const store = new SqlJobStore(database)
   const guard = new OutboundGuard({ allow: given.allow ?? ['127.0.0.0/8'] })
   const client = stack.use(new OutboundClient({ guard, connectTimeoutMs: given.timeoutMs ?? 10_000 }))
@@ -84,7 +87,10 @@ async function open(
   return {
     ...{ store, database, webhooks, deliverer, log },
     submit: async (asked, keyId = KEY) => {
-      const webhook = await webhooks.forJob(keyId, asked && { events: AT_ONCE, ...asked }, BASE, SIGNAL)
+      const webhook =
+        asked === undefined
+          ? await webhooks.byDefault(keyId, BASE)
+          : await webhooks.named(keyId, { events: AT_ONCE, ...asked }, BASE, SIGNAL)
       return (await submitted(store, { keyId, webhook })).id
     },
     delivery: async (jobId, isReached) => {
@@ -289,12 +295,20 @@ describe('a receiver', () => {
     expect(attempts).toMatchObject([{ status: null, code: 'unreachable', detail: 'ECONNREFUSED' }])
   })
 
+  test('whose certificate nobody has signed is not told', async () => {
+    await using receiver = await Receiver.start({}, 'https')
+    await using fixture = await open()
+    const { attempts } = await fixture.delivery(await fixture.submit({ url: receiver.url() }), wasTried(1))
+    expect(attempts).toMatchObject([{ status: null, code: 'untrusted', detail: 'DEPTH_ZERO_SELF_SIGNED_CERT' }])
+    expect(receiver.received).toEqual([])
+  })
+
   test('whose address may not be reached any more is not asked', async () => {
     await using receiver = await Receiver.start()
     await using fixture = await open({ allow: [] })
     await expect(fixture.submit({ url: receiver.url() })).rejects.toMatchObject({ code: 'outbound.refused' })
     await using before = await open()
-    const webhook = await before.webhooks.forJob(KEY, { url: receiver.url(), events: AT_ONCE }, BASE, SIGNAL)
+    const webhook = await before.webhooks.named(KEY, { url: receiver.url(), events: AT_ONCE }, BASE, SIGNAL)
     const { id } = await submitted(fixture.store, { webhook })
     const { attempts } = await fixture.delivery(id, wasTried(1))
     expect(attempts).toMatchObject([{ status: null, code: 'refused', detail: null, answer: null }])
@@ -325,7 +339,7 @@ describe('a receiver', () => {
     expect(asked()).toBe(16)
   })
 
-  test('that fails is asked by one at a time until it takes something again', async () => {
+  test('that is too busy is asked by one at a time until it is not', async () => {
     let isWell = false
     let running = 0
     let most = 0
@@ -334,7 +348,7 @@ describe('a receiver', () => {
       most = Math.max(most, running)
       setTimeout(() => {
         running -= 1
-        response.writeHead(isWell ? 204 : 500).end()
+        response.writeHead(isWell ? 204 : 503).end()
       }, 20)
     }
     await using receiver = await Receiver.start({ '/': slowly })
@@ -397,4 +411,23 @@ describe('a delivery', () => {
     const [due] = await new Outbox(fixture.database).due()
     expect(due).toBeDefined()
   })
+})
+
+test.skipIf(!hasPostgres)(`several servers on one database make each delivery once${NEEDS_POSTGRES}`, async () => {
+  await using stack = new AsyncDisposableStack()
+  const receiver = stack.use(await Receiver.start())
+  const postgres = stack.use(await startPostgres({ fsync: false }))
+  const url = await postgres.createDatabase()
+  const fixtures = await Promise.all(
+    [1, 2, 3].map(async () => await open({ database: await openPostgresDatabase(url) })),
+  )
+  for (const fixture of fixtures) stack.use(fixture)
+  const submits = fixtures.flatMap((fixture) =>
+    Array.from({ length: 30 }, (_, n) => fixture.submit({ url: receiver.url(`/${n}`) }, `key-${n % 3}`)),
+  )
+  const ids = await Promise.all(submits)
+  const [fixture] = fixtures
+  for (const id of ids) await fixture?.delivery(id, ({ status }) => status === 'delivered')
+  expect(receiver.received.map(({ message }) => message.data.id).toSorted()).toEqual(ids.toSorted())
+  expect(receiver.received.every(({ message }) => message.data.sequence > 0)).toBe(true)
 })

@@ -101,8 +101,8 @@ export class Deliverer implements AsyncDisposable {
   async #deliver(delivery: TakenDelivery): Promise<void> {
     const { logger, outbox } = this.#options
     try {
-      const { isDelivered, retryAfterMs } = await runDelivery(delivery, this.#options, this.#hurry.signal)
-      this.#lanes.note(delivery.queue, isDelivered, retryAfterMs)
+      const { isWell, retryAfterMs } = await runDelivery(delivery, this.#options, this.#hurry.signal)
+      this.#lanes.note(delivery.queue, isWell, retryAfterMs)
     } catch (error) {
       if (this.#hurry.signal.aborted) await outbox.untake(delivery).catch(() => undefined)
       else logger.error({ err: error, delivery: delivery.id }, 'a delivery broke off; it is made within a minute')

@@ -1,12 +1,12 @@
-/** Why an attempt failed. Part of the API: codes never change their meaning. */
+/** Why an attempt failed: what the receiver did. Part of the API: codes never change their meaning. */
 export const ATTEMPT_CODES = {
-  status: 'it answered with a status that is not 2xx',
-  redirected: 'it answered with a redirect, which is not followed: `detail` is its `Location`',
-  gone: 'it answered with 410',
-  timeout: 'it did not answer within 15 seconds',
-  unreachable: 'its name or its port does not answer, or the connection broke: `detail` says how',
-  untrusted: 'its certificate is not trusted: `detail` says why',
-  refused: 'its host has no address that this server may reach (`SOTTO_FETCH_ALLOW`)',
+  status: 'answered with a status that is not 2xx',
+  redirected: 'answered with a redirect, which is not followed: `detail` is its `Location`',
+  gone: 'answered with 410',
+  timeout: 'did not answer within 15 seconds',
+  unreachable: 'can’t be reached, or broke the connection: `detail` says how',
+  untrusted: 'has a certificate that is not trusted: `detail` says why',
+  refused: 'has no address that this server may reach (`SOTTO_FETCH_ALLOW`)',
 } as const
 
 export type AttemptCode = keyof typeof ATTEMPT_CODES

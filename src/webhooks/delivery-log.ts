@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { dateOf } from '../jobs/sql/job-row.ts'
 import type { WebhookAttemptsTable, WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
+import { byTime } from './delivery.ts'
 import { isDropped } from './delivery-codes.ts'
 import type { DroppedCode } from './delivery-codes.ts'
 import { targetOf } from './endpoint.ts'
@@ -23,7 +24,8 @@ export interface LoggedDelivery {
   readonly id: string
   readonly jobId: string
   readonly type: string
-  readonly createdAt: Date
+  /** When it happened. */
+  readonly at: Date
   readonly status: 'pending' | 'delivered' | 'failed' | 'dropped'
   /** Null unless the status is `dropped`. */
   readonly droppedBecause: DroppedCode | null
@@ -49,10 +51,10 @@ export class DeliveryLog {
       .selectFrom('webhook_deliveries')
       .selectAll()
       .where('job_id', '=', jobId)
-      .orderBy('event', 'desc')
+      .orderBy('created_at', 'desc')
       .limit(MAX_DELIVERIES)
       .execute()
-    return await this.#withAttempts(rows)
+    return (await this.#withAttempts(rows)).toSorted((one, other) => byTime(other, one))
   }
 
   async find(id: string): Promise<LoggedDelivery | undefined> {
@@ -114,7 +116,7 @@ function loggedOf(
   const dropped = outcome !== null && isDropped(outcome) ? outcome : null
   return {
     ...{ id, jobId, type },
-    createdAt: dateOf(row.created_at),
+    at: dateOf(row.at),
     status:
       outcome === null ? 'pending' : outcome === 'delivered' ? 'delivered' : dropped === null ? 'failed' : 'dropped',
     droppedBecause: dropped,

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import { sequenceOf } from '../jobs/events/event-order.ts'
+import type { JobEventKind } from '../contract/job-event.ts'
+import { sequenceOf } from '../jobs/events/event-log.ts'
 import type { JobStore } from '../jobs/job-store.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { tryDelivery } from './attempt.ts'
@@ -34,9 +35,13 @@ export interface DeliveryParts {
   readonly timeoutMs?: number
 }
 
+/** Standard Webhooks: it is to be asked less. */
+const BUSY: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
 /** What the queue of a delivery learns of it. */
 export interface DeliveryReport {
-  readonly isDelivered: boolean
+  /** Whether the receiver answers, and has not enough for now. */
+  readonly isWell: boolean
   readonly retryAfterMs: number | null
 }
 
@@ -60,7 +65,7 @@ export async function runDelivery(
   const addressed = await addressOf(delivery, parts)
   if (typeof addressed === 'string') {
     await parts.outbox.settle(delivery, { outcome: addressed }, null)
-    return { isDelivered: true, retryAfterMs: null }
+    return { isWell: true, retryAfterMs: null }
   }
   const { endpoint } = addressed
   const body = await bodyFor(delivery, addressed, parts)
@@ -72,7 +77,8 @@ export async function runDelivery(
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
   await settle(delivery, addressed, result, parts)
-  return { isDelivered: result.attempt.code === null, retryAfterMs: result.retryAfterMs }
+  const { status } = result.attempt
+  return { isWell: status !== null && !BUSY.has(status), retryAfterMs: result.retryAfterMs }
 }
 
 async function addressOf(delivery: TakenDelivery, parts: DeliveryParts): Promise<Addressed | DroppedCode> {
@@ -92,11 +98,20 @@ async function bodyFor(
   { endpoint, urls }: Addressed,
   { database, jobs, result }: DeliveryParts,
 ): Promise<string> {
-  const sequence = await sequenceOf(database, delivery.event)
-  const isResultAsked = delivery.type === 'job.success' && endpoint.include.includes('result')
-  const resultKey = isResultAsked ? (await jobs.find(delivery.jobId))?.resultKey : undefined
+  const { jobId, type, snapshot } = delivery
+  const kind = kindOf(type)
+  const which = kind === 'claimed' && snapshot !== null ? { attempt: snapshot.attempt } : {}
+  const sequence = await sequenceOf(database, { jobId, kind, ...which })
+  const isResultAsked = type === 'job.success' && endpoint.include.includes('result')
+  const resultKey = isResultAsked ? (await jobs.find(jobId))?.resultKey : undefined
   const transcript = typeof resultKey === 'string' ? await result(resultKey, MAX_RESULT_BYTES) : null
   return messageOf(delivery, { sequence, urls, result: isResultAsked ? transcript : undefined })
+}
+
+/** The event of the job's history that a type of webhooks tells of. */
+function kindOf(type: string): JobEventKind {
+  if (type === 'job.accepted') return 'accepted'
+  return type === 'job.processing' ? 'claimed' : 'finished'
 }
 
 async function settle(

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { WEBHOOK_EVENT_TYPES } from '../contract/webhook-event.ts'
 import { dateOf } from '../jobs/sql/job-row.ts'
 import type { WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
 
@@ -31,7 +32,6 @@ export interface TakenDelivery {
   readonly token: string
   readonly keyId: string
   readonly jobId: string
-  readonly event: number
   readonly type: string
   readonly at: Date
   /** Null: what is stored of it is damaged. */
@@ -43,11 +43,23 @@ export interface TakenDelivery {
 }
 
 export function takenDelivery(row: Selectable<WebhookDeliveriesTable>, token: string): TakenDelivery {
-  const { id, key_id: keyId, job_id: jobId, event, type, at, data, queue, endpoint, tries } = row
-  return { id, token, keyId, jobId, event, type, at: dateOf(at), snapshot: snapshotOf(data), endpoint, queue, tries }
+  const { id, key_id: keyId, job_id: jobId, type, at, data, queue, endpoint, tries } = row
+  return { id, token, keyId, jobId, type, at: dateOf(at), snapshot: snapshotOf(data), endpoint, queue, tries }
 }
 
 function snapshotOf(data: string): Snapshot | null {
   const members: unknown = JSON.parse(data)
   return SNAPSHOT.Check(members) ? members : null
+}
+
+/** In the order in which things happen to a job. */
+export function byTime(
+  one: { readonly at: Date; readonly type: string },
+  other: { readonly at: Date; readonly type: string },
+): number {
+  return one.at.getTime() - other.at.getTime() || rankOf(one.type) - rankOf(other.type)
+}
+
+function rankOf(type: string): number {
+  return WEBHOOK_EVENT_TYPES.findIndex((known) => known === type)
 }

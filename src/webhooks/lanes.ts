@@ -4,7 +4,7 @@ const MAX_REQUESTS_PER_KEY = 16
 const MAX_REQUESTS_PER_QUEUE = 8
 /** A receiver that answers with `Retry-After` is left alone for no longer: its other paths may work. */
 const MAX_HOLD_MS = 60_000
-/** Of queues whose last attempt failed; when there are more, all count as well again. */
+/** Of queues that ail; when there are more, all count as well again. */
 const MAX_REMEMBERED = 10_000
 
 interface Lane {
@@ -19,7 +19,7 @@ interface Lane {
 export class Lanes {
   readonly #byQueue = new Map<string, number>()
   readonly #byKey = new Map<string, number>()
-  /** Queues whose last attempt failed → until when they are left alone, by `performance.now`. */
+  /** Queues whose receiver gave no answer, or is too busy → until when they are left alone, by `performance.now`. */
   readonly #ailing = new Map<string, number>()
   #all = 0
 

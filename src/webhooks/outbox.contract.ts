@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
+import { ENVIRONMENT_ID } from '../api/authentication/api-key.ts'
+import { ApiKeys } from '../api/authentication/api-keys.ts'
 import type { JobWebhook } from '../jobs/job.ts'
 import type { JobStore, Lease } from '../jobs/job-store.ts'
 import { newJob, submitted } from '../jobs/new-job.fixture.ts'
 import { ERROR, claimed, running } from '../jobs/running-job.fixture.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { SqlJobStore } from '../jobs/sql/sql-store.ts'
-import { sequenceOf } from '../jobs/events/event-order.ts'
+import { sequenceOf } from '../jobs/events/event-log.ts'
 import type { Attempt } from './attempt.ts'
 import { DefaultWebhooks } from './defaults.ts'
 import { DeliveryLog } from './delivery-log.ts'
@@ -80,7 +82,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       })
       expect(delivery?.snapshot?.code).toBe(status === 'failed' ? ERROR.code : null)
       const events = await store.events(lease.jobId, 0, 99)
-      expect(await sequenceOf(database, delivery?.event ?? 0)).toBe(events.at(-1)?.sequence)
+      expect(await sequenceOf(database, { jobId: lease.jobId, kind: 'finished' })).toBe(events.at(-1)?.sequence)
     })
 
     test('each step of a job is told to whoever wants it, the first ones first', async () => {
@@ -94,6 +96,11 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       const taken = await takeAll(new Outbox(database))
       expect(taken.map(({ type }) => type)).toEqual(['job.accepted', 'job.processing', 'job.processing', 'job.success'])
       expect(taken.map(({ snapshot }) => snapshot?.attempt)).toEqual([0, 1, 2, 2])
+      const claims = (await store.events(lease.jobId, 0, 99)).filter(({ kind }) => kind === 'claimed')
+      for (const [index, { sequence }] of claims.entries()) {
+        const which = { jobId: lease.jobId, kind: 'claimed', attempt: index + 1 } as const
+        expect(await sequenceOf(database, which)).toBe(sequence)
+      }
     })
 
     test('nobody is told of a job without a webhook, and none of what he does not want', async () => {
@@ -178,7 +185,8 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       const [logged] = await new DeliveryLog(database).ofJob(jobId)
       expect(logged).toMatchObject({ status: 'pending', url: 'http://a.example.com/hook' })
       const { durationMs, ...facts } = REFUSED
-      expect(logged?.attempts).toEqual(Array(3).fill({ ...facts, durationMs, at: expect.any(Date) }))
+      const each = { ...facts, durationMs, at: expect.any(Date) }
+      expect(logged?.attempts).toEqual([each, each, each])
     })
 
     test('is not kept by the time of a clock that was set back since', async () => {
@@ -231,7 +239,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       expect((await log.ofJob(lease.jobId)).map(({ type }) => type)).toEqual(['job.success'])
       const left = await takeOne(outbox)
       expect(left.snapshot).toMatchObject({ model: 'sotto/whisper-demo' })
-      expect(await sequenceOf(database, left.event)).toSatisfy((given) => given === null || typeof given === 'number')
+      expect(await sequenceOf(database, { jobId: lease.jobId, kind: 'finished' })).toBeNull()
       await outbox.settle(left, { outcome: 'delivered' }, TAKEN)
       expect(await log.ofJob(lease.jobId)).toEqual([])
       expect(await database.queries.selectFrom('webhook_attempts').selectAll().execute()).toEqual([])
@@ -317,6 +325,25 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       expect(await secrets.signing('key-1')).toEqual([last.secret])
       expect(await secrets.current('key-1')).toEqual({ secret: last.secret, previousUntil: null })
     })
+  })
+
+  test(`${name}: secrets and defaults go with their key, but for the environment’s, which stays the same one`, async () => {
+    await using fixture = await open()
+    const { database } = fixture
+    const apiKeys = new ApiKeys(database)
+    const { id } = await apiKeys.create('one')
+    await apiKeys.setEnvironmentKey('a-secret-of-the-environment')
+    const webhook = { url: 'http://a.example.com/', include: [], secret: null }
+    for (const keyId of [id, ENVIRONMENT_ID]) {
+      await new KeySecrets(database).current(keyId)
+      await new DefaultWebhooks(database).set(keyId, webhook, TERMINAL)
+    }
+    await apiKeys.revoke(id)
+    await apiKeys.setEnvironmentKey('another-secret-of-the-environment')
+    for (const table of ['webhook_secrets', 'webhook_defaults'] as const) {
+      const left = await database.queries.selectFrom(table).select('key_id').execute()
+      expect(left).toEqual([{ key_id: ENVIRONMENT_ID }])
+    }
   })
 
   describe(`${name}: defaults`, () => {

@@ -29,7 +29,7 @@ describe.skipIf(!hasPostgres)(`PostgreSQL${NEEDS_POSTGRES}`, () => {
 
   describeOutbox('PostgreSQL', async () => {
     await sql`
-      truncate jobs, job_events, webhook_secrets, webhook_defaults, webhook_deliveries, webhook_attempts restart identity
+      truncate jobs, job_events, api_keys, secrets, webhook_secrets, webhook_defaults, webhook_deliveries, webhook_attempts restart identity
     `.execute(database.queries)
     return { store: new SqlJobStore(database), database, [Symbol.asyncDispose]: async () => undefined }
   })

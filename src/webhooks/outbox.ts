@@ -5,7 +5,7 @@ import { fromNow } from '../jobs/sql/dialect.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import type { WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
 import type { Attempt } from './attempt.ts'
-import { takenDelivery } from './delivery.ts'
+import { byTime, takenDelivery } from './delivery.ts'
 import type { DeliveryOutcome } from './delivery-codes.ts'
 import type { TakenDelivery } from './delivery.ts'
 import { LONGEST_PAUSE_MS } from './retry.ts'
@@ -79,7 +79,7 @@ export class Outbox {
       )
       returning *
     `.execute(queries)
-    return rows.map((row) => takenDelivery(row, token)).toSorted((one, other) => one.event - other.event)
+    return rows.map((row) => takenDelivery(row, token)).toSorted(byTime)
   }
 
   /**

@@ -53,19 +53,16 @@ export class Webhooks {
   }
 
   /**
-   * Whom a new job's events are told: whom it names, else its key's default, else nobody.
+   * Whom a new job's events are told, as its submit names it.
    * @param base what links begin with
    * @throws WebhookError `webhook.invalid`, OutboundError `outbound.refused`
    */
-  async forJob(
-    keyId: string,
-    asked: AskedWebhook | undefined,
-    base: string,
-    signal: AbortSignal,
-  ): Promise<JobWebhook | null> {
-    if (asked !== undefined) {
-      return jobWebhook(keyId, { base, endpoint: await this.endpoint(asked, signal) }, eventsOf(asked))
-    }
+  async named(keyId: string, asked: AskedWebhook, base: string, signal: AbortSignal): Promise<JobWebhook> {
+    return jobWebhook(keyId, { base, endpoint: await this.endpoint(asked, signal) }, eventsOf(asked))
+  }
+
+  /** The same where its submit names none; null: nobody is told. */
+  async byDefault(keyId: string, base: string): Promise<JobWebhook | null> {
     const found = await this.defaults.known(keyId)
     if (found === undefined || found.disabledAt !== null) return null
     return jobWebhook(keyId, { base, endpoint: null }, found.events)

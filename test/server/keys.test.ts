@@ -8,6 +8,8 @@ import type { Database } from '../../src/jobs/sql/dialect.ts'
 import { openSqlite } from '../../src/jobs/sqlite/database.ts'
 import { startApi } from '../support/api.ts'
 import type { RunningApi } from '../support/api.ts'
+import { runDocumentedCommands } from '../support/documented-commands.ts'
+import { sotto } from '../support/server.ts'
 
 /**
  * What each route of the server needs: a scope, `any` valid key, the signature of an `upload` URL, or nothing (`open`). A new route is
@@ -111,6 +113,14 @@ describe('scopes', () => {
     expect(found.filter((route) => !heads.includes(route)).toSorted()).toEqual(Object.keys(NEEDS).toSorted())
     const taking = [...routes].filter(([, { config }]) => config?.takesQueryToken === true).map(([route]) => route)
     expect(taking).toEqual(TAKES_QUERY_TOKEN)
+  })
+
+  test('are in the OpenAPI document as what else a route may answer', async () => {
+    const { body } = await ask(null, 'GET', '/openapi.json')
+    const paths = body['paths'] as Record<string, Record<string, { responses: object; security?: unknown }>>
+    const closed = Object.values(paths).flatMap((methods) => Object.values(methods).filter(({ security }) => !security))
+    expect(closed.length).toBeGreaterThan(10)
+    for (const { responses } of closed) expect(Object.keys(responses)).toEqual(expect.arrayContaining(['403', '429']))
   })
 
   test('hold on every route: without the scope 403 which names it, and without a key 401', async () => {
@@ -245,6 +255,49 @@ describe('keys over the API', () => {
     expect((await ask('a-secret-of-the-environment', 'GET', '/v1/keys')).status).toBe(200)
     await keys.revoke('environment')
   })
+})
+
+test('the command line makes and changes keys beside a server, which minds it with the next request', async () => {
+  const { dataDir } = running
+  const limits = ['--limit', 'queued-jobs=3', '--limit', 'running-jobs=off']
+  const rules = ['--scope', 'read', '--model', 'sotto/whisper-demo', '--expires', '30d', ...limits]
+  const created = await sotto(['keys', 'create', ...rules, 'cron', '--data-dir', dataDir], { cwd: dataDir })
+  const secret = created.stdout.trim()
+  const { body } = await ask(secret, 'GET', '/v1/me')
+  expect(body).toMatchObject({
+    key: { name: 'cron', scopes: ['read'], models: ['sotto/whisper-demo'], expiresAt: expect.any(String) },
+    limits: { queuedJobs: 3, runningJobs: null },
+  })
+  const { id } = body['key'] as { id: string }
+  const changes = ['--scope', 'read,transcribe', '--expires', 'never', '--limit', 'queued-jobs=server', '--name', 'job']
+  const updated = await sotto(['keys', 'update', ...changes, id, '--data-dir', dataDir], { cwd: dataDir })
+  expect(updated).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/transcribe,read .* running-jobs=off .*job$/m),
+  })
+  expect((await ask(secret, 'GET', '/v1/me')).body).toMatchObject({
+    key: { name: 'job', scopes: ['transcribe', 'read'], models: ['sotto/whisper-demo'], expiresAt: null },
+    limits: { queuedJobs: 50 },
+  })
+  const listed = await sotto(['keys', 'list', '--json', '--data-dir', dataDir], { cwd: dataDir })
+  const keysListed = listed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { id: string })
+  expect(keysListed.find((key) => key.id === id)).toMatchObject({ name: 'job', limits: { runningJobs: null } })
+  expect(listed.stdout).not.toContain(secret)
+})
+
+test('the documented commands do what the page says', async () => {
+  const { url: SOTTO, dataDir: SOTTO_DATA_DIR } = running
+  const variables = { ADMIN: admin.secret, SOTTO, SOTTO_DATA_DIR }
+  const [commandLine, overHttp, tokens] = await runDocumentedCommands({ page: 'docs/keys.md', variables })
+  expect(commandLine?.output).toMatch(/  read  never used  expires 2.*dashboard$/m)
+  expect(commandLine?.output).toMatch(
+    /models openai\/whisper-small  queued-jobs=100  requests-per-minute=600  archive$/m,
+  )
+  expect(overHttp?.output).toMatch(/"limits":\{"runningJobs":"off","requestsPerMinute":600\}/)
+  expect(JSON.parse(tokens?.output ?? '')).toEqual({ requests: [], next: null })
 })
 
 const SUBMIT = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'

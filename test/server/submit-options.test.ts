@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Client, jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
+import { documentedCommands, runDocumentedCommands } from '../support/documented-commands.ts'
 import { Server, temporaryFolder } from '../support/server.ts'
 
 const CLIP = fixture('en-short.wav')
@@ -141,11 +142,37 @@ describe('retry', () => {
     expect(await client.poll(id)).toEqual(failed)
   })
 
-  test('a job that succeeded is not run again', async () => {
-    const { id } = await client.transcribe(CLIP)
-    const answer = await client.fetch(`/v1/async/requests/${id}/retry`, { method: 'POST' })
-    expect(answer.status).toBe(409)
+  test('a job that succeeded is run again with other parameters', async () => {
+    const job = await client.transcribe(CLIP)
+    const body = jsonBody({ input: { word_timestamps: true } })
+    const { response } = await client.json<Submitted>(202, `/v1/async/requests/${job.id}/retry`, {
+      method: 'POST',
+      ...body,
+    })
+    const again = await client.finish(response.id)
+    expect(again.result?.text).toBe(job.result?.text)
+    expect(again.result?.segments[0]?.words?.length).toBeGreaterThan(0)
+    expect(again).toMatchObject({ usage: { audioSeconds: job.result?.duration } })
   })
+})
+
+test('the commands that docs/api.md has for names, lists and actions do what it says', async () => {
+  const blocks = await documentedCommands('docs/api.md')
+  const own = blocks.flatMap((commands, index) =>
+    /\$JOB|JOB=|actions|\/v1\/usage|metadata\./.test(commands) ? [index] : [],
+  )
+  const variables = { SOTTO: server.url, KEY: server.newKey ?? '', URL: url }
+  const ran = await runDocumentedCommands({ page: 'docs/api.md', variables, blocks: own })
+  const answers = ran.map(({ output }) => (output === '' ? null : (JSON.parse(output) as unknown)))
+  expect(answers).toMatchObject([
+    null,
+    { name: 'Opening talk', metadata: { customer: '7', checked: 'yes' }, removeAfterSeconds: 2_592_000 },
+    { response: { status: 'accepted', name: 'Opening talk', input: { beam_size: 5 } } },
+    { results: [], next: null },
+    { requests: [{ name: 'Opening talk' }] },
+    { events: [{ kind: 'accepted' }, { kind: 'claimed' }, { kind: 'finished' }], next: null },
+    { usage: [{ model: 'sotto/whisper-demo', jobs: expect.any(Number) }] },
+  ])
 })
 
 describe('the queue', () => {

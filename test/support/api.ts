@@ -17,6 +17,7 @@ import type { Backend } from '../../src/backend.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { QueueView } from '../../src/jobs/queue/queue-view.ts'
 import { UnsubmittedUploads } from '../../src/jobs/keeping/unsubmitted-uploads.ts'
+import { readUsage } from '../../src/jobs/usage/usage.ts'
 import { WorkerRegistry } from '../../src/jobs/queue/worker-registry.ts'
 import { familyOf, loadFamilies } from '../../src/models/index.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
@@ -73,6 +74,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       families: await loadFamilies(),
       familyOf: (model) => familyOf(model, () => Promise.resolve(undefined)),
       queue: new QueueView(database, registry),
+      usage: (asked) => readUsage(database, asked),
       workers: registry,
       recordings: new Recordings(payloads, probe),
       results: new Results(payloads),

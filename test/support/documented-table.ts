@@ -10,6 +10,7 @@ export function markdownTable([header = [], ...rows]: readonly (readonly string[
 }
 
 export const API_PAGE = join(PROJECT, 'docs/api.md')
+export const WEBHOOKS_PAGE = join(PROJECT, 'docs/webhooks.md')
 
 /**
  * A page as it is to be, with a table that is generated: `expect(…).toMatchFileSnapshot(page)` holds it to that, and writes it with

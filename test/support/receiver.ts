@@ -1,8 +1,12 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders, Server, ServerResponse } from 'node:http'
-import { text } from 'node:stream/consumers'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { PROJECT } from './server.ts'
 
 export interface Received {
   readonly path: string
@@ -30,20 +34,31 @@ export interface Message {
 /** Answers a request; it is the `tries`-th to its path. */
 export type Answer = (response: ServerResponse, tries: number) => void
 
+/** Of an authority of its own, until 2120. The key is a test’s, and signs nothing else. */
+export const CERTIFICATE = join(PROJECT, 'test/fixtures/tls/receiver.pem')
+const CERTIFICATE_KEY = join(PROJECT, 'test/fixtures/tls/receiver.key')
+
 /** Somebody's own server, which is told by webhooks. Paths that have no answer of their own are answered with 204. */
 export class Receiver implements AsyncDisposable {
   readonly received: Received[] = []
   readonly #server: Server
   readonly #answers: Readonly<Record<string, Answer>>
 
-  private constructor(server: Server, answers: Readonly<Record<string, Answer>>) {
+  readonly #scheme: 'http' | 'https'
+
+  private constructor(server: Server, scheme: 'http' | 'https', answers: Readonly<Record<string, Answer>>) {
     this.#server = server
+    this.#scheme = scheme
     this.#answers = answers
   }
 
-  static async start(answers: Readonly<Record<string, Answer>> = {}): Promise<Receiver> {
-    const server = createServer()
-    const receiver = new Receiver(server, answers)
+  /** @param scheme by https it has `CERTIFICATE`, which nobody trusts unless he is told to */
+  static async start(
+    answers: Readonly<Record<string, Answer>> = {},
+    scheme: 'http' | 'https' = 'http',
+  ): Promise<Receiver> {
+    const server = scheme === 'http' ? createServer() : await tlsServer()
+    const receiver = new Receiver(server, scheme, answers)
     server.on('request', (request, response) => {
       text(request).then(
         (body) => receiver.#answer({ path: request.url ?? '', headers: request.headers, body }, response),
@@ -56,7 +71,7 @@ export class Receiver implements AsyncDisposable {
   }
 
   url(path = '/'): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}${path}`
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}${path}`
   }
 
   at(path: string): readonly Received[] {
@@ -75,6 +90,10 @@ export class Receiver implements AsyncDisposable {
     this.#server.close()
     await once(this.#server, 'close')
   }
+}
+
+async function tlsServer(): Promise<Server> {
+  return createTlsServer({ cert: await readFile(CERTIFICATE), key: await readFile(CERTIFICATE_KEY) })
 }
 
 /** The headers that carry a webhook's signature. */

@@ -30,6 +30,9 @@ export const LIMIT_NAMES = Object.keys(LIMIT_COLUMNS) as readonly LimitName[]
 /** What a column of 32 bits holds. */
 export const MAX_LIMIT = 2 ** 31 - 1
 
+/** An id, or an alias. */
+export const MODEL_NAME_PATTERN = String.raw`^[\w.:-]{1,96}(?:/[\w.:-]{1,96})?$`
+
 /** What can be said of a key when it is made, and be changed. */
 export interface KeyRules {
   readonly name: string

@@ -2,10 +2,14 @@ import { mkdtempDisposable, readFile, readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NEEDS_POSTGRES, hasPostgres, startPostgres } from '../../../test/support/postgres.ts'
+import type { Postgres } from '../../../test/support/postgres.ts'
 import { openPostgresDatabase } from '../../jobs/postgres/database.ts'
 import { openSqlite } from '../../jobs/sqlite/database.ts'
+import type { Database } from '../../jobs/sql/dialect.ts'
+import { describeKeys } from './api-keys.contract.ts'
 import { ApiKeys } from './api-keys.ts'
 
 async function open() {
@@ -160,15 +164,39 @@ describe("the environment's key", () => {
   })
 })
 
-test.skipIf(!hasPostgres)(
-  `with PostgreSQL: one first key of many servers, then another one${NEEDS_POSTGRES}`,
-  async () => {
-    await using server = await startPostgres({ fsync: false })
-    const url = await server.createDatabase()
-    await using stack = new AsyncDisposableStack()
-    const databases = await Promise.all(Array.from({ length: 4 }, () => openPostgresDatabase(url)))
-    for (const database of databases) stack.use(database)
+describeKeys('SQLite', async () => {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await mkdtempDisposable(join(tmpdir(), 'sotto-keys-')))
+  const database = stack.use(await openSqlite(folder.path))
+  const opened = stack.move()
+  const connect = async () => new ApiKeys(opened.use(await openSqlite(folder.path)))
+  return { database, connect, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+})
+
+describe.skipIf(!hasPostgres)(`the keys in PostgreSQL${NEEDS_POSTGRES}`, () => {
+  const stack = new AsyncDisposableStack()
+  let server: Postgres
+  let url: string
+  let databases: readonly Database[]
+  beforeAll(async () => {
+    server = stack.use(await startPostgres({ fsync: false }))
+    url = await server.createDatabase()
+    databases = await Promise.all(Array.from({ length: 4 }, async () => stack.use(await openPostgresDatabase(url))))
+  })
+  afterAll(() => stack.disposeAsync())
+
+  describeKeys('PostgreSQL', async () => {
+    const [database, ...others] = databases
+    if (database === undefined) throw new Error('no connection')
+    await sql`truncate api_keys, secrets`.execute(database.queries)
+    let next = 0
+    const connect = async () => new ApiKeys(others[next++ % others.length] ?? database)
+    return { database, connect, [Symbol.asyncDispose]: async () => undefined }
+  })
+
+  test('are one first key of many servers, then another one', async () => {
     const servers = databases.map((database) => new ApiKeys(database))
+    for (const { queries } of databases.slice(0, 1)) await sql`truncate api_keys, secrets`.execute(queries)
     const [first, ...others] = (await Promise.all(servers.map((keys) => keys.createFirst()))).filter(
       (key) => key !== undefined,
     )
@@ -178,5 +206,5 @@ test.skipIf(!hasPostgres)(
     expect(await one?.revoke(first?.id ?? '')).toBe(true)
     expect(await one?.generation(first?.id ?? '')).toBeUndefined()
     expect((await one?.createFirst())?.id).not.toBe(first?.id)
-  },
-)
+  })
+})

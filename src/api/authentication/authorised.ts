@@ -8,6 +8,7 @@ import type {
 import type { Scope } from '../../contract/scope.ts'
 import type { ApiContext } from '../context.ts'
 import { noRoute } from '../errors/error-handler.ts'
+import { errors } from '../schemas.ts'
 import { authenticate, authenticateOrVerify, authenticateUpload, isGuess } from './authentication.ts'
 import { KeyError } from './key-errors.ts'
 import { requireScope } from './principal.ts'
@@ -60,6 +61,9 @@ export function addAuthorisation(api: FastifyInstance, context: ApiContext): voi
         ? openHook(rate, route.config?.unlimited === true ? null : quota)
         : hookFor({ access, scope: scopeOf(route) ?? 'any', url: route.url }, context, { rate, quota })
     route.onRequest = [hook, ...[route.onRequest ?? []].flat()]
+    if (access !== 'open' && route.schema?.response !== undefined) {
+      route.schema.response = { ...errors(403, 429), ...route.schema.response }
+    }
   })
   api.addHook('onRequest', (request, _reply, done) => {
     // Nothing of its body is read either.

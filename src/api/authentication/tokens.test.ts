@@ -77,7 +77,7 @@ describe('a token', () => {
   })
 })
 
-describe('a token in the query', () => {
+describe('routes that others add', () => {
   let running: RunningApi
   let token: string
   beforeAll(async () => {
@@ -85,7 +85,9 @@ describe('a token in the query', () => {
       extend: (api) => {
         api.get('/stream', { config: { takesQueryToken: true } }, ({ owner }) => ({ owner }))
         api.get('/other', ({ owner }) => ({ owner }))
+        api.post('/v1/audio/transcriptions', ({ owner }) => ({ owner }))
       },
+      environment: { SOTTO_MAX_REQUESTS_PER_SECOND: '1000' },
     })
     const answer = await running.client.fetch('/v1/tokens', { method: 'POST' })
     token = ((await answer.json()) as { token: string }).token
@@ -94,7 +96,7 @@ describe('a token in the query', () => {
 
   const status = async (path: string): Promise<number> => (await fetch(running.url + path)).status
 
-  test('serves where a client can send no header, and nowhere else', async () => {
+  test('take a token in the query where a client can send no header, and nowhere else', async () => {
     expect(await status(`/stream?token=${token}`)).toBe(200)
     expect(await status(`/other?token=${token}`)).toBe(401)
     expect(await status('/stream')).toBe(401)
@@ -102,7 +104,22 @@ describe('a token in the query', () => {
     expect(await status(`/stream?token=${token}&token=${token}`)).toBe(401)
   })
 
-  test('is never a key', async () => {
+  test('tell OpenAI’s clients in its headers how many requests are left', async () => {
+    const [theirs, ours] = await Promise.all([
+      running.client.fetch('/v1/audio/transcriptions', { method: 'POST' }),
+      running.client.fetch('/other'),
+    ])
+    expect(theirs.headers.get('x-ratelimit-limit-requests')).toBe('1000')
+    expect(theirs.headers.get('x-ratelimit-remaining-requests')).toMatch(/^99\d$/)
+    expect(theirs.headers.get('x-ratelimit-reset-requests')).toMatch(/^(?:\d+ms|1s)$/)
+    expect([theirs, ours].map(({ headers }) => headers.get('ratelimit-policy'))).toEqual([
+      '"requests";q=1000;w=1',
+      '"requests";q=1000;w=1',
+    ])
+    expect(ours.headers.has('x-ratelimit-limit-requests')).toBe(false)
+  })
+
+  test('never take a key there', async () => {
     const answer = await fetch(`${running.url}/stream?token=${running.key}`)
     expect(answer.status).toBe(401)
     expect(await answer.text()).toContain('never an API key')

@@ -29,14 +29,20 @@ export async function handleError(error: unknown, request: FastifyRequest, reply
 
 /** Logs what is not the client's doing, and gives the answer its status and headers; its body is the caller's. */
 export function beginRefusal(error: unknown, request: FastifyRequest, reply: FastifyReply): Refusal {
-  const refusal = answerTo(error)
+  const refusal = loggedRefusal(error, request)
   const { status, headers } = refusal
-  if (status >= 500) logFailure(error, request)
   if (status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS)
   const retryAfterSeconds = fieldOf(error, 'retryAfterSeconds')
   if (typeof retryAfterSeconds === 'number') reply.header('retry-after', String(retryAfterSeconds))
   void reply.status(status).headers(headers ?? {})
   return refusal
+}
+
+/** What an error is answered with. What is not the client's doing is logged. */
+export function loggedRefusal(error: unknown, request: FastifyRequest): Refusal {
+  const answer = answerTo(error)
+  if (answer.status >= 500) logFailure(error, request)
+  return answer
 }
 
 function logFailure(error: unknown, request: FastifyRequest): void {

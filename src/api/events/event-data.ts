@@ -61,7 +61,7 @@ export const STREAM_EVENTS = {
     { id, ...PassageSchema.properties, text: Type.String({ description: 'Of these segments.' }) },
     {
       description:
-        'New text. What has a lower firstSegment than what came before replaces that, from there on. All of them together are the transcript’s ' +
+        'The text of a finished window, which may be none. What has a lower firstSegment than what came before replaces that, from there on. All of them together are the transcript’s ' +
         'segments, without tokens.',
     },
   ),
@@ -127,7 +127,7 @@ export class Progress {
 
   /** Takes an event in. Says whether it tells how far the job is. */
   add(event: JobEvent): boolean {
-    const { weights, ...rest } = this.#data
+    const { weights: _, ...rest } = this.#data
     if (event.kind === 'window') {
       const { doneSeconds, audioSeconds } = event.data
       this.#data = { ...rest, status: 'processing', doneSeconds, audioSeconds }

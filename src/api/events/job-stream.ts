@@ -25,7 +25,7 @@ const ETA_TOLERANCE = { seconds: 2, share: 0.1 } as const
 export async function tellJob(stream: EventStream, job: Job, after: number, context: StreamContext): Promise<void> {
   const { writer, signal } = stream
   const { jobs, queue } = context
-  const teller = new JobTeller(job, after === 0, stream, context)
+  const teller = new JobTeller(job, stream, context)
   const forecast = new Forecast(queue, job.id)
   const tellProgress = async (isDue: boolean): Promise<void> => {
     const place = await forecast.look(teller.progress.status)
@@ -33,11 +33,15 @@ export async function tellJob(stream: EventStream, job: Job, after: number, cont
     forecast.told()
     writer.setLatest(job.id, frame('progress', teller.progress.data(place)))
   }
-  stream.onTick = () => void tellProgress(false)
-  if (!isFinished(job.status)) void tellProgress(true)
+  // How far a job has been is of no use once it has finished.
+  const isUnderWay = !isFinished(job.status)
+  if (isUnderWay) {
+    stream.onTick = () => void tellProgress(false)
+    void tellProgress(true)
+  }
   await goingOn(after, signal, async function* (last) {
     for await (const told of followJob(jobs, job.id, { after: last, signal })) {
-      if (await teller.tell(told)) await tellProgress(true)
+      if ((await teller.tell(told)) && isUnderWay) await tellProgress(true)
       yield told
       await writer.room()
     }
@@ -56,10 +60,10 @@ export async function tellKey(
   const { writer, signal } = stream
   const { jobs } = context
   const tellers = new Map<string, JobTeller>()
-  const tellerOf = async ({ jobId, kind }: JobEvent): Promise<JobTeller> => {
+  const tellerOf = async ({ jobId }: JobEvent): Promise<JobTeller> => {
     const known = tellers.get(jobId)
     if (known !== undefined) return known
-    const teller = new JobTeller((await jobs.find(jobId)) ?? jobId, kind === 'accepted', stream, context)
+    const teller = new JobTeller((await jobs.find(jobId)) ?? jobId, stream, context)
     tellers.set(jobId, teller)
     return teller
   }
@@ -98,16 +102,13 @@ class JobTeller {
   readonly #jobId: string
   readonly #stream: EventStream
   readonly #context: StreamContext
-  /** How many segments the reader has; undefined: not known. */
-  #segments: number | undefined
   #hasEnded = false
 
-  /** @param isNew whether its first event is the job's first */
-  constructor(job: Job | string, isNew: boolean, stream: EventStream, context: StreamContext) {
+  /** @param job its id, where it is gone */
+  constructor(job: Job | string, stream: EventStream, context: StreamContext) {
     const [jobId, known] = typeof job === 'string' ? [job, undefined] : [job.id, job]
     this.#jobId = jobId
     this.progress = new Progress(jobId, known)
-    this.#segments = isNew ? 0 : undefined
     this.#stream = stream
     this.#context = context
   }
@@ -120,13 +121,7 @@ class JobTeller {
   async tell({ event, passage }: ToldEvent): Promise<boolean> {
     const { writer } = this.#stream
     const hasProgress = this.progress.add(event)
-    if (passage !== null) {
-      const { firstSegment, segments } = passage
-      // What is silent is told only where it takes the place of something.
-      const isNews = segments.length > 0 || this.#segments === undefined || firstSegment < this.#segments
-      this.#segments = firstSegment + segments.length
-      if (isNews) writer.push(frame('segments', segmentsData(this.#jobId, passage), event.sequence))
-    }
+    if (passage !== null) writer.push(frame('segments', segmentsData(this.#jobId, passage), event.sequence))
     const isEnd = event.kind === 'finished'
     const error = isEnd && event.data.code !== undefined ? await this.#error() : null
     const status = statusData(event, error)

@@ -6,7 +6,7 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 /** What a page may read of an answer, beside what all pages may. */
 const EXPOSED = [
   'Location, Retry-After, WWW-Authenticate, Idempotent-Replayed',
-  'ETag, Content-Disposition',
+  'ETag, Content-Disposition, Preference-Applied',
   'Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size',
   'Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Expires',
   'RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset',

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import type { Static } from 'typebox'
 import type { Job } from '../../jobs/job.ts'
@@ -6,9 +7,9 @@ import type { JobSchema } from '../schemas.ts'
 import { AS_STORED } from './representation.ts'
 import type { Representation } from './representation.ts'
 
-type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue'>
+type JobSummary = Omit<Static<typeof JobSchema>, 'result' | 'queue' | 'input' | 'usage' | 'version'>
 
-/** A job as the API shows it, without its result and its place in the queue. */
+/** A job as lists show it. */
 export function jobSummary(
   job: Job,
   { settings }: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
@@ -34,8 +35,47 @@ export function jobSummary(
   }
 }
 
+/** The same with what was asked for, and what it took. */
+export function jobDetails(
+  job: Job,
+  context: { readonly settings: Pick<ApiSettings, 'retentionMs'> },
+): JobSummary & Pick<Static<typeof JobSchema>, 'input' | 'usage'> {
+  const { input, doneSeconds, startedAt, completedAt } = job
+  const runSeconds =
+    completedAt === null || startedAt === null ? 0 : (completedAt.getTime() - startedAt.getTime()) / 1000
+  const usage = completedAt === null ? {} : { usage: { audioSeconds: doneSeconds, runSeconds } }
+  return { ...jobSummary(job, context), input, ...usage }
+}
+
+/** What is shown of a job as JSON, and which version of the job that is. */
+interface Shown {
+  readonly json: string
+  readonly version: string
+}
+
 /** Of jobs, which the store gives as the same objects as long as nothing has changed. */
-const summaries = new WeakMap<Job, string>()
+const shown = new WeakMap<Job, Shown>()
+
+const VERSION_LENGTH = 16
+
+/**
+ * Another one whenever anything of the job is, but its place in the queue. It is made of what is shown, so that all servers say the same
+ * without any of them writing it down.
+ */
+export function versionOf(job: Job, context: Pick<ApiContext, 'settings'>): string {
+  return shownOf(job, context).version
+}
+
+function shownOf(job: Job, context: Pick<ApiContext, 'settings'>): Shown {
+  const known = shown.get(job)
+  if (known !== undefined) return known
+  const details = jobDetails(job, context)
+  const json = JSON.stringify(details)
+  const version = hash('sha256', json, 'base64url').slice(0, VERSION_LENGTH)
+  const made = { json: JSON.stringify({ ...details, version }), version }
+  shown.set(job, made)
+  return made
+}
 
 type JobContext = Pick<ApiContext, 'results' | 'queue' | 'settings'>
 
@@ -45,21 +85,13 @@ type JobContext = Pick<ApiContext, 'results' | 'queue' | 'settings'>
  * @param leftOut fields that the result's segments are to be without
  */
 export async function jobJson(job: Job, context: JobContext, leftOut: Representation['leftOut'] = []): Promise<string> {
-  const before = summaryOf(job, context).slice(0, -1)
+  const before = shownOf(job, context).json.slice(0, -1)
   if (job.resultKey !== null) {
     return `${before},"result":${await context.results.get(job.resultKey, { ...AS_STORED, leftOut })}}`
   }
   const place = await context.queue.positionOf(job)
   if (place === undefined) return `${before},"result":null}`
   return `${before},"result":null,"queue":{"position":${place.position},"etaSeconds":${place.etaSeconds}}}`
-}
-
-function summaryOf(job: Job, context: JobContext): string {
-  const known = summaries.get(job)
-  if (known !== undefined) return known
-  const summary = JSON.stringify(jobSummary(job, context))
-  summaries.set(job, summary)
-  return summary
 }
 
 /** Sends a job as polls have it. */
@@ -71,7 +103,7 @@ export async function sendJob(
 ): Promise<FastifyReply> {
   const json = await jobJson(job, context, leftOut)
   // A job that has a result is what it is, so that a client that polls it again and again has it compressed once.
-  if (job.resultKey !== null) reply.immutableName = `job ${leftOut.join(',')} ${summaryOf(job, context)}`
+  if (job.resultKey !== null) reply.immutableName = `job ${leftOut.join(',')} ${shownOf(job, context).json}`
   return sendJson(reply, json)
 }
 

@@ -20,12 +20,18 @@ export const NameField = Type.String({
 const Key = Type.String({ minLength: 1, maxLength: MAX_METADATA_KEY_LENGTH })
 export const MetadataValue = Type.String({ maxLength: MAX_METADATA_VALUE_LENGTH })
 
-/** @param value what a key may have */
-export function metadataOf<Value extends Type.TSchema>(value: Value) {
-  return Type.Record(Type.String(), value, { maxProperties: MAX_METADATA_PAIRS, propertyNames: Key })
+/**
+ * @param value what a key may have
+ * @param description for the OpenAPI document
+ */
+export function metadataOf<Value extends Type.TSchema>(value: Value, description: string) {
+  return Type.Record(Type.String(), value, { maxProperties: MAX_METADATA_PAIRS, propertyNames: Key, description })
 }
 
-export const MetadataField = metadataOf(MetadataValue)
+export const MetadataField = metadataOf(
+  MetadataValue,
+  `Up to ${MAX_METADATA_PAIRS} strings of your own, by which jobs can be listed.`,
+)
 
 export interface Labels {
   readonly name: string | null

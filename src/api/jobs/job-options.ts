@@ -77,9 +77,12 @@ export function futureDate(name: string, text: string | undefined): Date | null 
   throw new ApiError(400, `${name} takes a time to come; got ${text}, and it is ${new Date().toISOString()}.`)
 }
 
-/** A leap second is the second after it, as the machine's own clock has it. */
+/** Not valid for what has another form. A leap second is the second after it, as the machine's own clock has it. */
 export function dateOf(text: string): Date {
-  const [, day, minute, second, fraction = '', utc, hours, minutes = '00'] = DATE_TIME.exec(text) ?? []
+  const match = DATE_TIME.exec(text)
+  // `Date` would guess.
+  if (match === null) return new Date(Number.NaN)
+  const [, day, minute, second, fraction = '', utc, hours, minutes = '00'] = match
   const zone = utc === undefined ? `${hours}:${minutes}` : 'Z'
   if (second !== '60') return new Date(`${day}T${minute}:${second}${fraction}${zone}`)
   return new Date(Date.parse(`${day}T${minute}:59${fraction}${zone}`) + 1000)

@@ -11,13 +11,13 @@ import { requireModel } from '../authentication/principal.ts'
 import { validationMessage } from '../errors/error-handler.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { idempotencyOf, jobOptions } from './job-options.ts'
-import { jobJson, jobSummary, sendJson } from './job-body.ts'
+import { jobDetails, jobJson, sendJson, versionOf } from './job-body.ts'
 import {
   ACCEPTED,
-  IdempotencyHeader,
   ModelParams,
+  SubmitHeaders,
+  SubmitQuery,
   SubmittedSchema,
-  TierQuery,
   anyInput,
   errors,
   submitBody,
@@ -26,6 +26,7 @@ import { submitRecording } from './submit-recording.ts'
 import { uploadedRecording } from '../uploads/uploaded-recording.ts'
 import { pollUrl } from '../urls.ts'
 import { submittedWebhook, toldOfWebhook } from '../webhooks/submitted-webhook.ts'
+import { waitOf } from './waiting.ts'
 
 const AnyInputBody = submitBody(Type.Unknown())
 
@@ -40,10 +41,11 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
           tags: ['Async API'],
           summary: '3. Submit the recording to a model',
           description:
-            'With the header Idempotency-Key, the same request sent again gives the same job instead of another one.',
-          headers: IdempotencyHeader,
+            'With the header Idempotency-Key, the same request sent again gives the same job instead of another one. With Prefer: wait=… or ' +
+            'wait in the query, the answer waits for the job to finish, and shows it as far as it is then.',
+          headers: SubmitHeaders,
           params: ModelParams,
-          querystring: TierQuery,
+          querystring: SubmitQuery,
           body: submitBody(anyInput(context.families)),
           response: { 202: SubmittedSchema, ...errors(400, 401, 403, 404, 409, 413, 422, 429, 503) },
         },
@@ -52,8 +54,14 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
       async (request, reply) => {
         const accept = async (submitted: Submitted) => {
           if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
+          const wait = waitOf(request, request.query.wait)
+          const job = await context.waits.until(submitted.job, () => false, wait, reply)
+          const isNew = submitted.isNew && wait === null
           const told = submitted.isNew ? await toldOfWebhook(request, context) : {}
-          return await sendJson(reply.status(202), await submittedJson(submitted, request, context, told))
+          return await sendJson(
+            reply.status(202),
+            await submittedJson({ job: job ?? submitted.job, isNew }, request, context, told),
+          )
         }
         const { owner: keyId } = request
         const model = findModel(request.params, context)
@@ -100,9 +108,19 @@ export async function submittedJson(
   told: Pick<Static<typeof SubmittedSchema>['response'], 'webhook'> = {},
 ): Promise<string> {
   const urls = { GET: await pollUrl(request, job.id, job.keyId, context) }
-  if (!isNew) return `{"response":${(await jobJson(job, context)).slice(0, -1)},"urls":${JSON.stringify(urls)}}}`
+  if (!isNew) {
+    const beside = JSON.stringify({ urls, ...told }).slice(1)
+    return `{"response":${(await jobJson(job, context)).slice(0, -1)},${beside}}`
+  }
   const body: Static<typeof SubmittedSchema> = {
-    response: { ...jobSummary(job, context), status: ACCEPTED, result: null, urls, ...told },
+    response: {
+      ...jobDetails(job, context),
+      version: versionOf(job, context),
+      status: ACCEPTED,
+      result: null,
+      urls,
+      ...told,
+    },
   }
   return JSON.stringify(body)
 }

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { SCOPES } from '../../contract/scope.ts'
-import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT } from '../authentication/api-key.ts'
+import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
 import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
 
@@ -33,7 +33,7 @@ const givenLimits = Type.Object(
 
 const ScopeList = Type.Array(Type.Enum(SCOPES), { minItems: 1, maxItems: SCOPES.length, uniqueItems: true })
 
-export const ModelList = Type.Array(Type.String({ pattern: '^[\\w.:-]{1,96}(?:/[\\w.:-]{1,96})?$' }), {
+export const ModelList = Type.Array(Type.String({ pattern: MODEL_NAME_PATTERN }), {
   minItems: 1,
   maxItems: 100,
   uniqueItems: true,

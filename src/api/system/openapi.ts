@@ -22,11 +22,16 @@ export const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'Webhooks', description: 'To hear of jobs instead of polling them.' },
       { name: 'OpenAI’s API', description: 'For programs that were made for OpenAI’s audio API.' },
       { name: 'whisper-asr-webservice', description: 'For subtitle managers that were made for it.' },
+      { name: 'Usage', description: 'What a key has used.' },
       { name: 'Models', description: 'What can be submitted to.' },
       { name: 'Keys', description: 'Who may do what.' },
       { name: 'Health', description: 'For load balancers and supervisors.' },
     ],
-    components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'An API key.' } } },
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', description: 'An API key, or a short-lived token.' },
+      },
+    },
     security: [{ apiKey: [] }],
   },
 }

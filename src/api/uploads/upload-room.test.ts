@@ -100,7 +100,7 @@ describe('whole uploads to one URL', () => {
 test('uploads that were removed as nobody’s are forgotten by their age', async () => {
   await using fixture = await open()
   const { uploads } = fixture
-  await uploads.record('a', 'owner', 10)
+  await uploads.record('a', 'owner', { bytes: 10, name: null })
   await uploads.forgetBefore(new Date(Date.now() - 60_000))
   expect(await uploads.bytesOf('owner', 'b')).toBe(10)
   await uploads.forgetBefore(new Date(Date.now() + 60_000))

@@ -7,8 +7,11 @@ import type { PayloadKey } from '../../payloads/payload-key.ts'
 export interface UploadHold extends Disposable {
   /** Bytes that the upload may have in all. */
   readonly maxBytes: number
-  /** So much of it is there now, until it is submitted. */
-  keep(bytes: number): Promise<void>
+  /**
+   * So much of it is there now, until it is submitted.
+   * @param name what its sender calls it; null or absent: nothing
+   */
+  keep(bytes: number, name?: string | null): Promise<void>
 }
 
 /** One that brings the whole recording. */
@@ -67,7 +70,8 @@ export class UploadRoom {
     const { key, owner } = announced
     return {
       maxBytes: Math.min(upload.reservedBytes, maxUploadBytes),
-      keep: (kept) => (kept === 0 ? this.#uploads.forget(key) : this.#uploads.record(key, owner, kept)),
+      keep: (bytes, name = null) =>
+        bytes === 0 ? this.#uploads.forget(key) : this.#uploads.record(key, owner, { bytes, name }),
       [Symbol.dispose]: end,
     }
   }

@@ -4,6 +4,7 @@ import Type from 'typebox'
 import type { FastifyRequest } from 'fastify'
 import { arrivingBody, isEncoded, streamOf } from '../bodies/arriving.ts'
 import { isForm, readForm } from '../bodies/form.ts'
+import { nameOfFile } from '../../jobs/job-labels.ts'
 import { UPLOADS_PATH, keyOfFile } from '../../payloads/uploads/upload.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
@@ -27,7 +28,7 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
           summary: '2. Upload the recording',
           description:
             'PUT the bytes to the presigned URL, with any or no Content-Type, and without an API key. Of a multipart/form-data form ' +
-            'its file is taken, and a body with Content-Encoding gzip, deflate or br is decoded. A later PUT takes over from one that is ' +
+            'its file is taken, whose name becomes that of jobs without one, and a body with Content-Encoding gzip, deflate or br is decoded. A later PUT takes over from one that is ' +
             'under way, which is answered with 423.',
           security: [],
           params: UploadParams,
@@ -58,7 +59,7 @@ export function uploadRoutes(context: ApiContext): FastifyPluginCallbackTypebox 
             await requireFree()
           },
         })
-        await hold.keep(bytes)
+        await hold.keep(bytes, nameOfFile(form?.fileName ?? ''))
         return { bytes }
       },
     )

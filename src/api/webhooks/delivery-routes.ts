@@ -53,11 +53,11 @@ export function deliveryRoutes(context: ApiContext): FastifyPluginCallbackTypebo
   }
 }
 
-function deliveryBody({ id, type, url, status, droppedBecause, createdAt, nextAttemptAt, attempts }: LoggedDelivery) {
+function deliveryBody({ id, type, url, status, droppedBecause, at, nextAttemptAt, attempts }: LoggedDelivery) {
   return {
     ...{ id, type, url, status, droppedBecause },
-    createdAt: createdAt.toISOString(),
+    at: at.toISOString(),
     nextAttemptAt: nextAttemptAt?.toISOString() ?? null,
-    attempts: attempts.map(({ at, ...attempt }) => ({ at: at.toISOString(), ...attempt })),
+    attempts: attempts.map((attempt) => ({ ...attempt, at: attempt.at.toISOString() })),
   }
 }

@@ -21,8 +21,11 @@ export async function submittedWebhook(
   reply: FastifyReply,
   context: ApiContext,
 ): Promise<JobWebhook | null> {
+  const { webhooks } = context
   const { owner, body } = request
-  return await context.webhooks.forJob(owner, body.webhook, baseUrl(request, context), clientGone(reply))
+  const base = baseUrl(request, context)
+  if (body.webhook === undefined) return await webhooks.byDefault(owner, base)
+  return await webhooks.named(owner, body.webhook, base, clientGone(reply))
 }
 
 /** What the answer says of it, which is not said again: the secret that it is signed with. */

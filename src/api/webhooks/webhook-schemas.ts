@@ -114,7 +114,7 @@ export const DeliverySchema = Type.Object({
     description: 'dropped: it is not sent, and `droppedBecause` says why.',
   }),
   droppedBecause: nullable(Type.String({ description: `One of ${Object.keys(DROPPED_CODES).join(', ')}.` })),
-  createdAt: time,
+  at: Type.String({ format: 'date-time', description: 'When it happened.' }),
   nextAttemptAt: nullable(Type.String({ format: 'date-time', description: 'null: there is none.' })),
   attempts: Type.Array(Type.Object({ at: time, ...attemptFields }), { description: 'The last 50, the oldest first.' }),
 })

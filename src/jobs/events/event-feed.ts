@@ -118,6 +118,16 @@ export class EventFeed {
     return { [Symbol.dispose]: () => this.#leave(watcher, key) }
   }
 
+  /** The same from now on: what was committed before may be left out. */
+  async joinNow(watcher: Watcher): Promise<Disposable> {
+    const { keyId } = watcher
+    const isWatched = this.#keys.has(keyId)
+    const newest = isWatched ? 0 : await this.newest({ keyId })
+    const joined = this.join(watcher, Math.max(newest, this.positionOf(keyId)))
+    if (joined === undefined) throw new Error('a watcher could not join behind what was handed out')
+    return joined
+  }
+
   #leave(watcher: Watcher, key: WatchedKey): void {
     key.watchers.delete(watcher)
     if (key.watchers.size > 0 || this.#keys.get(watcher.keyId) !== key) return
@@ -185,6 +195,10 @@ function handOut({ watchers }: WatchedKey, events: readonly ToldEvent[]): void {
   const byJob = Map.groupBy(events, ({ event }) => event.jobId)
   for (const watcher of [...watchers]) {
     const own = watcher.jobId === null ? events : byJob.get(watcher.jobId)
-    if (own !== undefined) watcher.onEvents(own)
+    if (own !== undefined) watcher.onEvents(watcher.wantsText ? own : own.map(withoutText))
   }
+}
+
+function withoutText(told: ToldEvent): ToldEvent {
+  return told.passage === null ? told : { ...told, passage: null }
 }

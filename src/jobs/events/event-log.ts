@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
 import { JOB_EVENT_KINDS, JobEventSchema } from '../../contract/job-event.ts'
-import type { JobEvent } from '../../contract/job-event.ts'
+import type { JobEvent, JobEventKind } from '../../contract/job-event.ts'
 import type { Database } from '../sql/dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import { numberEvents } from './event-order.ts'
@@ -13,19 +13,20 @@ import type { JobEventsTable } from '../sql/schema.ts'
 /** Whose events are read: one job's, or those of all jobs of a key. */
 export type EventsOf = { readonly jobId: string } | { readonly keyId: string }
 
-/** In their order, those behind `after`; a newer version's kinds are passed over. */
+/** In their order, those of these kinds behind `after`; a newer version's kinds are passed over. */
 export async function readEvents(
   database: Database,
   of: EventsOf,
   after: number,
   limit: number,
+  kinds: readonly JobEventKind[] = JOB_EVENT_KINDS,
 ): Promise<readonly JobEvent[]> {
   await numberEvents(database)
   const events = database.queries.selectFrom('job_events').selectAll()
   const own = 'jobId' in of ? events.where('job_id', '=', of.jobId) : events.where('key_id', '=', of.keyId)
   const rows = await own
     .where('sequence', '>', after)
-    .where('kind', 'in', JOB_EVENT_KINDS)
+    .where('kind', 'in', kinds)
     .orderBy('sequence')
     .limit(limit)
     .execute()
@@ -65,6 +66,27 @@ export async function readEventsOfKeys(
 
 function inOrder(events: readonly JobEvent[]): readonly JobEvent[] {
   return events.toSorted((one, other) => one.sequence - other.sequence)
+}
+
+/**
+ * The `sequence` of an event; null when it went with its job.
+ * @param attempt which one, of those of a kind that a job has one of for each attempt
+ */
+export async function sequenceOf(
+  database: Database,
+  { jobId, kind, attempt }: { readonly jobId: string; readonly kind: JobEventKind; readonly attempt?: number },
+): Promise<number | null> {
+  await numberEvents(database)
+  const rows = await database.queries
+    .selectFrom('job_events')
+    .select(['sequence', 'data'])
+    .where('job_id', '=', jobId)
+    .where('kind', '=', kind)
+    .orderBy('sequence')
+    .execute()
+  const isMeant = ({ data }: { readonly data: string }): boolean =>
+    attempt === undefined || membersOf(data, 0)['attempt'] === attempt
+  return rows.find(isMeant)?.sequence ?? null
 }
 
 const EVENT = Compile(JobEventSchema)

@@ -41,19 +41,6 @@ export async function numberEvents({ queries, dialect }: Database): Promise<void
   }
 }
 
-/**
- * The place of an event in that order; null when it went with its job.
- * @param id what the event's row has from its insert on
- */
-export async function sequenceOf(database: Database, id: number): Promise<number | null> {
-  if (database.dialect.commitsInOrder) return id
-  await numberEvents(database)
-  const { rows } = await sql<{ sequence: number | null }>`select sequence from job_events where id = ${id}`.execute(
-    database.queries,
-  )
-  return rows[0]?.sequence ?? null
-}
-
 /** "sottoe" in ASCII: any number that other users of the same database are unlikely to have taken. */
 const LOCK = 0x73_6f_74_74_6f_65
 

@@ -243,6 +243,20 @@ export function describeFollowing(name: string, open: () => Promise<JobStoreFixt
       ])
     })
 
+    test('brings text only to those who asked for it', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const { lease } = await running(store)
+      const after = await store.feed.newest({ keyId: 'key-1' })
+      const [plain, full] = [false, true].map((text) =>
+        take(followKey(store, 'key-1', { signal: never, after, text }), 1),
+      )
+      await expect.poll(() => store.feed.positionOf('key-1')).toBe(after)
+      await keep(store, lease, 0, passage(0, 1))
+      expect((await plain)?.map(segmentsOf)).toEqual([[]])
+      expect((await full)?.map(segmentsOf)).toEqual([['0']])
+    })
+
     test('goes on behind an event, with text where that is asked for', async () => {
       await using fixture = await open()
       const { store } = fixture

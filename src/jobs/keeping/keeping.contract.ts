@@ -121,6 +121,52 @@ export function describeKeeping(name: string, open: () => Promise<JobStoreFixtur
     })
   })
 
+  describe(`${name}: limits that are a key’s own`, () => {
+    const refused = { code: 'limit.reached' }
+
+    test('are in the place of the store’s, be it more, less or none', async () => {
+      await using fixture = await open()
+      const store = await fixture.connect({ limits: { ...NO_LIMITS, queuedJobs: 2 } })
+      const most = new Map([
+        ['less', 1],
+        ['more', 3],
+        ['none', null],
+      ])
+      for (const [keyId, queuedJobs] of most) {
+        const submits = Array.from({ length: 4 }, () => store.submit(newJob({ keyId, limits: { queuedJobs } })))
+        const outcomes = await Promise.allSettled(submits)
+        expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(queuedJobs ?? 4)
+      }
+      await Promise.all([store.submit(newJob()), store.submit(newJob())])
+      await expect(store.submit(newJob())).rejects.toMatchObject(refused)
+    })
+
+    test('of seconds of audio count that key’s alone', async () => {
+      await using fixture = await open()
+      const { store, database } = fixture
+      const limits = { audioSecondsPerDay: 100 }
+      await Promise.all([store.submit(newJob({ keyId: 'limited', limits })), store.submit(newJob({ keyId: 'free' }))])
+      await expect(store.submit(newJob({ keyId: 'limited', limits }))).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringContaining('100 s of audio a day'),
+      })
+      const counted = await database.queries.selectFrom('audio_usage').select(['key_id', 'audio_seconds']).execute()
+      expect(counted).toEqual([{ key_id: 'limited', audio_seconds: 90 }])
+    })
+
+    test('what a key has of them is told', async () => {
+      await using fixture = await open()
+      const { store } = fixture
+      const limits = { audioSecondsPerDay: 1000 }
+      expect(await store.usage('a', limits)).toEqual({ queuedJobs: 0, runningJobs: 0, audioSecondsToday: 0 })
+      for (let jobs = 0; jobs < 3; jobs++) await store.submit(newJob({ keyId: 'a', limits }))
+      await claimed(store)
+      await store.submit(newJob({ keyId: 'b' }))
+      expect(await store.usage('a')).toEqual({ queuedJobs: 2, runningJobs: 1, audioSecondsToday: 270 })
+      expect(await store.usage('b')).toEqual({ queuedJobs: 1, runningJobs: 0, audioSecondsToday: null })
+    })
+  })
+
   describe(`${name}: limits of what is submitted at once`, () => {
     test('count the audio of each key, all of its jobs together', async () => {
       await using fixture = await open()

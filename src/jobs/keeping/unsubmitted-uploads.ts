@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../sql/dialect.ts'
+import { nameColumns } from '../sql/job-row.ts'
 
 /** What keys have uploaded through the API and not submitted yet. A submit takes its recording off by a trigger. */
 export class UnsubmittedUploads {
@@ -20,9 +21,14 @@ export class UnsubmittedUploads {
     return row?.bytes ?? 0
   }
 
-  async record(payloadKey: string, keyId: string, bytes: number): Promise<void> {
+  /** @param upload how much of it there is, and what its sender calls it; null: nothing */
+  async record(
+    payloadKey: string,
+    keyId: string,
+    { bytes, name }: { readonly bytes: number; readonly name: string | null },
+  ): Promise<void> {
     const { queries, dialect } = this.#database
-    const row = { key_id: keyId, bytes, updated_at: dialect.now }
+    const row = { key_id: keyId, bytes, ...nameColumns(name), updated_at: dialect.now }
     await queries
       .insertInto('uploads')
       .values({ payload_key: payloadKey, ...row })

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
-import type { Selectable } from 'kysely'
+import type { RawBuilder, Selectable } from 'kysely'
 import type { Database, Dialect } from '../sql/dialect.ts'
 import { JobStoreError } from '../errors.ts'
 import type { LimitError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { jobOf, labelColumns } from '../sql/job-row.ts'
+import { jobOf, labelColumns, secondsOf } from '../sql/job-row.ts'
 import { dayOf, refusal, usageOfKeys } from './key-usage.ts'
 import type { UsageAtSubmit } from './key-usage.ts'
 import { laneOf, placeOf, queueOf } from '../queue/queue-order.ts'
@@ -185,10 +185,6 @@ function place(job: NewJob, { lastRanks }: UsageAtSubmit, virtualTime: number): 
   }
 }
 
-function secondsOf(date: Date | null): number | null {
-  return date === null ? null : date.getTime() / 1000
-}
-
 /**
  * A job whose idempotency key is there already is left out.
  * @param counted the keys whose audio is counted
@@ -217,15 +213,30 @@ async function insert(
   })
 }
 
+/** Whatever its job is not called, the recording may be: by who uploaded it, or by another job that has it. */
+function orOfRecording(name: 'name' | 'folded_name'): RawBuilder<string | null> {
+  const column = sql.ref(name)
+  return sql`coalesce(
+    given.${column},
+    (select uploads.${column} from uploads where uploads.payload_key = given.payload_key),
+    (select jobs.${column} from jobs where jobs.payload_key = given.payload_key and jobs.name is not null
+      order by jobs.sequence limit 1)
+  )`
+}
+
 async function insertRows(
   queries: Database['queries'],
   dialect: Dialect,
   rows: readonly NewRow[],
 ): Promise<readonly JobRow[]> {
-  const names = sql.join(Object.keys(COLUMNS).map((name) => sql.ref(name)))
+  const columns = Object.keys(COLUMNS)
+  const values = columns.map((name) =>
+    name === 'name' || name === 'folded_name' ? orOfRecording(name) : sql.ref(name),
+  )
+  const names = sql.join(columns.map((name) => sql.ref(name)))
   const { rows: inserted } = await sql<JobRow>`
     insert into jobs (status, ${names})
-    select 'pending', ${names} from ${dialect.rows(rows, COLUMNS)} where true
+    select 'pending', ${sql.join(values)} from ${dialect.rows(rows, COLUMNS)} where true
     on conflict (key_id, idempotency_key) where idempotency_key is not null do nothing
     returning *
   `.execute(queries)

@@ -4,7 +4,6 @@ import type { Migration } from './migrate.ts'
 
 const WORDS: SchemaWords = {
   real: 'double precision',
-  integer: 'bigint',
   now: 'extract(epoch from statement_timestamp())::float8',
   // Events come and go with their jobs, and are written a second time when they get their number.
   options: ' with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0)',
@@ -12,9 +11,10 @@ const WORDS: SchemaWords = {
   eventOrderIndexes: `
   create sequence job_events_sequence;
   create index job_events_unnumbered on job_events (id) where sequence is null;`,
-  eventId: 'id',
   randomHex: "replace(gen_random_uuid()::text, '-', '')",
   json: (members) => `json_build_object(${jsonMembers(members)})::text`,
+  identity: 'bigint generated always as identity primary key',
+  dayOf: (seconds) => `floor(${seconds} / 86400)::integer`,
   jsonPairs: (column) => `json_each_text(${column}::json)`,
   trigger: ({ name, after, on, when = 'true', run }) => `
   create function sotto_${name}() returns trigger language plpgsql as $$

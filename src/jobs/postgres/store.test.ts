@@ -40,8 +40,8 @@ describe.skipIf(!hasPostgres)(`the jobs in PostgreSQL${NEEDS_POSTGRES}`, () => {
   /** An empty database: a new one for each test would take a minute more. */
   const open = async (): Promise<JobStoreFixture> => {
     await sql`
-      truncate jobs, job_windows, job_segments, job_events, job_metadata, audio_usage, workers, garbage, uploads, api_keys, secrets, write_checks,
-        webhook_secrets, webhook_defaults, webhook_deliveries, webhook_attempts restart identity
+      truncate jobs, job_windows, job_segments, job_events, job_metadata, audio_usage, usage_entries, usage_days, workers, garbage, uploads,
+        api_keys, secrets, write_checks, webhook_secrets, webhook_defaults, webhook_deliveries, webhook_attempts restart identity
     `.execute(database.queries)
     const connect = async (options: Partial<JobStoreOptions> = {}): Promise<JobStore> =>
       new SqlJobStore(database, { ...UNLIMITED, ...options })

@@ -7,7 +7,7 @@ const REMEMBERED = 10_000
 
 /**
  * A cache of jobs, since clients poll again and again. It is invalidated when `Database.version` changes. Where that comes late, only
- * finished jobs are cached: nothing about them changes any more but that they are removed.
+ * finished jobs are cached: they are removed, and what their user says of them is changed, which may be seen as much later.
  */
 export class KnownJobs {
   readonly #database: Pick<Database, 'version' | 'isVersionExact'>

@@ -17,11 +17,12 @@ export interface Dialect {
   readonly lockClaims: RawBuilder<unknown> | null
   /** After a table: joins to each of its rows the jobs of a subselect that may name it. `which` is what follows its `where`. */
   readonly joinJobs: (which: RawBuilder<unknown>) => RawBuilder<unknown>
-  /** The same for garbage. */
   /** As `skipLocked`, for garbage. */
   readonly skipLockedGarbage: RawBuilder<unknown>
   /** The same for deliveries. */
   readonly skipLockedDeliveries: RawBuilder<unknown>
+  /** The same, for usage. */
+  readonly skipLockedUsage: RawBuilder<unknown>
   /** Whether no submit with the payload is under way; none can be until the transaction ends. */
   readonly locksPayload: (column: string) => RawBuilder<SqlBool>
   /** Objects as a table `given`, in their order: a column for each name, of the type that is given for PostgreSQL. */
@@ -54,6 +55,7 @@ export const SQLITE: Dialect = {
   commitsInOrder: true,
   skipLockedGarbage: sql``,
   skipLockedDeliveries: sql``,
+  skipLockedUsage: sql``,
   locksPayload: () => sql<SqlBool>`true`,
   // As parameters: taken out of one JSON text, a row takes twice as long.
   rows: (objects, columns) => {
@@ -78,6 +80,7 @@ export const POSTGRES: Dialect = {
   commitsInOrder: false,
   skipLockedGarbage: sql`for update of garbage skip locked`,
   skipLockedDeliveries: sql`for update of webhook_deliveries skip locked`,
+  skipLockedUsage: sql`for update skip locked`,
   locksPayload: (column) => sql<SqlBool>`pg_try_advisory_xact_lock(hashtextextended(${sql.ref(column)}, 0))`,
   // As one JSON text, so that the statement's does not depend on how many there are.
   rows: (objects, columns) => {

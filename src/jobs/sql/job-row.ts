@@ -54,6 +54,10 @@ export function dateOf(seconds: number): Date {
   return new Date(Math.round(seconds * 1000))
 }
 
+export function secondsOf(date: Date | null): number | null {
+  return date === null ? null : date.getTime() / 1000
+}
+
 function dateOrNull(seconds: number | null): Date | null {
   return seconds === null ? null : dateOf(seconds)
 }
@@ -88,8 +92,11 @@ export function labelColumns(
   metadata: Metadata,
 ): Pick<JobRow, 'name' | 'folded_name' | 'metadata'> {
   return {
-    name,
-    folded_name: name === null ? null : foldedText(name),
+    ...nameColumns(name),
     metadata: Object.keys(metadata).length === 0 ? null : JSON.stringify(metadata),
   }
+}
+
+export function nameColumns(name: string | null): Pick<JobRow, 'name' | 'folded_name'> {
+  return { name, folded_name: name === null ? null : foldedText(name) }
 }

@@ -11,8 +11,6 @@ export interface SchemaStep {
 /** Where the databases' words differ. */
 export interface SchemaWords {
   readonly real: 'real' | 'double precision'
-  /** Of 64 bits. */
-  readonly integer: 'integer' | 'bigint'
   /** Seconds since 1970. */
   readonly now: string
   /** What ends a table's definition. */
@@ -21,12 +19,14 @@ export interface SchemaWords {
   readonly eventOrder: string
   /** What else that takes. */
   readonly eventOrderIndexes: string
-  /** The column of `job_events` that a row has from its insert on. */
-  readonly eventId: 'sequence' | 'id'
   /** 128 random bits in hexadecimal digits. */
   readonly randomHex: string
   /** A JSON object as text. */
   readonly json: (members: Readonly<Record<string, string>>) => string
+  /** The definition of a column of numbers, each row its own. */
+  readonly identity: string
+  /** The day of a time in seconds, in days since 1970. */
+  readonly dayOf: (seconds: string) => string
   /** What a JSON object of strings holds, as a table of `key` and `value`. */
   readonly jsonPairs: (column: string) => string
   /** A statement that runs after each row's change, and sees it as `new` and `old`. */
@@ -178,10 +178,15 @@ const jobSegments: SchemaStep = {
   `,
 }
 
-/** What users call jobs by, how long each of them is kept, and what they are listed by. */
+/**
+ * What users call jobs by, how long each of them is kept, what they are listed by, and what is left of them when they are removed: what they
+ * took, written in the commit by which they finish.
+ */
 const jobLists: SchemaStep = {
   compatibleFrom: 1,
-  sql: ({ real, options, jsonPairs, trigger }) => {
+  sql: ({ real, options, identity, dayOf, jsonPairs, trigger }) => {
+    const took = (row: string): string => `${row}key_id, ${dayOf(`${row}completed_at`)}, ${row}model,
+      coalesce(${row}error_code, ${row}status), ${row}done_seconds, coalesce(${row}completed_at - ${row}started_at, 0)`
     const keepPairs = `insert into job_metadata (job_id, key_id, name, value)
       select new.id, new.key_id, pairs.key, pairs.value from ${jsonPairs('new.metadata')} as pairs`
     return `
@@ -195,6 +200,9 @@ const jobLists: SchemaStep = {
   drop index jobs_listed;
   create index jobs_listed on jobs (key_id, id, model, folded_name) where urgent = 0;
   create index jobs_by_status on jobs (key_id, status, id, model, folded_name) where urgent = 0;
+
+  alter table uploads add column name text;
+  alter table uploads add column folded_name text;
 
   create table job_metadata (
     job_id text not null,
@@ -225,6 +233,35 @@ const jobLists: SchemaStep = {
     when: 'old.metadata is not null',
     run: 'delete from job_metadata where job_id = old.id',
   })}
+
+  create table usage_entries (
+    sequence ${identity},
+    key_id text not null,
+    day integer not null,
+    model text not null,
+    outcome text not null,
+    audio_seconds ${real} not null,
+    run_seconds ${real} not null
+  )${options};
+  create table usage_days (
+    key_id text not null,
+    day integer not null,
+    model text not null,
+    outcome text not null,
+    jobs integer not null,
+    audio_seconds ${real} not null,
+    run_seconds ${real} not null,
+    primary key (key_id, day, model, outcome)
+  )${options};
+  ${trigger({
+    name: 'usage_is_counted',
+    after: 'update of status',
+    on: 'jobs',
+    when: "new.status in ('success', 'failed', 'cancelled') and old.status <> new.status",
+    run: `insert into usage_entries (key_id, day, model, outcome, audio_seconds, run_seconds) values (${took('new.')})`,
+  })}
+  insert into usage_entries (key_id, day, model, outcome, audio_seconds, run_seconds)
+  select ${took('')} from jobs where status in ('success', 'failed', 'cancelled');
   `
   },
 }
@@ -232,21 +269,27 @@ const jobLists: SchemaStep = {
 /**
  * An outbox: what a webhook is to be told is written by the statement of the transition itself, so that no crash is between the two. It
  * holds all that is told of the job, which may be gone when a receiver is there again; a delivery that is still to be made outlives its job.
- * Servers of the version before write deliveries as well, and submit without webhooks.
+ * The triggers are on the jobs, whose rows have all that is told: a job without a webhook costs a condition. Servers of the version before write
+ * deliveries as well, and submit without webhooks.
  */
 const webhooks: SchemaStep = {
   compatibleFrom: 1,
-  sql: ({ real, integer, options, eventId, randomHex, json, trigger }) => {
+  sql: ({ real, now, options, randomHex, json, trigger }) => {
     const job = {
-      model: 'model',
-      audioSeconds: 'audio_seconds',
-      attempt: 'attempt',
-      acceptedAt: 'accepted_at',
-      startedAt: 'started_at',
-      completedAt: 'completed_at',
-      code: 'error_code',
-      message: 'error_message',
+      model: 'new.model',
+      audioSeconds: 'new.audio_seconds',
+      attempt: 'new.attempt',
+      acceptedAt: 'new.accepted_at',
+      startedAt: 'new.started_at',
+      completedAt: 'new.completed_at',
+      code: 'new.error_code',
+      message: 'new.error_message',
     }
+    const isAsked = (type: string): string =>
+      `new.webhook is not null and ' ' || new.webhook_events || ' ' like '% ' || ${type} || ' %'`
+    const tell = (type: string, at: string): string =>
+      `insert into webhook_deliveries (id, key_id, job_id, type, at, data, queue, endpoint, due_at, created_at)
+      values ('evt_' || ${randomHex}, new.key_id, new.id, ${type}, ${at}, ${json(job)}, new.webhook_queue, new.webhook, ${at}, ${at})`
     return `
   alter table jobs add column webhook text;
   alter table jobs add column webhook_events text;
@@ -273,7 +316,6 @@ const webhooks: SchemaStep = {
     id text not null primary key,
     key_id text not null,
     job_id text not null,
-    event ${integer} not null,
     type text not null,
     at ${real} not null,
     data text not null,
@@ -286,7 +328,7 @@ const webhooks: SchemaStep = {
     created_at ${real} not null
   )${options};
   create index webhook_deliveries_due on webhook_deliveries (queue, due_at) where due_at is not null;
-  create index webhook_deliveries_of_job on webhook_deliveries (job_id, event);
+  create index webhook_deliveries_of_job on webhook_deliveries (job_id, created_at);
 
   create table webhook_attempts (
     delivery_id text not null,
@@ -301,23 +343,32 @@ const webhooks: SchemaStep = {
   )${options};
 
   ${trigger({
-    name: 'webhook_deliveries_of_event',
+    name: 'webhook_deliveries_of_submit',
     after: 'insert',
-    on: 'job_events',
-    when: "new.kind in ('accepted', 'claimed', 'finished')",
-    run: `insert into webhook_deliveries (id, key_id, job_id, event, type, at, data, queue, endpoint, due_at, created_at)
-      select 'evt_' || ${randomHex}, key_id, id, new.${eventId}, type, new.at, ${json(job)}, webhook_queue, webhook, new.at, new.at
-      from (
-        select jobs.*, 'job.' || case new.kind when 'accepted' then new.kind when 'claimed' then 'processing' else status end as type
-        from jobs where id = new.job_id and webhook is not null
-      ) as told
-      where ' ' || webhook_events || ' ' like '% ' || type || ' %'`,
+    on: 'jobs',
+    when: isAsked("'job.accepted'"),
+    run: tell("'job.accepted'", 'new.accepted_at'),
+  })}
+  ${trigger({
+    name: 'webhook_deliveries_of_transition',
+    after: 'update of status',
+    on: 'jobs',
+    when: `old.status <> new.status and ${isAsked("'job.' || new.status")}`,
+    run: tell("'job.' || new.status", now),
   })}
   ${trigger({
     name: 'webhook_deliveries_go_with_their_job',
     after: 'delete',
     on: 'jobs',
     run: 'delete from webhook_deliveries where job_id = old.id and due_at is null',
+  })}
+  ${trigger({
+    name: 'webhooks_go_with_their_key',
+    after: 'delete',
+    on: 'api_keys',
+    // It keeps its id, and its jobs, when the variable's secret changes.
+    when: "old.id <> 'environment'",
+    run: 'delete from webhook_secrets where key_id = old.id; delete from webhook_defaults where key_id = old.id',
   })}
   ${trigger({
     name: 'webhook_attempts_go_with_their_delivery',

@@ -12,6 +12,8 @@ export interface Schema {
   job_segments: JobSegmentsTable
   job_metadata: JobMetadataTable
   audio_usage: AudioUsageTable
+  usage_entries: UsageEntriesTable
+  usage_days: UsageDaysTable
   workers: WorkersTable
   garbage: GarbageTable
   api_keys: ApiKeysTable
@@ -145,6 +147,32 @@ export interface AudioUsageTable {
   audio_seconds: number
 }
 
+/** What a job took that has finished, written by a trigger: of each its own row, so that jobs of one key do not wait for each other. */
+export interface UsageEntriesTable {
+  sequence: Generated<number>
+  key_id: string
+  /** Days since 1970, on which it finished. */
+  day: number
+  model: string
+  /** `success`, `cancelled`, or the code by which it failed. */
+  outcome: string
+  /** That became text. */
+  audio_seconds: number
+  /** Of the last run. */
+  run_seconds: number
+}
+
+/** What was summed up of these. */
+export interface UsageDaysTable {
+  key_id: string
+  day: number
+  model: string
+  outcome: string
+  jobs: number
+  audio_seconds: number
+  run_seconds: number
+}
+
 export interface WorkersTable {
   id: string
   served_tier: ServiceTier
@@ -175,6 +203,9 @@ export interface UploadsTable {
   payload_key: string
   key_id: string
   bytes: number
+  /** As its sender calls the file; null: it did not say. */
+  name: string | null
+  folded_name: string | null
   updated_at: number
 }
 
@@ -239,14 +270,12 @@ export interface WebhookDefaultsTable {
   disabled_at: number | null
 }
 
-/** The outbox: what webhooks were told and are to be told, written by triggers on `job_events`. */
+/** The outbox: what webhooks were told and are to be told, written by triggers on `jobs`. */
 export interface WebhookDeliveriesTable {
   /** The `webhook-id`, the same for all attempts. */
   id: string
   key_id: string
   job_id: string
-  /** Which event of `job_events` it tells of, as `sequenceOf` takes it. */
-  event: number
   /** `job.success`, say. */
   type: string
   /** When the event happened. */

@@ -12,6 +12,7 @@ import { noteWeights } from '../events/event-note.ts'
 import { thinEvents } from '../events/event-thinning.ts'
 import { expireWaiting } from '../life/expiry.ts'
 import type { Expired } from '../life/expiry.ts'
+import { changeJob } from '../keeping/change.ts'
 import { forgetRemoval, recoverGarbage } from '../keeping/garbage.ts'
 import { giveBack } from '../life/give-back.ts'
 import type { EndOfRun, GivenBack } from '../life/give-back.ts'
@@ -36,6 +37,7 @@ import type {
 } from '../job-store.ts'
 import type {
   Idempotency,
+  JobChanges,
   JobNewsKind,
   KeyLimits,
   KeyUsage,
@@ -103,8 +105,8 @@ export class SqlJobStore implements JobStore {
     return list(this.#database, keyId, options)
   }
 
-  events(jobId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
-    return readEvents(this.#database, { jobId }, after, limit)
+  events(...[jobId, after, limit, kinds]: Parameters<JobStore['events']>): Promise<readonly JobEvent[]> {
+    return readEvents(this.#database, { jobId }, after, limit, kinds)
   }
 
   eventsOfKey(keyId: string, after: number, limit: number): Promise<readonly JobEvent[]> {
@@ -235,6 +237,12 @@ export class SqlJobStore implements JobStore {
     if (row === undefined) return await this.find(id)
     this.#tell(row.status === 'processing' ? 'cancelRequested' : 'finished', id)
     return jobOf(row)
+  }
+
+  async change(id: string, change: (job: Job) => JobChanges): Promise<Job | undefined> {
+    const job = await changeJob(this.#database, id, change)
+    this.#known.forget(id)
+    return job
   }
 
   async remove(id: string): Promise<boolean> {

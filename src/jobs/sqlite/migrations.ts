@@ -3,15 +3,15 @@ import type { SchemaWords } from '../sql/schema-steps.ts'
 
 const WORDS: SchemaWords = {
   real: 'real',
-  integer: 'integer',
   now: "unixepoch('subsec')",
   options: ' strict',
   // One writer at a time: in the order of insertion is in the order of commits.
   eventOrder: 'sequence integer primary key autoincrement',
   eventOrderIndexes: '',
-  eventId: 'sequence',
   randomHex: 'lower(hex(randomblob(16)))',
   json: (members) => `json_object(${jsonMembers(members)})`,
+  identity: 'integer primary key autoincrement',
+  dayOf: (seconds) => `cast(${seconds} / 86400 as integer)`,
   jsonPairs: (column) => `json_each(${column})`,
   trigger: ({ name, after, on, when = 'true', run }) =>
     `create trigger ${name} after ${after} on ${on} when ${when} begin ${run}; end;`,
