@@ -5,6 +5,7 @@ import type { KeyRules, LimitName, OwnLimits } from '../api/authentication/api-k
 import { durationMs } from '../config/value-types.ts'
 import { SCOPES } from '../contract/scope.ts'
 import type { Scope } from '../contract/scope.ts'
+import { SUGGESTED_MODEL } from '../models/catalogue.ts'
 
 /** What a limit is called on the command line. */
 const LIMITS_BY_FLAG: ReadonlyMap<string, LimitName> = new Map(LIMIT_NAMES.map((name) => [kebab(name), name]))
@@ -82,7 +83,7 @@ function scopesIn(text: string, before: readonly Scope[] | undefined): readonly 
 function modelsIn(text: string, before: readonly string[] | undefined): readonly string[] {
   const models = text.split(',').map((item) => item.trim())
   if (!models.every((model) => IS_MODEL_NAME.test(model))) {
-    throw new InvalidArgumentError('It is an id such as openai/whisper-small, or an alias.')
+    throw new InvalidArgumentError(`It is an id such as ${SUGGESTED_MODEL.id}, or an alias.`)
   }
   return [...(before ?? []), ...models]
 }

@@ -1,6 +1,7 @@
 import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { SCOPES } from '../../contract/scope.ts'
+import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
 import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
@@ -37,7 +38,7 @@ export const ModelList = Type.Array(Type.String({ pattern: MODEL_NAME_PATTERN })
   minItems: 1,
   maxItems: 100,
   uniqueItems: true,
-  description: 'Ids, such as openai/whisper-small, or aliases.',
+  description: `Ids, such as ${SUGGESTED_MODEL.id}, or aliases.`,
 })
 
 const ruleFields = {
