@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -115,6 +117,29 @@ describe('what is refused leaves nothing', () => {
     expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 100/)
     socket.destroy()
   })
+})
+
+test('a connection may carry nothing for as long as its client may wait', async () => {
+  const sockets: Socket[] = []
+  const note = (socket: Socket): void => void sockets.push(socket)
+  running.api.server.on('connection', note)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  try {
+    const form = new Request('http://x', { method: 'POST', body: await formOf([MODEL]) })
+    const headers = {
+      authorization: `Bearer ${running.key}`,
+      'content-type': form.headers.get('content-type') ?? '',
+    }
+    const asked = request(`${running.url}/v1/audio/transcriptions`, { method: 'POST', agent, headers })
+    asked.on('error', () => undefined).end(Buffer.from(await form.arrayBuffer()))
+    await expect.poll(() => sockets[0]?.timeout).toBeGreaterThan(3_600_000)
+    await expect.poll(async () => (await statuses()).at(-1)).toBe('pending')
+    asked.destroy()
+    await expect.poll(async () => (await statuses()).at(-1)).toBe('cancelled')
+  } finally {
+    agent.destroy()
+    running.api.server.off('connection', note)
+  }
 })
 
 describe('a client that waits for longer than it may', () => {

@@ -8,7 +8,7 @@ import { TRANSCRIPT_FORMATS, formatTranscript } from '../../transcript/formats.t
 import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { goneOf } from '../jobs/attended-job.ts'
+import { goneOf, keepWaiting } from '../jobs/attended-job.ts'
 import { FormReceiver } from '../openai/receive-form.ts'
 import { startJob, transcriptOf } from '../openai/waited-job.ts'
 import { errors } from '../schemas.ts'
@@ -159,6 +159,7 @@ async function transcribe(
   const input = family.parameters.parse(given, model)
   const { payloadKey, fileName } = await receiver.receive(request, () => Promise.resolve(true), convert)
   const { owner } = request
+  keepWaiting(reply, context.settings.openai.timeoutMs)
   const job = await startJob({ owner, model, input, tier: undefined, payloadKey, fileName }, gone, context)
   void reply.header('x-sotto-job-id', job.id)
   return { transcript: await transcriptOf(await job.ended, context), family, fileName }

@@ -9,6 +9,8 @@ import { submitRecording } from './submit-recording.ts'
 
 /** How long a job is kept that its client should have had the answer of by then; or it is gone. */
 export const KEPT_MS = 600_000
+/** For the answer to be made, when a client has waited as long as it may. */
+const ANSWER_MS = 60_000
 /** News of a job may get lost, and clients wait for long. */
 const LOOK_MS = 15_000
 
@@ -42,6 +44,11 @@ export function goneOf({ raw }: FastifyReply): AbortSignal {
   if (raw.destroyed) gone.abort()
   else raw.once('close', () => gone.abort())
   return gone.signal
+}
+
+/** Lets a connection carry nothing for as long as its client may wait: others are closed before. Until its answer has been sent. */
+export function keepWaiting({ raw }: FastifyReply, timeoutMs: number): void {
+  raw.setTimeout(timeoutMs + ANSWER_MS)
 }
 
 /**

@@ -79,6 +79,8 @@ export async function answerOpenAiError(
   const body = openAiErrorOf(status, message, field?.openAiCode ?? codeOf(error, own), field?.param ?? null)
   const shouldRetry = field?.shouldRetry ?? (error instanceof CodedError ? isPassing(error, status) : own >= 500)
   void reply.status(form === 'both' ? own : status).header('x-should-retry', String(shouldRetry))
+  // By no schema of the route: those that all routes are given say what errors are elsewhere.
+  void reply.type('application/json; charset=utf-8').serializer((value: unknown) => JSON.stringify(value))
   return await reply.send(form === 'both' ? { code: own, message, error: body } : { error: body })
 }
 

@@ -4,9 +4,9 @@ import Type from 'typebox'
 import { TierQuery } from '../schemas.ts'
 import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
-import { goneOf } from '../jobs/attended-job.ts'
+import { goneOf, keepWaiting } from '../jobs/attended-job.ts'
 import { formatAnswer } from './answers.ts'
-import { OPENAI_ERRORS } from './error-schemas.ts'
+import { openAiErrors } from './error-schemas.ts'
 import { answerWhole } from './whole-answer.ts'
 import { answerStream } from './streamed-answer.ts'
 import { addAnswerHeaders } from './headers.ts'
@@ -48,7 +48,7 @@ export function transcriptionRoutes(context: ApiContext): FastifyPluginCallbackT
               200: Type.Unknown({
                 description: 'JSON, text, or a stream of events, as response_format and stream say.',
               }),
-              ...OPENAI_ERRORS,
+              ...openAiErrors(400, 401, 403, 404, 408, 413, 415, 429, 500, 503),
             },
           },
         },
@@ -74,6 +74,7 @@ async function answer(
     return options
   })
   const { model, input } = asked
+  keepWaiting(reply, context.settings.openai.timeoutMs)
   const job = await startJob({ owner: request.owner, model, input, tier, payloadKey, fileName }, gone, context)
   void reply.header('x-sotto-job-id', job.id)
   return asked.isStreamed

@@ -8,7 +8,7 @@ import { mayUse } from '../authentication/principal.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
 import { nullable } from '../nullable.ts'
-import { SHARED_ERRORS } from '../openai/error-schemas.ts'
+import { sharedErrors } from '../openai/error-schemas.ts'
 import { addAnswerHeaders } from '../openai/headers.ts'
 import { unknownModel } from '../openai/options.ts'
 import { baseUrl } from '../urls.ts'
@@ -106,7 +106,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           summary: 'List the models that the API key may use',
           response: {
             200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
-            ...SHARED_ERRORS,
+            ...sharedErrors(401, 403, 429),
           },
         },
       },
@@ -132,7 +132,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           tags: ['Models'],
           summary: 'Describe a model',
           params: Type.Object({ publisher: Type.String(), model: Type.String() }),
-          response: { 200: ModelSchema, ...SHARED_ERRORS },
+          response: { 200: ModelSchema, ...sharedErrors(401, 403, 404, 429) },
         },
       },
       async (request) => await show(`${request.params.publisher}/${request.params.model}`, request),
