@@ -85,7 +85,7 @@ describe('routes that others add', () => {
       extend: (api) => {
         api.get('/stream', { config: { takesQueryToken: true } }, ({ owner }) => ({ owner }))
         api.get('/other', ({ owner }) => ({ owner }))
-        api.post('/v1/audio/transcriptions', ({ owner }) => ({ owner }))
+        api.post('/v1/audio/other', ({ owner }) => ({ owner }))
       },
       environment: { SOTTO_MAX_REQUESTS_PER_SECOND: '1000' },
     })
@@ -106,7 +106,7 @@ describe('routes that others add', () => {
 
   test('tell OpenAI’s clients in its headers how many requests are left', async () => {
     const [theirs, ours] = await Promise.all([
-      running.client.fetch('/v1/audio/transcriptions', { method: 'POST' }),
+      running.client.fetch('/v1/audio/other', { method: 'POST' }),
       running.client.fetch('/other'),
     ])
     expect(theirs.headers.get('x-ratelimit-limit-requests')).toBe('1000')

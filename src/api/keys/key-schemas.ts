@@ -5,6 +5,7 @@ import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
 import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
+import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 
 /** How a limit is lifted, as in the server's settings. */
 const OFF = 'off'
