@@ -1,7 +1,6 @@
 import Type from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { SCOPES } from '../../contract/scope.ts'
-import { SUGGESTED_MODEL } from '../../models/catalogue.ts'
 import { ENVIRONMENT_ID, LIMIT_NAMES, MAX_LIMIT, MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
 import type { ApiKey, LimitName, OwnLimits } from '../authentication/api-key.ts'
 import { nullable } from '../nullable.ts'
