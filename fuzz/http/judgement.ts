@@ -24,8 +24,9 @@ function isErrorBody(target: string, status: number, body: Buffer): boolean {
   try {
     const parsed: unknown = JSON.parse(body.toString())
     if (typeof parsed !== 'object' || parsed === null) return false
-    const { code, message, error, ...others } = parsed as Readonly<Record<string, unknown>>
-    if (Object.keys(others).length > 0) return false
+    // A key's own errors say which, and which scope is missing.
+    const { code, message, error, reason = '', scope = '', ...others } = parsed as Readonly<Record<string, unknown>>
+    if (Object.keys(others).length > 0 || typeof reason !== 'string' || typeof scope !== 'string') return false
     if (OPENAI.test(target) && code === undefined && message === undefined) return isOpenAiError(error)
     const isOwn = code === status && typeof message === 'string' && message !== ''
     return isOwn && (error === undefined || (target.startsWith('/v1/models') && isOpenAiError(error)))
