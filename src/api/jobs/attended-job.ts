@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyReply } from 'fastify'
 import { isFinished } from '../../jobs/job.ts'
 import type { Job } from '../../jobs/job.ts'
 import type { NewJob } from '../../jobs/job-store.ts'
@@ -8,6 +9,8 @@ import { submitRecording } from './submit-recording.ts'
 
 /** How long a job is kept that its client should have had the answer of by then; or it is gone. */
 export const KEPT_MS = 600_000
+/** For the answer to be made, when a client has waited as long as it may. */
+const ANSWER_MS = 60_000
 /** News of a job may get lost, and clients wait for long. */
 const LOOK_MS = 15_000
 
@@ -33,6 +36,11 @@ export interface Attended extends Disposable {
    * stopped within seconds. Undefined: it is not there any more.
    */
   readonly ended: Promise<Job | undefined>
+}
+
+/** Lets a connection carry nothing for as long as its client may wait: others are closed before. Until its answer has been sent. */
+export function keepWaiting({ raw }: FastifyReply, timeoutMs: number): void {
+  raw.setTimeout(timeoutMs + ANSWER_MS)
 }
 
 /**

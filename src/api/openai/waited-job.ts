@@ -3,6 +3,7 @@ import type { ModelParameters } from '../../contract/recognition-task.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import { newJobId } from '../../jobs/job-id.ts'
 import { EXPRESS_SECONDS } from '../../jobs/queue/queue-order.ts'
+import { nameOfFile } from '../../jobs/job-labels.ts'
 import type { Job, ServiceTier } from '../../jobs/job.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
@@ -23,6 +24,8 @@ export interface WaitedRequest {
   /** Undefined: a GPU where there is one. */
   readonly tier: ServiceTier | undefined
   readonly payloadKey: PayloadKey
+  /** Of the recording, as its sender calls it. */
+  readonly fileName: string
 }
 
 /** A job whose client waits for its transcript. */
@@ -45,7 +48,7 @@ export async function startJob(asked: WaitedRequest, gone: AbortSignal, context:
 }
 
 async function newJob(
-  { owner, model, input, tier, payloadKey }: WaitedRequest,
+  { owner, model, input, tier, payloadKey, fileName }: WaitedRequest,
   context: ApiContext,
 ): Promise<AttendedJob> {
   const { recordings, payloads, settings } = context
@@ -56,7 +59,7 @@ async function newJob(
     const { payloadVersion, audioSeconds } = recording
     return {
       ...{ id: newJobId(), keyId: owner, model: model.id, serviceTier, input },
-      ...{ payloadKey, payloadVersion, audioSeconds, isSent: true },
+      ...{ payloadKey, payloadVersion, audioSeconds, isSent: true, name: nameOfFile(fileName) },
       maxAudioSeconds: settings.maxAudioSeconds,
       // Before all jobs that nobody waits for; but no three-hour recording is to come before other clients' voice notes.
       priority: 'high',
