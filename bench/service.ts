@@ -9,6 +9,7 @@ import { streams, waits } from './service/open-requests.ts'
 import { polls } from './service/polls.ts'
 import { submits } from './service/submits.ts'
 import { uploads } from './service/uploads.ts'
+import { webhooks } from './service/webhooks.ts'
 
 /** Each beside its ceiling, measured in the same run. */
 const PARTS: Readonly<Record<string, () => AsyncGenerator<ServiceRow>>> = {
@@ -21,6 +22,7 @@ const PARTS: Readonly<Record<string, () => AsyncGenerator<ServiceRow>>> = {
   openai,
   streams,
   waits,
+  webhooks,
 }
 
 /**

@@ -29,6 +29,8 @@ import type { Catalogue } from './models/catalogue.ts'
 import { familyOf, loadFamilies, modelFiles } from './models/index.ts'
 import { ModelCache } from './hub/model-cache.ts'
 import { HeaderProbe } from './probe/header-probe.ts'
+import { Fetcher } from './worker/fetching/fetcher.ts'
+import { OutboundGuard } from './outbound/guard.ts'
 import { Worker } from './worker/worker.ts'
 import { startWebhooks } from './webhook-delivery.ts'
 import { openWorkFolder } from './work-folder.ts'
@@ -73,15 +75,21 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   const backend = stack.use(await openBackend(config, { temporaryFolder, logger, signal }))
   const collector = startHousekeeping(backend, config, logger, stack)
   const draining = new AbortController()
-  const workers =
-    role === 'api'
-      ? []
-      : await startWorkers(backend, { config, temporaryFolder, logger, telemetry, role, signal }, stack)
+  const outside = {
+    probe: stack.use(new HeaderProbe({ logger })),
+    guard: new OutboundGuard({ allow: config.server.fetchAllow }),
+  }
+  const place = { ...outside, config, temporaryFolder, logger, telemetry, role, signal }
+  const workers = role === 'api' ? [] : await startWorkers(backend, place, stack)
   signal.throwIfAborted()
   const opened =
     role === 'worker'
       ? { url: null, firstKey: null }
-      : await startApi(backend, { config, logger, telemetry, workers, collector, draining: draining.signal }, stack)
+      : await startApi(
+          backend,
+          { ...outside, config, logger, telemetry, workers, collector, draining: draining.signal },
+          stack,
+        )
   const parts = stack.move()
   return {
     ...opened,
@@ -93,7 +101,13 @@ export async function startApp(config: Config, logger: Logger, role: Role, ends:
   }
 }
 
-interface WorkerPlace {
+/** What strangers' bytes and URLs go through. */
+interface Outside {
+  readonly probe: HeaderProbe
+  readonly guard: OutboundGuard
+}
+
+interface WorkerPlace extends Outside {
   readonly config: Config
   readonly temporaryFolder: string
   readonly logger: Logger
@@ -104,7 +118,7 @@ interface WorkerPlace {
 
 async function startWorkers(
   { database, jobs, payloads }: Backend,
-  { config, temporaryFolder, logger, telemetry, role, signal }: WorkerPlace,
+  { config, temporaryFolder, logger, telemetry, role, signal, probe, guard }: WorkerPlace,
   stack: AsyncDisposableStack,
 ): Promise<readonly Worker[]> {
   const catalogue = createCatalogue(config.hub.models)
@@ -113,6 +127,12 @@ async function startWorkers(
   const tracer = telemetry?.tracer ?? NO_TRACER
   // An API has more of them.
   if (role === 'worker' && telemetry !== null) stack.use(telemetry.export(processMetrics()))
+  const { leaseMs, maxRunMs } = config.jobs
+  const runs = { leaseMs, maxRunMs, limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT } }
+  const { maxUploadBytes: maxBytes, fetchTimeoutMs: limitMs } = config.payloads
+  if (transcribers.length > 0) {
+    stack.use(new Fetcher({ ...runs, jobs, payloads, guard, probe, logger, tracer, maxBytes, limitMs }))
+  }
   return transcribers.map(({ transcriber, places, expressPlaces, served, asked }) => {
     stack.use(transcriber)
     return stack.use(
@@ -120,9 +140,7 @@ async function startWorkers(
         ...{ jobs, payloads, transcriber, logger, tracer, places, expressPlaces, served, asked },
         workers: new WorkerRegistry(database),
         models: role === 'worker' ? modelsOf(config.hub, catalogue) : null,
-        leaseMs: config.jobs.leaseMs,
-        maxRunMs: config.jobs.maxRunMs,
-        limits: { failures: FAILURE_LIMIT, crashes: CRASH_LIMIT },
+        ...runs,
       }),
     )
   })
@@ -143,7 +161,9 @@ async function startApi(
     workers,
     collector,
     draining,
-  }: {
+    probe,
+    guard,
+  }: Outside & {
     readonly config: Config
     readonly logger: Logger
     readonly telemetry: Telemetry | null
@@ -154,7 +174,6 @@ async function startApi(
   stack: AsyncDisposableStack,
 ): Promise<{ readonly url: string; readonly firstKey: string | null }> {
   const { database, jobs, payloads, signingSecret } = backend
-  const probe = stack.use(new HeaderProbe({ logger }))
   const probing = probe.start()
   const apiKeys = new ApiKeys(database)
   const { apiKey, apiKeyScopes, host, port } = config.server
@@ -176,7 +195,7 @@ async function startApi(
     usage: (asked) => readUsage(database, asked),
     workers: registry,
     recordings: new Recordings(payloads, probe),
-    webhooks: await startWebhooks(backend, { config, logger, apiKeys, results, tracer }, stack),
+    webhooks: await startWebhooks(backend, { config, logger, guard, apiKeys, results, tracer }, stack),
     models: presenceOf(config.engine, models),
     families: await loadFamilies(),
     familyOf: (model) => familyOf(model, (id) => models.folderOf(id)),
@@ -186,6 +205,7 @@ async function startApi(
         : async (signal) => void (await Promise.all(workers.map((worker) => worker.check(signal)))),
     servesGpuTier: () => servesGpuTier(workers, registry),
     clearGarbage: () => collector.ring(),
+    guard,
     uploads: new UploadRoom(new UnsubmittedUploads(database), config.payloads),
     settings: apiSettings(config),
   })

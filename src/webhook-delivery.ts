@@ -6,7 +6,7 @@ import type { Backend } from './backend.ts'
 import type { Config } from './config/config.ts'
 import type { Tracer } from './contract/tracing.ts'
 import { OutboundClient } from './outbound/client.ts'
-import { OutboundGuard } from './outbound/guard.ts'
+import type { OutboundGuard } from './outbound/guard.ts'
 import { Rounds } from './jobs/rounds.ts'
 import { Deliverer } from './webhooks/deliverer.ts'
 import { Outbox } from './webhooks/outbox.ts'
@@ -17,6 +17,7 @@ const TIDYING_INTERVAL_MS = 3_600_000
 export interface WebhookPlace {
   readonly config: Config
   readonly logger: Logger
+  readonly guard: OutboundGuard
   readonly apiKeys: ApiKeys
   readonly results: Results
   readonly tracer: Tracer
@@ -25,10 +26,9 @@ export interface WebhookPlace {
 /** What the API needs of webhooks, and what makes the deliveries: in each process that serves the API, as long as the stack. */
 export async function startWebhooks(
   { database, jobs, payloads, signingSecret }: Backend,
-  { config, logger, apiKeys, results, tracer }: WebhookPlace,
+  { config, logger, guard, apiKeys, results, tracer }: WebhookPlace,
   stack: AsyncDisposableStack,
 ): Promise<Webhooks> {
-  const guard = new OutboundGuard({ allow: config.server.fetchAllow })
   const client = stack.use(new OutboundClient({ guard }))
   const outbox = new Outbox(database)
   if (config.jobs.databaseUrl === null) await outbox.recover()
@@ -36,7 +36,7 @@ export async function startWebhooks(
   const webhooks = new Webhooks({ database, guard, client, ring: () => deliverer.ring() })
   const deliverer = stack.use(
     new Deliverer({
-      ...{ database, jobs, outbox, client, logger, tracer, news: jobs },
+      ...{ jobs, outbox, client, logger, tracer, news: jobs },
       defaults: webhooks.defaults,
       secrets: webhooks.secrets,
       links: async ({ id: jobId, keyId: owner, base }) => {

@@ -12,6 +12,7 @@ import type { WorkerRegistry } from '../jobs/queue/worker-registry.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
 import type { ApiKeys } from './authentication/api-keys.ts'
 import type { KeyUses } from './authentication/key-uses.ts'
+import type { OutboundGuard } from '../outbound/guard.ts'
 import type { Background } from './background.ts'
 import type { Recordings } from './uploads/recordings.ts'
 import type { RequestLimits } from './http/request-limits.ts'
@@ -84,6 +85,8 @@ export interface ApiParts {
   /** What keys may upload before they submit it. */
   readonly uploads: UploadRoom
   readonly webhooks: Webhooks
+  /** Which URLs that clients name this server may ask. */
+  readonly guard: OutboundGuard
   /** Aborted when the server is about to stop: it still answers, but is not to be sent more. */
   readonly draining: AbortSignal
   readonly tracer: Tracer

@@ -57,15 +57,16 @@ export const SubmitHeaders = Type.Object({ ...PreferHeader.properties, ...Idempo
 export const UploadParams = Type.Object({ file: Type.String({ pattern: UPLOAD_FILE_PATTERN }) })
 
 /** The URL of an S3 may carry a session's token, which has no length that Amazon would promise. */
-const UploadUrlField = Type.String({
+const RecordingUrlField = Type.String({
   maxLength: 16_384,
-  description: 'The presigned URL that the recording was uploaded to.',
+  description:
+    'The presigned URL that the recording was uploaded to, or any other http or https URL, from which it is fetched.',
 })
 
 /** @param input the schema of a model's parameters */
 export function submitBody(input: TSchema) {
   const fields = {
-    URL: UploadUrlField,
+    URL: RecordingUrlField,
     input: Type.Unsafe<unknown>(input),
     ...jobOptionFields,
     webhook: Type.Optional(WebhookField),
@@ -84,7 +85,7 @@ export function anyInput(families: readonly Family[]): TSchema {
 export const SyncBody = Type.Object(
   {
     Bytes: Type.Optional(Type.String({ description: 'The recording, base64.' })),
-    URL: Type.Optional(UploadUrlField),
+    URL: Type.Optional(RecordingUrlField),
     input: Type.Optional(Type.Unknown()),
   },
   { additionalProperties: false },

@@ -58,14 +58,13 @@ async function presignedUrl(
 
 /**
  * The upload that a URL stands for, be it this server's own or the payload store's. Its expiry limits the upload alone, so that a slow one
- * can still be submitted.
- * @throws ApiError 400 for any other URL, 403 for another key's
+ * can still be submitted. Undefined for any other URL.
+ * @throws ApiError 403 for another key's
  */
-export async function uploadOf(text: string, owner: string, context: ApiContext): Promise<Upload> {
+export async function uploadOf(text: string, owner: string, context: ApiContext): Promise<Upload | undefined> {
   const url = URL.parse(text)
   const upload = url === null ? undefined : await uploadAt(url, context)
-  if (upload === undefined) throw notOurs()
-  if (!upload.isOwnedBy(owner, context.signingSecret)) throw foreign()
+  if (upload !== undefined && !upload.isOwnedBy(owner, context.signingSecret)) throw foreign()
   return upload
 }
 
@@ -83,7 +82,18 @@ function foreign(): ApiError {
   return new ApiError(403, 'URL was issued to another API key. Submit it with that one.')
 }
 
-function notOurs(): ApiError {
+/** Whether a URL leads back to this server, by the name that the request came in by, or to its payload store. */
+export async function isOwnUrl(text: string, request: FastifyRequest, context: ApiContext): Promise<boolean> {
+  const url = URL.parse(text)
+  if (url === null) return false
+  const { uploads } = context.payloads
+  return (
+    url.origin === new URL(baseUrl(request, context)).origin ||
+    (uploads.kind === 'direct' && (await uploads.isOwn(url)))
+  )
+}
+
+export function notOurs(): ApiError {
   return new ApiError(
     400,
     'URL is not an upload URL of this server. Ask for one with POST /v1/input/upload-url, PUT the recording there, and submit ' +

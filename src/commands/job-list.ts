@@ -46,8 +46,9 @@ export function addJobListCommand(jobs: Command, context: CommandContext): void 
       const config = loadConfig(context.environment, givenFlags(command.opts()))
       await using database = await openDatabase(config, context.signal)
       for await (const job of jobsOf(new SqlJobStore(database), flags, context.signal)) {
-        // Without the input, which may quote what was said.
-        console.log(flags.json === true ? JSON.stringify({ ...job, input: undefined }) : lineOf(job))
+        // Without the input, which may quote what was said, and without a webhook or a URL, which may hold a secret.
+        const told = { ...job, input: undefined, sourceUrl: undefined, webhook: undefined }
+        console.log(flags.json === true ? JSON.stringify(told) : lineOf(job))
       }
     })
 }

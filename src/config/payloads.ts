@@ -1,5 +1,5 @@
 import type { Settings, ValueType, Values } from './setting.ts'
-import { bytes, integer, named, onOff, orOff } from './value-types.ts'
+import { bytes, integer, named, onOff, orOff, secondsAsMs } from './value-types.ts'
 
 type PayloadPlace =
   | { readonly kind: 'folder' }
@@ -56,6 +56,14 @@ export const PAYLOADS_SETTINGS = {
     default: '50G',
     meaning: 'what one API key may have uploaded to this server and not submitted yet; more is refused with 429',
     see: '[below](#limits)',
+  },
+  fetchTimeoutMs: {
+    variable: 'SOTTO_FETCH_TIMEOUT',
+    flag: 'fetch-timeout',
+    type: secondsAsMs(integer(1, 604_800)),
+    default: '3600',
+    meaning: 'how long fetching a recording from somebody else’s URL may take',
+    see: '[below](#urls-of-others)',
   },
   uploadUrlTtlSeconds: {
     variable: 'SOTTO_UPLOAD_URL_TTL',

@@ -6,7 +6,15 @@ import process from 'node:process'
  */
 const ALLOWED: ReadonlySet<string> = new Set([
   ...['PATH', 'HOME', 'LANG', 'LANGUAGE', 'TZ', 'TZDIR', 'TMPDIR', 'TMP', 'TEMP'],
-  ...['LD_LIBRARY_PATH', 'LD_PRELOAD', 'GLIBC_TUNABLES', 'NODE_OPTIONS', 'NODE_ENV', 'NODE_V8_COVERAGE'],
+  ...[
+    'LD_LIBRARY_PATH',
+    'LD_PRELOAD',
+    'GLIBC_TUNABLES',
+    'NODE_OPTIONS',
+    'NODE_ENV',
+    'NODE_V8_COVERAGE',
+    'NODE_COMPILE_CACHE',
+  ],
   ...['XDG_CACHE_HOME', 'XDG_CONFIG_DIRS', 'XDG_CONFIG_HOME', 'XDG_DATA_DIRS', 'XDG_DATA_HOME', 'XDG_RUNTIME_DIR'],
   ...['DRI_PRIME', 'DISPLAY', 'WAYLAND_DISPLAY', 'DYLD_LIBRARY_PATH'],
   // Without these no program of Windows gets far.

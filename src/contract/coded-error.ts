@@ -24,6 +24,6 @@ export class CodedError<Code extends ErrorCode = ErrorCode> extends Error {
 }
 
 /** Whether that is what went wrong. */
-export function hasCode(error: unknown, code: ErrorCode): boolean {
+export function hasCode(error: unknown, code: ErrorCode): error is CodedError {
   return error instanceof CodedError && error.code === code
 }

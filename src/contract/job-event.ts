@@ -19,6 +19,16 @@ export const JOB_EVENT_DATA = {
     servedTier: Type.String({ description: 'The tier that runs it.' }),
     worker: Type.Optional(Type.String({ description: 'Id of the worker that took it.' })),
   }),
+  /** Of a recording that was submitted as somebody else's URL. Then it is given back, to be transcribed. */
+  fetch: Type.Object({
+    receivedBytes: Type.Integer({ minimum: 0 }),
+    totalBytes: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'As its server says, if it does; it is there when as many were received.',
+      }),
+    ),
+  }),
   weights: Type.Object({
     receivedBytes: Type.Integer({ minimum: 0 }),
     totalBytes: Type.Integer({ minimum: 0, description: 'They are complete when as many were received.' }),
@@ -62,6 +72,7 @@ const eventOf = <Kind extends JobEventKind>(kind: Kind) =>
 export const JobEventSchema = Type.Union([
   eventOf('accepted'),
   eventOf('claimed'),
+  eventOf('fetch'),
   eventOf('weights'),
   eventOf('window'),
   eventOf('released'),
@@ -75,3 +86,6 @@ export type JobEvent = Static<typeof JobEventSchema>
 
 /** How much of a model's weights was fetched for a job. */
 export type WeightsFetched = Static<(typeof JOB_EVENT_DATA)['weights']>
+
+/** How much of a recording was fetched from elsewhere. */
+export type RecordingFetched = Static<(typeof JOB_EVENT_DATA)['fetch']>

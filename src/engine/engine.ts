@@ -32,8 +32,9 @@ export function runEngine(audio: ThreadedFeaturesOptions = {}): void {
   setInterval(() => {
     if (nativeCalls.advance()) reply({ type: 'alive' })
   }, ALIVE_INTERVAL_MS)
-  // The worker is gone, perhaps by a kill -9: nobody waits for what runs here.
-  process.on('disconnect', () => process.exit(0))
+  // The worker is gone, perhaps by a kill -9: nobody waits for what runs here. A plain exit would take apart what ONNX Runtime's threads
+  // still work with, which ends in an abort and its core dump.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 }
 
 class Engine {

@@ -7,6 +7,7 @@ import { describeNews } from './events/news.contract.ts'
 import { describeChanges } from './keeping/change.contract.ts'
 import { describeGarbage } from './keeping/garbage.contract.ts'
 import { describeKeeping } from './keeping/keeping.contract.ts'
+import { describeFetched } from './life/fetched.contract.ts'
 import { describeTrueLength } from './life/length.contract.ts'
 import { describeJobLife } from './life/life.contract.ts'
 import { newJob, submitted } from './new-job.fixture.ts'
@@ -39,6 +40,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
   describeWaiting(name, open)
   describeKeeping(name, open)
   describeTrueLength(name, open)
+  describeFetched(name, open)
   describeGarbage(name, open)
   describeList(name, open)
   describeChanges(name, open)
@@ -50,6 +52,7 @@ export function describeJobStore(name: string, open: () => Promise<JobStoreFixtu
       const { store } = fixture
       const { idempotency: _, ...given } = newJob({
         payloadVersion: '"an etag"',
+        sourceUrl: null,
         serviceTier: 'gpuflex',
         priority: 'low',
         audioSeconds: 59.25,

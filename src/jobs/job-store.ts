@@ -1,10 +1,11 @@
-import type { JobEvent, JobEventKind, WeightsFetched } from '../contract/job-event.ts'
+import type { JobEvent, JobEventKind, RecordingFetched, WeightsFetched } from '../contract/job-event.ts'
 import type { Traceparent } from '../contract/tracing.ts'
 import type { Passage, ToldSegment } from '../contract/transcript.ts'
 import type { EventFeed } from './events/event-feed.ts'
 import type { Cursor } from './reading/cursor.ts'
 import type { Metadata } from './job-labels.ts'
 import type { Job, JobError, JobPriority, JobStatus, JobWebhook, ServiceTier } from './job.ts'
+import type { QueueTier } from './queue/queue-order.ts'
 
 export interface NewJob {
   readonly id: string
@@ -20,6 +21,8 @@ export interface NewJob {
   readonly payloadKey: string
   /** Names the content of the recording, where it might be replaced; null or absent: it can't be. */
   readonly payloadVersion?: string | null
+  /** Where the recording is to be fetched from, to be stored under its key; null or absent: it is there. */
+  readonly sourceUrl?: string | null
   /** Length of the recording, in seconds: probed, or estimated from its size. */
   readonly audioSeconds: number
   readonly maxAudioSeconds: number | null
@@ -90,6 +93,14 @@ export interface Lease {
   readonly attempt: number
 }
 
+/** What is known of a recording once it has been fetched. */
+export interface FetchedRecording {
+  /** Where it is stored: under the key that the job was submitted with, or another one that tells its format. */
+  readonly payloadKey: string
+  /** As its headers say. */
+  readonly audioSeconds: number
+}
+
 export interface ClaimedJob {
   readonly job: Job
   readonly lease: Lease
@@ -104,10 +115,10 @@ export interface Places {
 }
 
 export interface ClaimOptions {
-  /** The tiers whose jobs may be taken. */
-  readonly asked: readonly ServiceTier[]
-  /** The tier that the worker is. */
-  readonly served: ServiceTier
+  /** The tiers whose jobs may be taken; or `fetch`: those whose recordings are to be fetched, of all tiers. */
+  readonly asked: readonly QueueTier[]
+  /** The tier that the worker is; null: it runs nothing. */
+  readonly served: ServiceTier | null
   readonly leaseMs: number
   /** Only jobs of these models, and so many of each; null: of any, as many as `atMost` says. */
   readonly places: ReadonlyMap<string, Places> | null
@@ -266,6 +277,16 @@ export interface JobStore {
    * @returns false: the lease was lost and nothing was written
    */
   noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean>
+
+  /** The same of a recording that is being fetched. */
+  noteFetch(lease: Lease, recording: RecordingFetched): Promise<boolean>
+
+  /**
+   * Gives a job back whose recording is in the payload store now, to be transcribed: in the place that it would have, had its length been
+   * known at its submit. Its errors while that was fetched count no more.
+   * @returns false: the lease was lost and nothing was written
+   */
+  fetched(lease: Lease, recording: FetchedRecording): Promise<boolean>
 
   /** What was kept of an unfinished job, in order. */
   windows(jobId: string): Promise<readonly string[]>

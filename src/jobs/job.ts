@@ -12,6 +12,7 @@ import type { Traceparent } from '../contract/tracing.ts'
  * | pending               | processing | claim           | a fresh lease token, attempt + 1                          |
  * | processing            | pending    | release, retry  | the lease token; retry: below the limit, after a pause    |
  * | processing            | pending    | defer           | the lease token; not for too long yet; after a pause      |
+ * | processing            | pending    | fetched         | the lease token; the recording is stored already          |
  * | processing            | pending    | reap            | the lease has run out; below the limit of crashes         |
  * | processing            | pending    | recover         | the process that ran it is dead                           |
  * | processing            | success    | succeed         | the lease token; the result is stored already             |
@@ -22,7 +23,7 @@ import type { Traceparent } from '../contract/tracing.ts'
  * | pending               | cancelled  | cancel          |                                                           |
  * | processing            | cancelled  | settleCancelled | the lease token, and cancellation was asked for           |
  * | processing            | cancelled  | release, retry, | the lease token, and cancellation was asked for           |
- * |                       |            | defer           |                                                           |
+ * |                       |            | defer, fetched  |                                                           |
  * | processing            | cancelled  | reap            | the lease has run out, and cancellation was asked for     |
  * | processing            | cancelled  | recover         | its process is dead, and cancellation was asked for       |
  * | pending               | failed     | expire          | the time by which it had to start has passed              |
@@ -89,8 +90,10 @@ export interface Job {
   readonly urgent: boolean
   /** The validated model parameters, as submitted; null: what is stored of them is damaged. */
   readonly input: Readonly<Record<string, unknown>> | null
-  /** Key of the uploaded recording in the payload store. */
+  /** Key of the recording in the payload store. */
   readonly payloadKey: string
+  /** Where the recording is still to be fetched from, to be stored under that key; null: it is there. It may hold a secret, and is shown to nobody. */
+  readonly sourceUrl: string | null
   /** Names the content that was submitted; null: it can't be replaced. */
   readonly payloadVersion: string | null
   /** Key of the stored result; null unless the status is `success`. */

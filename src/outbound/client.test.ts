@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { dnsServer } from '../../test/support/dns-server.ts'
 import type { DnsServer } from '../../test/support/dns-server.ts'
+import { LOOPBACK, METADATA, PRIVATE } from './addresses.fixture.ts'
 import { OutboundClient } from './client.ts'
 import { OutboundGuard } from './guard.ts'
 import { dnsResolver } from './resolver.ts'
@@ -66,19 +67,18 @@ async function asked(url: string, guard: OutboundGuard): Promise<string> {
 }
 
 describe('a connection', () => {
-  test.each([
-    '127.0.0.1',
-    '127.1',
-    '2130706433',
-    '0x7f000001',
-    '0177.0.0.1',
-    '[::ffff:127.0.0.1]',
-    '[::1]',
-    '0.0.0.0',
-    'localhost',
-  ])('to %s is refused: no lookup is made for an address', async (host) => {
-    expect(await asked(`http://${host}:${port}/`, guardOf())).toBe('outbound.refused')
-    expect(connections).toBe(0)
+  test.each([...LOOPBACK, ...PRIVATE, ...METADATA, 'localhost'])(
+    'to %s is refused: no lookup is made for an address',
+    async (host) => {
+      expect(await asked(`http://${host}:${port}/`, guardOf())).toBe('outbound.refused')
+      expect(connections).toBe(0)
+    },
+  )
+
+  test('to most spellings of this machine would be made, were it not refused', async () => {
+    const allowed = guardOf('127.0.0.0/8', '0.0.0.0/8', '::/0')
+    const answers = await Promise.all(LOOPBACK.map((host) => asked(`http://${host}:${port}/`, allowed)))
+    expect(answers.filter((answer) => answer === '200 reached').length).toBeGreaterThan(15)
   })
 
   test.each(['listed.example', 'mixed.example', 'mapped.example', 'unknown.example'])(

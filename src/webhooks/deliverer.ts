@@ -3,11 +3,12 @@ import type { TakenDelivery } from './delivery.ts'
 import { runDelivery } from './delivery-run.ts'
 import type { DeliveryParts } from './delivery-run.ts'
 import { Lanes } from './lanes.ts'
+import type { DueQueue, Wanted } from './outbox.ts'
 
 /** What comes due by itself, or was written by another process, is found so often. */
 const LOOK_INTERVAL_MS = 1000
-/** Debounce: much happens to jobs that nobody is told. */
-const BELL_MS = 20
+/** Debounce: much happens to jobs that nobody is told, and several deliveries that are taken at once are one commit. */
+const BELL_MS = 10
 const GRACE_MS = 5000
 
 export interface DelivererOptions extends DeliveryParts {
@@ -57,6 +58,7 @@ export class Deliverer implements AsyncDisposable {
   }
 
   #hear(): void {
+    if (this.#stop.signal.aborted) return
     this.#bell ??= setTimeout(() => {
       this.#bell = undefined
       this.ring()
@@ -77,23 +79,31 @@ export class Deliverer implements AsyncDisposable {
   /** Says whether it found any. */
   async #startSome(): Promise<boolean> {
     const { outbox } = this.#options
-    let started = 0
+    const wanted: (DueQueue & Wanted)[] = []
     for (const due of await outbox.due()) {
-      const room = this.#stop.signal.aborted ? 0 : this.#lanes.room(due)
-      if (room === 0) continue
-      const taken = await outbox.take(due.queue, room)
-      for (const delivery of taken) this.#start(delivery)
-      started += taken.length
+      const limit = this.#stop.signal.aborted ? 0 : this.#lanes.room(due)
+      if (limit === 0) continue
+      this.#lanes.enter(due, limit)
+      wanted.push({ ...due, limit })
     }
-    return started > 0
+    if (wanted.length === 0) return false
+    let taken: readonly TakenDelivery[] = []
+    try {
+      taken = await outbox.take(wanted)
+    } finally {
+      for (const one of wanted)
+        this.#lanes.leave(one, one.limit - taken.filter(({ queue }) => queue === one.queue).length)
+    }
+    for (const delivery of taken) this.#start(delivery)
+    return taken.length > 0
   }
 
+  /** It has its place already. */
   #start(delivery: TakenDelivery): void {
-    this.#lanes.enter(delivery)
     const running = this.#deliver(delivery).finally(() => {
-      this.#lanes.leave(delivery)
+      this.#lanes.leave(delivery, 1)
       this.#running.delete(running)
-      this.ring()
+      this.#hear()
     })
     this.#running.add(running)
   }

@@ -63,6 +63,16 @@ export class DeliveryLog {
     return (await this.#withAttempts(rows))[0]
   }
 
+  /** How many are still to be made, of all keys. */
+  async pending(): Promise<number> {
+    const row = await this.#database.queries
+      .selectFrom('webhook_deliveries')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('due_at', 'is not', null)
+      .executeTakeFirst()
+    return row?.count ?? 0
+  }
+
   /**
    * Has it delivered once more, from the first attempt on, with the same id; one that waits for its next attempt is tried now.
    * False: there is none of this job.

@@ -1,10 +1,7 @@
 import type { Logger } from 'pino'
-import type { JobEventKind } from '../contract/job-event.ts'
 import { NO_TRACER, readTraceparent } from '../contract/tracing.ts'
 import type { Span, Tracer } from '../contract/tracing.ts'
-import { sequenceOf } from '../jobs/events/event-log.ts'
 import type { JobStore } from '../jobs/job-store.ts'
-import type { Database } from '../jobs/sql/dialect.ts'
 import { tryDelivery } from './attempt.ts'
 import type { AttemptResult, GuardedClient } from './attempt.ts'
 import type { DefaultWebhooks } from './defaults.ts'
@@ -18,7 +15,6 @@ import type { Outbox } from './outbox.ts'
 import { pauseMs } from './retry.ts'
 
 export interface DeliveryParts {
-  readonly database: Database
   readonly jobs: Pick<JobStore, 'find'>
   readonly outbox: Outbox
   readonly defaults: DefaultWebhooks
@@ -129,22 +125,13 @@ async function addressOf(delivery: TakenDelivery, parts: DeliveryParts): Promise
 async function bodyFor(
   delivery: TakenDelivery,
   { endpoint, urls }: Addressed,
-  { database, jobs, result }: DeliveryParts,
+  { jobs, result }: DeliveryParts,
 ): Promise<string> {
-  const { jobId, type, snapshot } = delivery
-  const kind = kindOf(type)
-  const which = kind === 'claimed' && snapshot !== null ? { attempt: snapshot.attempt } : {}
-  const sequence = await sequenceOf(database, { jobId, kind, ...which })
+  const { jobId, type } = delivery
   const isResultAsked = type === 'job.success' && endpoint.include.includes('result')
   const resultKey = isResultAsked ? (await jobs.find(jobId))?.resultKey : undefined
   const transcript = typeof resultKey === 'string' ? await result(resultKey, MAX_RESULT_BYTES) : null
-  return messageOf(delivery, { sequence, urls, result: isResultAsked ? transcript : undefined })
-}
-
-/** The event of the job's history that a type of webhooks tells of. */
-function kindOf(type: string): JobEventKind {
-  if (type === 'job.accepted') return 'accepted'
-  return type === 'job.processing' ? 'claimed' : 'finished'
+  return messageOf(delivery, { urls, result: isResultAsked ? transcript : undefined })
 }
 
 async function settle(

@@ -2,7 +2,9 @@ import type { Selectable } from 'kysely'
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { JobEventKind } from '../contract/job-event.ts'
 import { WEBHOOK_EVENT_TYPES } from '../contract/webhook-event.ts'
+import type { FindSequence } from '../jobs/events/event-log.ts'
 import { dateOf } from '../jobs/sql/job-row.ts'
 import type { WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
 
@@ -11,6 +13,9 @@ const maybe = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schem
 /** The job as it was when the event happened, as the trigger writes it. Times are seconds since 1970. */
 const SnapshotSchema = Type.Object({
   model: Type.String(),
+  name: maybe(Type.String()),
+  /** A JSON object of strings. */
+  metadata: maybe(Type.String()),
   audioSeconds: Type.Number(),
   attempt: Type.Integer(),
   acceptedAt: Type.Number(),
@@ -40,13 +45,28 @@ export interface TakenDelivery {
   readonly snapshot: Snapshot | null
   readonly endpoint: string
   readonly queue: string
+  /** Of the event that it tells of, as the ids of live events; null: that went with its job. */
+  readonly sequence: number | null
   /** Failed attempts before this one. */
   readonly tries: number
 }
 
-export function takenDelivery(row: Selectable<WebhookDeliveriesTable>, token: string): TakenDelivery {
+export function takenDelivery(
+  row: Selectable<WebhookDeliveriesTable>,
+  token: string,
+  sequences: FindSequence,
+): TakenDelivery {
   const { id, key_id: keyId, job_id: jobId, type, at, data, queue, endpoint, tries } = row
-  return { id, token, keyId, jobId, type, at: dateOf(at), snapshot: snapshotOf(data), endpoint, queue, tries }
+  const snapshot = snapshotOf(data)
+  const attempt = snapshot === null ? {} : { attempt: snapshot.attempt }
+  const sequence = sequences({ jobId, kind: kindOf(type), ...attempt })
+  return { id, token, keyId, jobId, type, at: dateOf(at), snapshot, endpoint, queue, sequence, tries }
+}
+
+/** The event of the job's history that a type of webhooks tells of. */
+function kindOf(type: string): JobEventKind {
+  if (type === 'job.accepted') return 'accepted'
+  return type === 'job.processing' ? 'claimed' : 'finished'
 }
 
 function snapshotOf(data: string): Snapshot | null {

@@ -14,9 +14,17 @@ export interface KeySecret {
   readonly previousUntil: Date | null
 }
 
+interface ValidSecret {
+  readonly value: string
+  readonly until: Date | null
+}
+
 /** What each API key's webhooks are signed with that have no secret of their own: made when it is first asked for. */
 export class KeySecrets {
   readonly #database: Database
+  /** Cache of the database's version: each delivery asks. */
+  readonly #known = new Map<string, readonly ValidSecret[]>()
+  #version = Number.NaN
 
   constructor(database: Database) {
     this.#database = database
@@ -29,10 +37,18 @@ export class KeySecrets {
     return await this.current(keyId)
   }
 
-  /** All that sign now, the newest first. */
+  /** All that sign now, the newest first; up to a second ago where several servers share a database. */
   async signing(keyId: string): Promise<readonly string[]> {
-    const valid = await this.#valid(keyId)
-    return valid.length > 0 ? valid.map(({ value }) => value) : [(await this.current(keyId)).secret]
+    const version = this.#database.version()
+    if (version !== this.#version) this.#known.clear()
+    this.#version = version
+    let valid = this.#known.get(keyId)
+    if (valid === undefined) {
+      await this.current(keyId)
+      valid = await this.#valid(keyId)
+      if (this.#version === version) this.#known.set(keyId, valid)
+    }
+    return valid.filter(({ until }) => until === null || until.getTime() > Date.now()).map(({ value }) => value)
   }
 
   /**
@@ -55,6 +71,8 @@ export class KeySecrets {
         .execute()
       await this.#insert(transaction, keyId)
     })
+    this.#known.clear()
+    this.#version = Number.NaN
     return await this.current(keyId)
   }
 
@@ -66,7 +84,7 @@ export class KeySecrets {
       .execute()
   }
 
-  async #valid(keyId: string): Promise<readonly { readonly value: string; readonly until: Date | null }[]> {
+  async #valid(keyId: string): Promise<readonly ValidSecret[]> {
     const { queries, dialect } = this.#database
     const rows = await queries
       .selectFrom('webhook_secrets')

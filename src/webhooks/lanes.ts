@@ -38,12 +38,12 @@ export class Lanes {
     )
   }
 
-  enter({ queue, keyId }: Lane): void {
-    this.#count(queue, keyId, 1)
+  enter({ queue, keyId }: Lane, deliveries: number): void {
+    this.#count(queue, keyId, deliveries)
   }
 
-  leave({ queue, keyId }: Lane): void {
-    this.#count(queue, keyId, -1)
+  leave({ queue, keyId }: Lane, deliveries: number): void {
+    this.#count(queue, keyId, -deliveries)
   }
 
   /** What the receiver of a queue did last. */
@@ -56,7 +56,7 @@ export class Lanes {
     this.#ailing.set(queue, performance.now() + Math.min(retryAfterMs ?? 0, MAX_HOLD_MS))
   }
 
-  #count(queue: string, keyId: string, more: 1 | -1): void {
+  #count(queue: string, keyId: string, more: number): void {
     this.#all += more
     add(this.#byQueue, queue, more)
     add(this.#byKey, keyId, more)

@@ -5,19 +5,15 @@ export const MAX_RESULT_BYTES = 4 * 2 ** 20
 
 /** What a message says that is not in the delivery. */
 export interface MessageParts {
-  /** Grows from event to event, as the ids of the live events. */
-  readonly sequence: number | null
   readonly urls: Readonly<Record<string, string>>
-  /** What the client calls the job; absent where it calls it nothing. */
-  readonly labels?: Readonly<Record<string, unknown>>
   /** JSON of the transcript; null: it was asked for and is not there, or is too large; undefined: it was not asked for. */
   readonly result: string | null | undefined
 }
 
 /** The body of a webhook. */
 export function messageOf(delivery: TakenDelivery, parts: MessageParts): string {
-  const { jobId, type, at, snapshot } = delivery
-  const { sequence, urls, labels = {}, result } = parts
+  const { jobId, type, at, snapshot, sequence } = delivery
+  const { urls, result } = parts
   const data = {
     id: jobId,
     status: type.slice(type.indexOf('.') + 1),
@@ -26,7 +22,8 @@ export function messageOf(delivery: TakenDelivery, parts: MessageParts): string 
       ? {}
       : {
           model: snapshot.model,
-          ...labels,
+          name: snapshot.name,
+          metadata: metadataOf(snapshot.metadata),
           audioSeconds: snapshot.audioSeconds,
           attempt: snapshot.attempt,
           acceptedAt: timeOf(snapshot.acceptedAt),
@@ -48,6 +45,11 @@ export function testMessage(at: Date): string {
     timestamp: at.toISOString(),
     data: { message: 'This is a test: no job was done. Webhooks arrive here.' },
   })
+}
+
+function metadataOf(json: string | null): Readonly<Record<string, unknown>> {
+  const pairs: unknown = json === null ? {} : JSON.parse(json)
+  return typeof pairs === 'object' && pairs !== null ? { ...pairs } : {}
 }
 
 function timeOf(seconds: number | null): string | null {

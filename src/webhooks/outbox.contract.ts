@@ -8,7 +8,6 @@ import { newJob, submitted } from '../jobs/new-job.fixture.ts'
 import { ERROR, claimed, running } from '../jobs/running-job.fixture.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import { SqlJobStore } from '../jobs/sql/sql-store.ts'
-import { sequenceOf } from '../jobs/events/event-log.ts'
 import type { Attempt } from './attempt.ts'
 import { DefaultWebhooks } from './defaults.ts'
 import { DeliveryLog } from './delivery-log.ts'
@@ -34,9 +33,8 @@ function toHost(host: string, keyId = 'key-1', events: JobWebhook['events'] = TE
 
 /** Takes all that is due, of all queues. */
 async function takeAll(outbox: Outbox): Promise<readonly TakenDelivery[]> {
-  const taken: TakenDelivery[] = []
-  for (const { queue } of await outbox.due()) taken.push(...(await outbox.take(queue, 100)))
-  return taken
+  const wanted = (await outbox.due()).map(({ queue }) => ({ queue, limit: 100 }))
+  return await outbox.take(wanted)
 }
 
 async function takeOne(outbox: Outbox): Promise<TakenDelivery> {
@@ -82,7 +80,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       })
       expect(delivery?.snapshot?.code).toBe(status === 'failed' ? ERROR.code : null)
       const events = await store.events(lease.jobId, 0, 99)
-      expect(await sequenceOf(database, { jobId: lease.jobId, kind: 'finished' })).toBe(events.at(-1)?.sequence)
+      expect(delivery?.sequence).toBe(events.at(-1)?.sequence)
     })
 
     test('a delivery knows the trace of its job, also when that is gone', async () => {
@@ -106,11 +104,8 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       const taken = await takeAll(new Outbox(database))
       expect(taken.map(({ type }) => type)).toEqual(['job.accepted', 'job.processing', 'job.processing', 'job.success'])
       expect(taken.map(({ snapshot }) => snapshot?.attempt)).toEqual([0, 1, 2, 2])
-      const claims = (await store.events(lease.jobId, 0, 99)).filter(({ kind }) => kind === 'claimed')
-      for (const [index, { sequence }] of claims.entries()) {
-        const which = { jobId: lease.jobId, kind: 'claimed', attempt: index + 1 } as const
-        expect(await sequenceOf(database, which)).toBe(sequence)
-      }
+      const transitions = (await store.events(lease.jobId, 0, 99)).filter(({ kind }) => kind !== 'released')
+      expect(taken.map(({ sequence }) => sequence)).toEqual(transitions.map(({ sequence }) => sequence))
     })
 
     test('nobody is told of a job without a webhook, and none of what he does not want', async () => {
@@ -146,7 +141,9 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       for (let n = 0; n < 20; n++) await accepted(store, 'a.example.com')
       const [due] = await new Outbox(database).due()
       const outboxes = Array.from({ length: 8 }, () => new Outbox(database))
-      const taken = (await Promise.all(outboxes.map((outbox) => outbox.take(due?.queue ?? '', 5)))).flat()
+      const taken = (
+        await Promise.all(outboxes.map((outbox) => outbox.take([{ queue: due?.queue ?? '', limit: 5 }])))
+      ).flat()
       expect(new Set(taken.map(({ id }) => id)).size).toBe(taken.length)
       const rest = await takeAll(new Outbox(database))
       expect(taken.length + rest.length).toBe(20)
@@ -248,8 +245,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
       const log = new DeliveryLog(database)
       expect((await log.ofJob(lease.jobId)).map(({ type }) => type)).toEqual(['job.success'])
       const left = await takeOne(outbox)
-      expect(left.snapshot).toMatchObject({ model: 'sotto/whisper-demo' })
-      expect(await sequenceOf(database, { jobId: lease.jobId, kind: 'finished' })).toBeNull()
+      expect(left).toMatchObject({ sequence: null, snapshot: { model: 'sotto/whisper-demo' } })
       await outbox.settle(left, { outcome: 'delivered' }, TAKEN)
       expect(await log.ofJob(lease.jobId)).toEqual([])
       expect(await database.queries.selectFrom('webhook_attempts').selectAll().execute()).toEqual([])
@@ -330,7 +326,7 @@ export function describeOutbox(name: string, open: () => Promise<OutboxFixture>)
         .set({ valid_until: 0 })
         .where('valid_until', 'is not', null)
         .execute()
-      expect(await secrets.signing('key-1')).toEqual([after.secret])
+      expect(await new KeySecrets(database).signing('key-1')).toEqual([after.secret])
       const last = await secrets.rotate('key-1', 0)
       expect(await secrets.signing('key-1')).toEqual([last.secret])
       expect(await secrets.current('key-1')).toEqual({ secret: last.secret, previousUntil: null })

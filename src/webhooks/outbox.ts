@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder, Selectable, SqlBool } from 'kysely'
+import { sequencesOf } from '../jobs/events/event-log.ts'
 import { fromNow } from '../jobs/sql/dialect.ts'
 import type { Database } from '../jobs/sql/dialect.ts'
 import type { WebhookDeliveriesTable } from '../jobs/sql/schema.ts'
@@ -9,24 +10,27 @@ import { byTime, takenDelivery } from './delivery.ts'
 import type { DeliveryOutcome } from './delivery-codes.ts'
 import type { TakenDelivery } from './delivery.ts'
 import { LONGEST_PAUSE_MS } from './retry.ts'
+import { Settlements } from './settlements.ts'
+import type { DeliveryEnd } from './settlements.ts'
 
 /** Longer than any attempt takes, and short enough that what a killed process was telling is soon told by another one. */
-const LEASE_MS = 60_000
-/** Of one delivery; replays may go on for ever. */
-const KEPT_ATTEMPTS = 50
+const LEASE_MS = 30_000
 /** As many as a look finds: more are found by the next one. */
 const QUEUES_PER_LOOK = 256
 /** Of one key among them, so that one that names thousands of hosts hides nobody else's. */
 const QUEUES_PER_KEY = 16
 const STRAY_AGE_SECONDS = 3600
 
-/** What becomes of a delivery: it is tried again, or has ended. */
-export type DeliveryEnd = { readonly outcome: null; readonly pauseMs: number } | { readonly outcome: DeliveryOutcome }
-
 /** A queue that has something to be told now. */
 export interface DueQueue {
   readonly queue: string
   readonly keyId: string
+}
+
+/** So many deliveries of a queue at most. */
+export interface Wanted {
+  readonly queue: string
+  readonly limit: number
 }
 
 /**
@@ -35,9 +39,11 @@ export interface DueQueue {
  */
 export class Outbox {
   readonly #database: Database
+  readonly #settlements: Settlements
 
   constructor(database: Database) {
     this.#database = database
+    this.#settlements = new Settlements(database)
   }
 
   /**
@@ -67,51 +73,28 @@ export class Outbox {
     return rows.map(({ queue, key_id: keyId }) => ({ queue, keyId }))
   }
 
-  /** Takes what is due of a queue, the oldest first, to be settled or given back. */
-  async take(queue: string, limit: number): Promise<readonly TakenDelivery[]> {
-    const { dialect, queries } = this.#database
+  /** Takes what is due of queues in one commit, of each the oldest first, to be settled or given back. */
+  async take(wanted: readonly Wanted[]): Promise<readonly TakenDelivery[]> {
+    const { queries } = this.#database
     const token = randomUUID()
-    const { rows } = await sql<Selectable<WebhookDeliveriesTable>>`
-      update webhook_deliveries set token = ${token}, due_at = ${fromNow(dialect, LEASE_MS)}
-      where id in (
-        select id from webhook_deliveries where due_at is not null and queue = ${queue} and ${this.#isDue()}
-        order by due_at limit ${limit} ${dialect.skipLockedDeliveries}
-      )
-      returning *
-    `.execute(queries)
-    return rows.map((row) => takenDelivery(row, token)).toSorted(byTime)
+    const rows: Selectable<WebhookDeliveriesTable>[] = []
+    await queries.transaction().execute(async (transaction) => {
+      for (const one of wanted) rows.push(...(await this.#takeOf(transaction, one, token)))
+    })
+    const sequences = await sequencesOf(
+      this.#database,
+      rows.map((row) => row.job_id),
+    )
+    return rows.map((row) => takenDelivery(row, token, sequences)).toSorted(byTime)
   }
 
   /**
    * Writes what an attempt came to, unless another process has taken the delivery over. What has ended of a job that is gone goes with it.
+   * Says whether it was this one's to write.
    * @param attempt null: nothing was sent
    */
-  async settle({ id, token }: TakenDelivery, end: DeliveryEnd, attempt: Attempt | null): Promise<boolean> {
-    const { queries, dialect } = this.#database
-    return await queries.transaction().execute(async (transaction) => {
-      const isOver = end.outcome !== null
-      const row = await transaction
-        .updateTable('webhook_deliveries')
-        .set({
-          token: null,
-          outcome: end.outcome,
-          due_at: isOver ? null : fromNow(dialect, end.pauseMs),
-          tries: isOver ? sql<number>`tries` : sql<number>`tries + 1`,
-        })
-        .where('id', '=', id)
-        .where('token', '=', token)
-        .returning('job_id')
-        .executeTakeFirst()
-      if (row === undefined) return false
-      if (attempt !== null) await this.#note(transaction, id, attempt)
-      if (!isOver) return true
-      await transaction
-        .deleteFrom('webhook_deliveries')
-        .where('id', '=', id)
-        .where(sql<SqlBool>`not exists (select 1 from jobs where jobs.id = ${row.job_id})`)
-        .execute()
-      return true
-    })
+  async settle(delivery: TakenDelivery, end: DeliveryEnd, attempt: Attempt | null): Promise<boolean> {
+    return await this.#settlements.add({ delivery, end, attempt })
   }
 
   /** Gives back what was taken and not told. */
@@ -158,25 +141,21 @@ export class Outbox {
       .execute()
   }
 
-  async #note(queries: Database['queries'], id: string, attempt: Attempt): Promise<void> {
-    const { durationMs, status, code, detail, answer } = attempt
-    const last = await queries
-      .selectFrom('webhook_attempts')
-      .select(({ fn }) => fn.max('ordinal').as('ordinal'))
-      .where('delivery_id', '=', id)
-      .executeTakeFirst()
-    const ordinal = (last?.ordinal ?? 0) + 1
-    const at = fromNow(this.#database.dialect, -durationMs)
-    await queries
-      .insertInto('webhook_attempts')
-      .values({ delivery_id: id, ordinal, at, duration_ms: durationMs, status, code, detail, answer })
-      .execute()
-    if (ordinal <= KEPT_ATTEMPTS) return
-    await queries
-      .deleteFrom('webhook_attempts')
-      .where('delivery_id', '=', id)
-      .where('ordinal', '<=', ordinal - KEPT_ATTEMPTS)
-      .execute()
+  async #takeOf(
+    queries: Database['queries'],
+    { queue, limit }: Wanted,
+    token: string,
+  ): Promise<readonly Selectable<WebhookDeliveriesTable>[]> {
+    const { dialect } = this.#database
+    const { rows } = await sql<Selectable<WebhookDeliveriesTable>>`
+      update webhook_deliveries set token = ${token}, due_at = ${fromNow(dialect, LEASE_MS)}
+      where id in (
+        select id from webhook_deliveries where due_at is not null and queue = ${queue} and ${this.#isDue()}
+        order by due_at limit ${limit} ${dialect.skipLockedDeliveries}
+      )
+      returning *
+    `.execute(queries)
+    return rows
   }
 
   /** `due_at` has come, or is further away than it is ever set: of a clock that was set back since. */

@@ -27,7 +27,7 @@ export class Campaign {
   /** Learns what each clip says, while nothing goes wrong. */
   static async start(given: Omit<ClientOptions, 'clips'>): Promise<Campaign> {
     const options = { ...given, clips: CLIPS }
-    const watcher = new ChaosClient(options)
+    const watcher = new ChaosClient({ baseUrl: given.baseUrl, key: given.key, random: given.random, clips: CLIPS })
     return new Campaign(options, watcher, await undisturbedTexts(watcher))
   }
 
@@ -53,7 +53,9 @@ export class Campaign {
 
   /** Waits for all its jobs and looks at each. */
   async judge(): Promise<Verdict> {
-    return await judge(this.#watcher, this.#jobs, this.#texts, SETTLE_MS)
+    const { receiver } = this.#options
+    receiver?.settle()
+    return await judge(this.#watcher, this.#jobs, { texts: this.#texts, receiver }, SETTLE_MS)
   }
 
   /** Removes all its jobs. */

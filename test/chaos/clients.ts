@@ -5,17 +5,23 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
 import { choose } from '../support/random.ts'
+import { FollowedText } from './followed-text.ts'
+import type { WebhookReceiver } from './webhook-receiver.ts'
 
 const SUBMIT = '/v1/async/ent/tiyarofs/1/sotto/whisper-demo'
 const FINISHED = new Set(['success', 'failed', 'cancelled'])
 const RETRY_MS = 100
 const ANSWER_MS = 15_000
+/** Some servers die without closing their connections. */
+const STREAM_MS = 10_000
 
 /** A job that a server has acknowledged. */
 export interface Acknowledged {
   readonly id: string
   readonly clip: string
   wasCancelled: boolean
+  /** What was heard of it, by those who followed it. */
+  heard?: FollowedText
 }
 
 export interface ClientOptions {
@@ -24,15 +30,18 @@ export interface ClientOptions {
   readonly key: string
   readonly clips: readonly string[]
   readonly random: () => number
+  /** Told of each job's end; undefined: nobody is, and no job is followed. */
+  readonly receiver?: WebhookReceiver
 }
 
 /**
  * A client as it should be: whatever it can't be sure of, it asks again, a submit with the same Idempotency-Key. It uploads, submits,
- * polls, and cancels now and then.
+ * polls or follows, and cancels now and then.
  */
 export class ChaosClient {
   readonly jobs: Acknowledged[] = []
   readonly #options: ClientOptions
+  readonly #following: Promise<void>[] = []
 
   constructor(options: ClientOptions) {
     this.#options = options
@@ -40,14 +49,17 @@ export class ChaosClient {
 
   /** One recording after the other, until the signal is aborted; the one that was begun is brought to its end. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clips, random } = this.#options
+    const { clips, random, receiver } = this.#options
     while (!signal.aborted) {
       const job = await this.send(choose(clips, random))
       this.jobs.push(job)
+      const following = receiver !== undefined && random() < 0.5 ? this.#follow(job) : undefined
+      if (following !== undefined) this.#following.push(following)
       if (random() < 0.15) await this.cancel(job)
       // Some wait for their transcript, some send all that they have.
-      if (random() < 0.7) await this.#wait(job.id, signal)
+      if (random() < 0.7) await (following ?? this.#wait(job.id, signal))
     }
+    await Promise.all(this.#following)
   }
 
   async poll(id: string): Promise<JobBody> {
@@ -73,10 +85,33 @@ export class ChaosClient {
     for (;;) {
       const { uploadUrl } = (await this.#ask(path, { method: 'POST' }, [201])) as { uploadUrl: { PUT: string } }
       if (!(await this.#put(uploadUrl.PUT, bytes))) continue
-      const { body, headers } = jsonBody({ URL: uploadUrl.PUT, input: {} })
+      const webhook = this.#options.receiver?.webhook
+      const { body, headers } = jsonBody({ URL: uploadUrl.PUT, input: {}, ...(webhook && { webhook }) })
       const init = { method: 'POST', body, headers: { ...headers, ...idempotency } }
       const { response } = (await this.#ask(SUBMIT, init, [202])) as { response: JobBody }
       return { id: response.id, clip, wasCancelled: false }
+    }
+  }
+
+  /** To its end, by whichever server is there, from where the last stream broke off. */
+  async #follow(job: Acknowledged): Promise<void> {
+    const heard = new FollowedText()
+    job.heard = heard
+    while (!heard.isFinished) {
+      const base = this.#options.baseUrl()
+      if (base !== undefined) await this.#listen(new URL(`/v1/async/requests/${job.id}/events`, base), heard)
+      await delay(RETRY_MS)
+    }
+  }
+
+  async #listen(url: URL, heard: FollowedText): Promise<void> {
+    const headers = { authorization: `Bearer ${this.#options.key}`, 'last-event-id': heard.lastEventId }
+    try {
+      const answer = await fetch(url, { headers, signal: AbortSignal.timeout(STREAM_MS) })
+      if (answer.status === 200 && answer.body !== null) await heard.read(answer.body)
+      else await answer.arrayBuffer()
+    } catch {
+      // Cut off, refused, or silent.
     }
   }
 

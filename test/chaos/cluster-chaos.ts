@@ -13,6 +13,7 @@ import { isInstallations, settled, temporaryFilesIn } from './left-over.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
 import { Supervised } from './supervised.ts'
 import { unexpectedErrors } from './log-faults.ts'
+import { WebhookReceiver } from './webhook-receiver.ts'
 
 /** Two API servers and two workers on one PostgreSQL and one S3, each behind a network that gets worse now and then. */
 export async function clusterChaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -24,9 +25,11 @@ export async function clusterChaos(options: ChaosOptions): Promise<ChaosReport> 
   const s3Net = stack.use(await proxyTo(cluster.s3.url))
   const environment = {
     ...cluster.environment,
+    SOTTO_FETCH_ALLOW: '127.0.0.1',
     DATABASE_URL: databaseNet.through(cluster.databaseUrl),
     AWS_ENDPOINT_URL_S3: s3Net.through(cluster.s3.url).replace(/\/$/, ''),
   }
+  const receiver = stack.use(await WebhookReceiver.start(random))
   const folders: string[] = []
   const start = async (role: 'api' | 'worker'): Promise<Supervised> => {
     const { path: dataDir } = stack.use(await temporaryFolder())
@@ -74,7 +77,7 @@ export async function clusterChaos(options: ChaosOptions): Promise<ChaosReport> 
     { name: 'bad network to S3', weight: 3, run: () => badWeather(s3Net) },
   ]
 
-  const campaign = await Campaign.start({ baseUrl, key: KEY, random })
+  const campaign = await Campaign.start({ baseUrl, key: KEY, random, receiver })
   const { verdict, occurrences } = await campaign.run(disturbances, options)
   const surplus = await surplusJobs(cluster.databaseUrl, verdict.acknowledged)
   await campaign.clear()

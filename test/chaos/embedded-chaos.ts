@@ -14,6 +14,7 @@ import type { Disturbance } from './disturbance.ts'
 import type { ChaosOptions, ChaosReport } from './report.ts'
 import { Supervised } from './supervised.ts'
 import { unexpectedErrors } from './log-faults.ts'
+import { WebhookReceiver } from './webhook-receiver.ts'
 
 const KEY = 'a-key-that-every-start-is-given'
 const DISK_MB = 64
@@ -29,7 +30,8 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
   const isSmall = mountSmall(dataDir, stack)
   const clockFile = join(path, 'clock')
   const clock = new JumpingClock(clockFile)
-  const environment = { SOTTO_API_KEY: KEY, ...clockEnvironment(clockFile) }
+  const receiver = stack.use(await WebhookReceiver.start(random))
+  const environment = { SOTTO_API_KEY: KEY, SOTTO_FETCH_ALLOW: '127.0.0.1', ...clockEnvironment(clockFile) }
   const server = stack.use(await Supervised.start({ dataDir, environment }))
   const baseUrl = (): string | undefined => server.server?.url
 
@@ -54,7 +56,7 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
     ...(isSmall ? [{ name: 'a full disk', weight: 2, run: fillDisk }] : []),
   ]
 
-  const campaign = await Campaign.start({ baseUrl, key: KEY, random })
+  const campaign = await Campaign.start({ baseUrl, key: KEY, random, receiver })
   const { verdict, occurrences } = await campaign.run(disturbances, options, () => clock.settle())
   await campaign.clear()
   const leftOver = await settled(() => objectsIn(dataDir))

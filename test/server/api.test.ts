@@ -306,7 +306,7 @@ describe('submit refuses', () => {
 
   test('a URL that this server did not sign: 400', async () => {
     for (const foreign of [
-      'https://example.com/a.mp3',
+      'http://10.0.0.1/a.mp3',
       'not a url',
       'file:///etc/passwd',
       url.replace(/-[\da-f]{32}(?=\.wav)/, ''),
@@ -473,7 +473,7 @@ describe('the synchronous API', () => {
     ['{}', /Bytes or URL|either/],
     ['{"Bytes": "%%%"}', /base64/],
     ['{"Bytes": "AAAA", "URL": "x"}', /either/],
-    ['{"URL": "https://example.com/a.mp3"}', /upload URL of this server/],
+    ['{"URL": "http://10.0.0.1/a.mp3"}', /upload URL of this server/],
     ['{"Bytes": "AAAA", "input": {"vad": true}}', /input\.vad/],
     ['{"Bytes"', /JSON/i],
   ])('%s: 400', async (body, message) => {
@@ -580,6 +580,12 @@ describe('around the API', () => {
         'get /v1/async/requests/{id}/history',
         'post /v1/async/requests/actions',
         'get /v1/async/requests',
+        'get /v1/async/requests/{id}/deliveries',
+        'post /v1/async/requests/{id}/deliveries/{deliveryId}/replay',
+        'get /v1/webhooks/secret',
+        'post /v1/webhooks/secret/rotate',
+        ...['delete', 'get', 'put'].map((method) => `${method} /v1/webhooks/default`),
+        'post /v1/webhooks/test',
         'post /v1/ent/{vendor}/{version}/{publisher}/{model}',
         'post /v1/audio/transcriptions',
         'post /v1/audio/translations',

@@ -1,4 +1,8 @@
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import process from 'node:process'
 import { sql } from 'kysely'
 import OpenAI from 'openai'
@@ -37,7 +41,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     // Signed by one server, known to the others.
     expect((await fetch(urls.GET.replace(/^http:\/\/[^/]+/, one.base))).status).toBe(200)
     await two.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })
-    await expect.poll(() => cluster.s3.contents).toEqual([])
+    await expect.poll(() => cluster.s3.contents.filter((key) => key.startsWith('sotto/'))).toEqual([])
   })
 
   test('the synchronous API answers when the worker of another process is done', async () => {
@@ -59,8 +63,34 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
     expect((await two.fetch(`/v1/async/requests/${id}`, { method: 'DELETE' })).status).toBe(204)
   })
 
-  test('a cancellation reaches the worker of another process before its next heartbeat', async () => {
+  test('a recording elsewhere is fetched by a worker; when that dies, by another one', async () => {
+    const clip = await readFile(SHORT)
+    let requests = 0
+    let answer = (response: ServerResponse): void => void response.writeHead(200).write('R')
+    const files = createServer((_request, response) => {
+      requests += 1
+      answer(response)
+    })
+    files.listen(0, '127.0.0.1')
+    await once(files, 'listening')
+    const address = files.address()
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/talk.wav`
     await using own = await Cluster.start()
+    const environment = { SOTTO_FETCH_ALLOW: '127.0.0.1' }
+    const api = own.client(await own.process('api', { environment }))
+    const dying = await own.process('worker', { environment })
+    const { id } = await api.submit(url)
+    await expect.poll(() => requests).toBe(1)
+    await dying.end('SIGKILL')
+    answer = (response) => void response.end(clip)
+    await own.process('worker', { environment })
+    expect(await api.finish(id)).toMatchObject({ status: 'success', result: { language: 'en' } })
+    expect(requests).toBe(2)
+    files.close()
+  })
+
+  test('a cancellation reaches the worker of another process before its next heartbeat', async () => {
+    await using own = await cluster.beside()
     // A heartbeat would tell it too, but for hours there is none.
     const environment = { SOTTO_LEASE: '3600' }
     const api = own.client(await own.process('api', { environment }))
@@ -117,7 +147,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('a worker whose process is killed loses its jobs to another one within a lease', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     const api = own.client(await own.process('api'))
     const first = await own.process('worker')
     const { id } = await api.submit(await api.upload(MINUTE))
@@ -131,7 +161,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('a worker that is asked to stop gives its job to another one at once, and no attempt counts as a crash', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     const environment = { SOTTO_LEASE: '600' }
     const api = own.client(await own.process('api', { environment }))
     const first = await own.process('worker', { environment })
@@ -143,7 +173,7 @@ describe.skipIf(!hasPostgres)(`servers and workers on one PostgreSQL and one S3$
   })
 
   test('workers take the tiers and models that they are for', async () => {
-    await using own = await Cluster.start()
+    await using own = await cluster.beside()
     const api = own.client(await own.process('api'))
     await own.process('worker', { arguments: ['--tier', 'gpuflex', '--models', 'sotto/whisper-demo'] })
     const url = await api.upload(SHORT)

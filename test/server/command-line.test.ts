@@ -33,7 +33,16 @@ describe('sotto transcribe', () => {
 
   test('a window that fails at every temperature ends at 1.0, with the same text each time', async () => {
     await using folder = await temporaryFolder()
-    const args = ['transcribe', CLIP, '--output-format', 'json', '--compression-ratio-threshold', '0', '--best-of', '3']
+    const args = [
+      'transcribe',
+      SHORT,
+      '--output-format',
+      'json',
+      '--compression-ratio-threshold',
+      '0',
+      '--best-of',
+      '3',
+    ]
     const [one, two] = [await sotto(args, { cwd: folder.path }), await sotto(args, { cwd: folder.path })]
     const { segments } = JSON.parse(one.stdout) as { segments: { temperature: number }[] }
     expect(new Set(segments.map(({ temperature }) => temperature))).toEqual(new Set([1]))

@@ -13,6 +13,8 @@ import { untilWindows, windowsOf } from '../support/window-log.ts'
 const CLIP = fixture('en-one-minute.m4a')
 const KEY = 'a-key-that-every-start-is-given'
 const POLL_MS = 20
+/** Few tokens a window make many windows of a short recording. */
+const MANY_WINDOWS = { sample_len: 32 }
 const environment = { SOTTO_API_KEY: KEY, SOTTO_LOG_LEVEL: 'debug' }
 
 async function start(dataDir: string): Promise<{ server: Server; client: Client }> {
@@ -86,10 +88,10 @@ describe('in the middle of a recording of several minutes', () => {
   beforeAll(async () => {
     folder = await temporaryFolder()
     long = join(folder.path, 'long.wav')
-    await writeJoined(long, Array<string>(4).fill(CLIP))
+    await writeJoined(long, Array<string>(2).fill(CLIP))
     const { server, client } = await start(folder.path)
     await using _ = server
-    const job = await client.transcribe(long)
+    const job = await client.transcribe(long, { input: MANY_WINDOWS })
     result = job.result
     all = windowsOf(server, job.id)
   }, 180_000)
@@ -98,7 +100,7 @@ describe('in the middle of a recording of several minutes', () => {
   /** Runs it until half of its windows are finished. */
   async function untilHalf(dataDir: string): Promise<{ server: Server; client: Client; id: string }> {
     const { server, client } = await start(dataDir)
-    const { id } = await client.submit(await client.upload(long))
+    const { id } = await client.submit(await client.upload(long), { input: MANY_WINDOWS })
     await untilWindows(server, id, Math.floor(all.length / 2))
     return { server, client, id }
   }
@@ -186,9 +188,8 @@ describe('kill -9 of the engine process', () => {
     const { server, client } = await start(folder.path)
     await using _ = server
     const url = await client.upload(CLIP)
-    // Few tokens a window make many windows, so that neither ends before both have begun.
-    const input = { sample_len: 32 }
-    const jobs = [await client.submit(url, { input }), await client.submit(url, { input })]
+    // So that neither ends before both have begun.
+    const jobs = [await client.submit(url, { input: MANY_WINDOWS }), await client.submit(url, { input: MANY_WINDOWS })]
     for (const { id } of jobs) await untilWindows(server, id, 1)
     const shared = await engineOf(server)
     process.kill(shared, 'SIGKILL')

@@ -10,7 +10,8 @@ const ID = 'openai/whisper-tiny'
 const DEMO = join(PROJECT, 'models/whisper-demo')
 const CLIP = fixture('en-short.wav')
 
-test('a job outlives a hub that is down for a moment, and its history tells of that', async () => {
+// Side by side: both wait for what the server pauses between its tries.
+test.concurrent('a job outlives a hub that is down for a moment, and its history tells of that', async () => {
   await using folder = await temporaryFolder()
   // As many as one run of a job asks for, and one more.
   let failures = 4
@@ -50,7 +51,7 @@ function totalOf(event: unknown): unknown {
     : undefined
 }
 
-test('a hub that stays away fails the job, and the message says what to do', async () => {
+test.concurrent('a hub that stays away fails the job, and the message says what to do', async () => {
   await using folder = await temporaryFolder()
   await using hub = await Hub.start({ [ID]: DEMO }, { faults: { answer: () => ({ status: 503, body: '' }) } })
   const environment = { HF_ENDPOINT: hub.url, HF_HOME: folder.path, HF_HUB_OFFLINE: '0' }

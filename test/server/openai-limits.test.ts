@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ApiKeys } from '../../src/api/authentication/api-keys.ts'
 import { bodyOf, startApi } from '../support/api.ts'
 import type { RunningApi } from '../support/api.ts'
 import { formOf, post } from './openai/served.ts'
@@ -116,6 +119,29 @@ describe('what is refused leaves nothing', () => {
   })
 })
 
+test('a connection may carry nothing for as long as its client may wait', async () => {
+  const sockets: Socket[] = []
+  const note = (socket: Socket): void => void sockets.push(socket)
+  running.api.server.on('connection', note)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  try {
+    const form = new Request('http://x', { method: 'POST', body: await formOf([MODEL]) })
+    const headers = {
+      authorization: `Bearer ${running.key}`,
+      'content-type': form.headers.get('content-type') ?? '',
+    }
+    const asked = request(`${running.url}/v1/audio/transcriptions`, { method: 'POST', agent, headers })
+    asked.on('error', () => undefined).end(Buffer.from(await form.arrayBuffer()))
+    await expect.poll(() => sockets[0]?.timeout).toBeGreaterThan(3_600_000)
+    await expect.poll(async () => (await statuses()).at(-1)).toBe('pending')
+    asked.destroy()
+    await expect.poll(async () => (await statuses()).at(-1)).toBe('cancelled')
+  } finally {
+    agent.destroy()
+    running.api.server.off('connection', note)
+  }
+})
+
 describe('a client that waits for longer than it may', () => {
   test('is told to come again while the server is busy, and of the Async API', async () => {
     await using busy = await startApi({ environment: { SOTTO_OPENAI_TIMEOUT: '1' } })
@@ -146,6 +172,25 @@ test('a key that has as much as it may have is told so in OpenAI’s words', asy
     ...{ status: 429, code: 'limit.reached', type: 'rate_limit_error' },
   })
   await expect.poll(() => payloadsOf(limited)).toEqual([])
+})
+
+test('a key is held to its models, by their ids or the names that they were asked for by, and told how often it may ask', async () => {
+  const models = ['whisper-1', 'openai/whisper-tiny']
+  const { secret } = await new ApiKeys(running.backend.database).create('narrow', {
+    models,
+    limits: { requestsPerMinute: 100 },
+  })
+  const asked = { url: running.url, key: secret }
+  const refused = await post(asked, await formOf([['model', 'gpt-4o-transcribe']]))
+  expect([refused.status, await refused.json()]).toMatchObject([
+    ...[403, { error: { code: 'key.model_forbidden', type: 'permission_error' } }],
+  ])
+  expect(refused.headers.get('x-ratelimit-limit-requests')).toBe('100')
+  const list = new OpenAI({ baseURL: `${running.url}/openai/v1`, apiKey: secret }).models.list()
+  expect((await list).data.map(({ id }) => id)).toEqual(['openai/whisper-tiny', 'whisper-1'])
+  // It gets as far as what is wrong with the form.
+  const known = await post(asked, await formOf([MODEL, ['temperature', '7']]))
+  expect([known.status, await known.json()]).toMatchObject([400, { error: { param: 'temperature' } }])
 })
 
 test('pages may send what the client adds, and read what it looks for', async () => {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Client } from '../support/client.ts'
 import { fixture } from '../support/clips.ts'
@@ -26,7 +28,8 @@ async function start(behaviours: readonly Behaviour[], workers = 1): Promise<Sta
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder())
   const remote = stack.use(await OpenAiServer.start(...behaviours))
-  const environment = { SOTTO_ENGINE: `openai:${remote.origin}`, SOTTO_ENGINE_API_KEY: REMOTE_KEY }
+  const engine = { SOTTO_ENGINE: `openai:${remote.origin}`, SOTTO_ENGINE_API_KEY: REMOTE_KEY }
+  const environment = { ...engine, SOTTO_FETCH_ALLOW: '127.0.0.1' }
   const server = stack.use(
     await Server.start({ dataDir: folder.path, environment, arguments: ['--workers', String(workers)] }),
   )
@@ -54,6 +57,22 @@ const submit = async (client: Client): Promise<string> =>
   (await client.submit(await client.upload(CLIP), { model: MODEL })).id
 
 describe('with another server as the engine', () => {
+  test('a recording that is fetched from elsewhere is sent under a name that tells its format', async () => {
+    const { client, remote } = behaving(OK)
+    const clip = await readFile(CLIP)
+    const files = createServer((_request, response) =>
+      response.writeHead(200, { 'content-type': 'audio/x-wav' }).end(clip),
+    )
+    files.listen(0, '127.0.0.1')
+    await once(files, 'listening')
+    const address = files.address()
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/download?id=17`
+    const job = await client.finish((await client.submit(url, { model: MODEL })).id)
+    expect(job).toMatchObject({ status: 'success', result: { text: TEXT } })
+    expect(remote.requests).toMatchObject([{ file: { name: 'audio.wav', bytes: clip.length } }])
+    files.close()
+  })
+
   test('a job is transcribed there, whole; no weights are fetched and no engine process is started', async () => {
     await using started = await start([OK])
     const { remote, server, client } = started

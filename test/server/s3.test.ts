@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
@@ -45,6 +47,7 @@ async function start(at: S3, folder: string): Promise<Server> {
     ...at.environment,
     SOTTO_PAYLOADS: `s3://${BUCKET}/sotto`,
     SOTTO_MAX_UPLOAD_BYTES: String(MAX_BYTES),
+    SOTTO_FETCH_ALLOW: 'localhost',
   }
   return await Server.start({ dataDir: folder, environment })
 }
@@ -142,6 +145,25 @@ describe('the four steps, with payloads in S3', () => {
     )
   })
 
+  test('by somebody else’s URL', async () => {
+    const before = s3.contents
+    const clip = await readFile(CLIP)
+    const files = createServer((request, response) =>
+      request.url === '/large' ? response.writeHead(200).end(Buffer.alloc(MAX_BYTES + 1)) : response.end(clip),
+    )
+    files.listen(0, '127.0.0.1')
+    await once(files, 'listening')
+    const address = files.address()
+    const base = `http://localhost:${typeof address === 'object' ? address?.port : ''}`
+    const job = await client.finish((await client.submit(`${base}/talk.wav`)).id)
+    expect(job.result?.duration).toBeCloseTo(3.04, 2)
+    const large = await client.finish((await client.submit(`${base}/large`)).id)
+    expect(large.error?.code).toBe('fetch.too_large')
+    await remove(job, large)
+    await expect.poll(() => s3.contents).toEqual(before)
+    files.close()
+  })
+
   test('in the synchronous API, by URL and by the recording itself', async () => {
     const before = s3.contents
     const url = await client.upload(CLIP)
@@ -170,9 +192,10 @@ describe('a submit of a URL', () => {
     const url = await client.uploadUrl('wav')
     for (const foreign of [
       `${s3.url}/${BUCKET}/sotto/results/${job.id}/1.json`,
+      `${url}&partNumber=1`,
       url.replace(`/${BUCKET}/`, '/another-bucket/'),
       url.replace('/sotto/', '/other/'),
-      url.replace(s3.url, 'https://s3.example.com'),
+      url.replace(s3.url, 'https://s3.internal'),
       `${server.url}/v1/input/uploads/${job.id}.wav`,
     ]) {
       expect(await errorOf(submit(foreign), 400)).toMatch(/not an upload URL/)

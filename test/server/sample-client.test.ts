@@ -14,10 +14,11 @@ const run = promisify(execFile)
 const SAMPLE = resolve(PROJECT, '../shared/reference/asyncWhisper.py')
 const CLIP = fixture('en-two-voices.mp3')
 
+// Side by side: they sleep between their polls.
 describe.skipIf(!hasRequests())('clients in Python (skipped without python3 and its package requests)', () => {
   test.skipIf(!existsSync(SAMPLE))(
     'the sample client, changed in PROD_BASE alone, has its large model transcribe (skipped without ../shared)',
-    { timeout: 120_000 },
+    { timeout: 120_000, concurrent: true },
     async () => {
       await using folder = await temporaryFolder()
       await using hub = await Hub.start({ 'openai/whisper-large': join(PROJECT, 'models/whisper-demo') })
@@ -38,7 +39,7 @@ describe.skipIf(!hasRequests())('clients in Python (skipped without python3 and 
     },
   )
 
-  test('our own example', async () => {
+  test.concurrent('our own example', async () => {
     await using folder = await temporaryFolder()
     await using server = await Server.start({ dataDir: folder.path })
     const env = { PATH: process.env['PATH'], HOME: folder.path, SOTTO_API_KEY: server.newKey }

@@ -1,4 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
@@ -127,6 +132,30 @@ describe('with a collector', () => {
     expect(text.length).toBeGreaterThan(20)
     for (const secret of [KEY, 'secret', '/hook', text.slice(0, 20), 'signature', '?'])
       expect(all).not.toContain(secret)
+  })
+
+  test('a recording that is fetched is fetched in the trace, before the job waits for a worker', async () => {
+    const { client } = served
+    await using files = createServer((_request, response) => void createReadStream(SHORT).pipe(response))
+    files.listen(0, '127.0.0.1')
+    await once(files, 'listening')
+    const { traceId, traceparent } = traced()
+    const { port } = files.address() as AddressInfo
+    const url = `http://127.0.0.1:${port}/secret-path.wav?key=secret-of-the-query`
+    const init = { method: 'POST', ...jsonBody({ URL: url, input: {} }) }
+    const headers = { ...init.headers, traceparent }
+    const { response } = await client.json<{ response: JobBody }>(202, SUBMIT, { ...init, headers })
+    await client.finish(response.id)
+    const spans = (await spansOf(traceId, ['fetch', 'job'])).toSorted((one, other) => one.startMs - other.startMs)
+    const submitted = spans.find(({ kind }) => kind === 2)
+    const below = spans.filter(({ parentSpanId }) => parentSpanId === submitted?.spanId)
+    expect(below.map(({ name }) => name)).toEqual(['queue', 'fetch', 'queue', 'job'])
+    expect(below[1]).toMatchObject({
+      status: 0,
+      attributes: { 'sotto.fetch.bytes': (await stat(SHORT)).size, 'sotto.job.outcome': 'success' },
+    })
+    const all = served.collector.exports.map(({ body }) => body.toString()).join('\n')
+    expect(all).not.toContain('secret')
   })
 
   test('a job that goes on after a crash of its engine goes on in its trace', async () => {

@@ -12,6 +12,7 @@ import type { RequestLimits } from '../../src/api/http/request-limits.ts'
 import { Results } from '../../src/api/jobs/results.ts'
 import { buildApi } from '../../src/api/server.ts'
 import { UploadRoom } from '../../src/api/uploads/upload-room.ts'
+import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { openBackend } from '../../src/backend.ts'
 import type { Backend } from '../../src/backend.ts'
 import { loadConfig } from '../../src/config/config.ts'
@@ -23,7 +24,6 @@ import { WorkerRegistry } from '../../src/jobs/queue/worker-registry.ts'
 import { familyOf, loadFamilies } from '../../src/models/index.ts'
 import { createCatalogue } from '../../src/models/catalogue.ts'
 import { OutboundClient } from '../../src/outbound/client.ts'
-import { OutboundGuard } from '../../src/outbound/guard.ts'
 import { HeaderProbe } from '../../src/probe/header-probe.ts'
 import { processMetrics } from '../../src/process-metrics.ts'
 import { Webhooks } from '../../src/webhooks/webhooks.ts'
@@ -80,6 +80,7 @@ export async function startApi({ environment = {}, limits = {}, parts, extend }:
       workers: registry,
       recordings: new Recordings(payloads, probe),
       results: new Results(payloads),
+      guard,
       models: { isPresent: () => Promise.resolve(true) },
       checkWorker: null,
       servesGpuTier: () => Promise.resolve(true),

@@ -11,12 +11,19 @@ export class Cluster implements AsyncDisposable {
   readonly postgres: Postgres
   readonly s3: S3
   readonly databaseUrl: string
+  /** Of its objects in the bucket. */
+  readonly #prefix: string
   readonly #stack: AsyncDisposableStack
+  #installations = 1
 
-  private constructor(postgres: Postgres, s3: S3, databaseUrl: string, stack: AsyncDisposableStack) {
-    this.postgres = postgres
-    this.s3 = s3
-    this.databaseUrl = databaseUrl
+  private constructor(
+    parts: Pick<Cluster, 'postgres' | 's3' | 'databaseUrl'> & { readonly prefix: string },
+    stack: AsyncDisposableStack,
+  ) {
+    this.postgres = parts.postgres
+    this.s3 = parts.s3
+    this.databaseUrl = parts.databaseUrl
+    this.#prefix = parts.prefix
     this.#stack = stack
   }
 
@@ -24,15 +31,24 @@ export class Cluster implements AsyncDisposable {
     await using stack = new AsyncDisposableStack()
     const postgres = stack.use(await startPostgres({ fsync: options.fsync ?? false }))
     const s3 = stack.use(await S3.start())
-    const url = await postgres.createDatabase()
-    return new Cluster(postgres, s3, url, stack.move())
+    const databaseUrl = await postgres.createDatabase()
+    return new Cluster({ postgres, s3, databaseUrl, prefix: 'sotto' }, stack.move())
+  }
+
+  /** Another installation on the same PostgreSQL and S3, with a database and a folder of the bucket of its own; it ends before them. */
+  async beside(): Promise<Cluster> {
+    this.#installations += 1
+    const { postgres, s3 } = this
+    const prefix = `sotto-${this.#installations}`
+    const databaseUrl = await postgres.createDatabase()
+    return new Cluster({ postgres, s3, databaseUrl, prefix }, new AsyncDisposableStack())
   }
 
   get environment(): Readonly<Record<string, string>> {
     return {
       ...this.s3.environment,
       DATABASE_URL: this.databaseUrl,
-      SOTTO_PAYLOADS: `s3://${BUCKET}/sotto`,
+      SOTTO_PAYLOADS: `s3://${BUCKET}/${this.#prefix}`,
       SOTTO_API_KEY: KEY,
       SOTTO_LEASE: '3',
     }

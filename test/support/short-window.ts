@@ -48,3 +48,10 @@ export async function writeShortWindowDemo(folder: string, positions: number): P
     Buffer.concat([length, json, data.subarray(0, kept), data.subarray(to)]),
   )
 }
+
+/** The demo model with one layer of its encoder's three, for the same devices where the window has to be whole: its texts are others. */
+export async function writeShallowDemo(folder: string): Promise<void> {
+  await cp(DEMO, folder, { recursive: true })
+  const config = JSON.parse(await readFile(join(DEMO, 'config.json'), 'utf8')) as Record<string, unknown>
+  await writeFile(join(folder, 'config.json'), JSON.stringify({ ...config, encoder_layers: 1 }))
+}

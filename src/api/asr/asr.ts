@@ -5,9 +5,11 @@ import type { Static } from 'typebox'
 import type { Transcript } from '../../contract/transcript.ts'
 import type { Family } from '../../models/family.ts'
 import { TRANSCRIPT_FORMATS, formatTranscript } from '../../transcript/formats.ts'
+import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { goneOf } from '../jobs/attended-job.ts'
+import { goneOf } from '../http/gone.ts'
+import { keepWaiting } from '../jobs/attended-job.ts'
 import { FormReceiver } from '../openai/receive-form.ts'
 import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { startJob, transcriptOf } from '../openai/waited-job.ts'
@@ -153,13 +155,15 @@ async function transcribe(
 ): Promise<{ readonly transcript: Transcript; readonly family: Family; readonly fileName: string }> {
   const gone = goneOf(reply)
   const model = await context.names.defaultModel()
+  requireModel(request, model.id)
   const family = await context.familyOf(model)
   // Before the recording comes: all that is asked for is in the query.
   const input = family.parameters.parse(given, model)
   const { payloadKey, fileName } = await receiver.receive(request, () => Promise.resolve(true), convert)
   const { owner } = request
-  const traceparent = traceparentOf(request)
-  const job = await startJob({ owner, model, input, tier: undefined, payloadKey, traceparent }, gone, context)
+  keepWaiting(reply, context.settings.openai.timeoutMs)
+  const asked = { owner, model, input, tier: undefined, payloadKey, fileName, traceparent: traceparentOf(request) }
+  const job = await startJob(asked, gone, context)
   noteJob(request, job.id)
   void reply.header('x-sotto-job-id', job.id)
   return { transcript: await transcriptOf(await job.ended, context), family, fileName }

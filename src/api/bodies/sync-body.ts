@@ -12,10 +12,10 @@ import { isForm, readForm } from './form.ts'
 import type { ParseJson } from './json.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import type { Recording } from '../uploads/recordings.ts'
 import { SyncBody } from '../schemas.ts'
 import { emptyUpload } from '../uploads/upload-state.ts'
-import { uploadedRecording } from '../uploads/uploaded-recording.ts'
+import { submittedRecording } from '../uploads/submitted-recording.ts'
+import type { SubmittedRecording } from '../uploads/submitted-recording.ts'
 
 /** A minute of any usual format: of 96 kHz stereo in 24 bits it has 35 MB. */
 const MAX_BYTES = 64 * 2 ** 20
@@ -28,13 +28,16 @@ export interface SyncBodyContext extends ApiContext {
   /** Validates what is given for the model's parameters. */
   readonly parseInput: (input: unknown) => ModelParameters
   readonly parseJson: ParseJson
+  /** Aborted when the client leaves. */
+  readonly gone: AbortSignal
 }
 
 /** What a synchronous request brought. */
 interface Received {
   readonly input: ModelParameters
-  /** Stored; its length is known of uploads alone. */
-  readonly recording: Pick<Recording, 'payloadKey' | 'payloadVersion'> & Partial<Pick<Recording, 'audioSeconds'>>
+  /** Stored, or still to be fetched; its length is known of uploads alone. */
+  readonly recording: Pick<SubmittedRecording, 'payloadKey' | 'payloadVersion'> &
+    Partial<Pick<SubmittedRecording, 'audioSeconds' | 'sourceUrl'>>
 }
 
 /**
@@ -82,7 +85,7 @@ async function receiveJson(
     if (url === undefined) throw notBase64()
     return {
       input: parseInput(input ?? {}),
-      recording: await uploadedRecording(url, request.owner, context),
+      recording: await submittedRecording(url, request, context, context.gone),
     }
   }
   const read: { input?: ModelParameters } = {}
@@ -122,7 +125,7 @@ async function store(
   owner: string,
   { payloads, signingSecret }: ApiContext,
   complete: () => Promise<void>,
-): Promise<Pick<Recording, 'payloadKey' | 'payloadVersion'>> {
+): Promise<Pick<SubmittedRecording, 'payloadKey' | 'payloadVersion'>> {
   const { key: payloadKey } = Upload.mint(signingSecret, owner, 'sync')
   try {
     await payloads.write(payloadKey, streamOf(bytes), { maxBytes: MAX_BYTES, beforeCommit: complete })

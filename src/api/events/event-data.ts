@@ -54,6 +54,12 @@ export const STREAM_EVENTS = {
           { description: 'While the model is fetched.' },
         ),
       ),
+      fetch: Type.Optional(
+        Type.Object(
+          { receivedBytes: Type.Integer(), totalBytes: Type.Optional(Type.Integer()) },
+          { description: 'While the recording is fetched from where it lies; totalBytes, if its server tells.' },
+        ),
+      ),
     },
     { description: 'How far it is, in totals; at most four a second, and none is sent again.' },
   ),
@@ -98,6 +104,7 @@ export function statusData({ jobId, at, ...event }: JobEvent, error: Job['error'
       const { status: end, code } = event.data
       return { ...base, status: end, ...(code !== undefined && { error: error ?? { code } }) }
     }
+    case 'fetch':
     case 'weights':
     case 'window':
       return null
@@ -127,10 +134,14 @@ export class Progress {
 
   /** Takes an event in. Says whether it tells how far the job is. */
   add(event: JobEvent): boolean {
-    const { weights: _, ...rest } = this.#data
+    const { weights: _weights, fetch: _fetch, ...rest } = this.#data
     if (event.kind === 'window') {
       const { doneSeconds, audioSeconds } = event.data
       this.#data = { ...rest, status: 'processing', doneSeconds, audioSeconds }
+      return true
+    }
+    if (event.kind === 'fetch') {
+      this.#data = { ...rest, status: 'processing', fetch: event.data }
       return true
     }
     if (event.kind === 'weights') {

@@ -39,7 +39,7 @@ export function eventRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     api.get(
       '/v1/async/requests/:id/events',
       {
-        config: { access: 'poll' },
+        config: { access: 'poll', takesQueryToken: true },
         // It would be read to its end.
         exposeHeadRoute: false,
         schema: {
@@ -65,6 +65,7 @@ export function eventRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
     api.get(
       '/v1/async/events',
       {
+        config: { takesQueryToken: true },
         exposeHeadRoute: false,
         schema: {
           tags: ['Events'],

@@ -9,12 +9,14 @@ import { submitRecording } from './submit-recording.ts'
 
 /** How long a job is kept that its client should have had the answer of by then; or it is gone. */
 export const KEPT_MS = 600_000
+/** For the answer to be made, when a client has waited as long as it may. */
+const ANSWER_MS = 60_000
 /** News of a job may get lost, and clients wait for long. */
 const LOOK_MS = 15_000
 
 /** A job that a client holds its connection open for. */
 export interface AttendedJob extends Omit<NewJob, 'startBy' | 'timeoutSeconds' | 'expiresAt' | 'idempotency'> {
-  /** Whether the recording came with the request, so that no other job can have it. */
+  /** Whether the recording came with the request, or by it, so that no other job can have it. */
   readonly isSent: boolean
 }
 
@@ -36,12 +38,9 @@ export interface Attended extends Disposable {
   readonly ended: Promise<Job | undefined>
 }
 
-/** Aborted when the client leaves, from the request's beginning on. */
-export function goneOf({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  if (raw.destroyed) gone.abort()
-  else raw.once('close', () => gone.abort())
-  return gone.signal
+/** Lets a connection carry nothing for as long as its client may wait: others are closed before. Until its answer has been sent. */
+export function keepWaiting({ raw }: FastifyReply, timeoutMs: number): void {
+  raw.setTimeout(timeoutMs + ANSWER_MS)
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Idempotency } from '../../jobs/job-store.ts'
 import { CURSOR_PATTERN, parseCursor } from '../../jobs/reading/cursor.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { goneOf } from '../http/gone.ts'
 import { loggedRefusal } from '../errors/error-handler.ts'
 import { nullable } from '../nullable.ts'
 import { IdempotencyHeader, errors } from '../schemas.ts'
@@ -102,7 +103,7 @@ export function bulkActionRoutes(context: ApiContext): FastifyPluginCallbackType
         // Bound to each job below, so what else is asked for counts for nothing here.
         const idempotency = idempotencyOf(request, body.action)
         const { ids, next } = await jobsOf(body, owner, context)
-        const act = actionOf(body.action, { request, idempotency }, context)
+        const act = actionOf(body.action, { request, idempotency, gone: goneOf(reply) }, context)
         const results: Outcome[] = []
         for (let start = 0; start < ids.length; start += JOBS_AT_ONCE) {
           // Nobody would hear what became of the rest.
@@ -150,9 +151,11 @@ type Act = (id: string) => Promise<Omit<Outcome, 'id'>>
 interface Asked {
   readonly request: FastifyRequest
   readonly idempotency: Idempotency | null
+  /** Aborted when the client leaves. */
+  readonly gone: AbortSignal
 }
 
-function actionOf(action: Action, { request, idempotency }: Asked, context: ApiContext): Act {
+function actionOf(action: Action, { request, idempotency, gone }: Asked, context: ApiContext): Act {
   const { jobs } = context
   const { owner } = request
   const find = (id: string) => findOwnJob(jobs, id, owner)
@@ -173,7 +176,7 @@ function actionOf(action: Action, { request, idempotency }: Asked, context: ApiC
     case 'retry':
       return async (id) => {
         const own = idempotency === null ? null : idempotencyFor(id, idempotency)
-        const { job } = await retryJob(await find(id), { changes: {}, idempotency: own, request }, context)
+        const { job } = await retryJob(await find(id), { changes: {}, idempotency: own, request }, context, gone)
         return { code: 202, newId: job.id }
       }
   }

@@ -9,8 +9,11 @@ import type { Idempotency, NewJob, Submitted } from '../../jobs/job-store.ts'
 import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
+import { goneOf } from '../http/gone.ts'
 import { traceparentOf } from '../http/tracing.ts'
 import { IdempotencyHeader, JobParams, SubmittedSchema, errors } from '../schemas.ts'
+import { remoteRecording } from '../uploads/submitted-recording.ts'
+import type { SubmittedRecording } from '../uploads/submitted-recording.ts'
 import { sendJson } from './job-body.ts'
 import { withName } from './job-labels.ts'
 import { idempotencyOf, jobOptionFields, jobOptions } from './job-options.ts'
@@ -58,7 +61,7 @@ export function retryRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
       async (request, reply) => {
         const job = await findOwnJob(jobs, request.params.id, request.owner)
         const idempotency = idempotencyOf(request, ['retry', job.id, request.body])
-        const submitted = await retryJob(job, { changes: request.body, idempotency, request }, context)
+        const submitted = await retryJob(job, { changes: request.body, idempotency, request }, context, goneOf(reply))
         if (!submitted.isNew) void reply.header('idempotent-replayed', 'true')
         return await sendJson(reply.status(202), await submittedJson(submitted, request, context))
       },
@@ -75,13 +78,15 @@ interface Retry {
 }
 
 /**
- * Submits a new job with a finished one's recording.
+ * Submits a new job with a finished one's recording, told to whom that one was told.
+ * @param gone aborted when the client leaves
  * @throws ApiError 400, 409, 503; InputError; KeyError; JobStoreError; LimitError
  */
 export async function retryJob(
   job: Job,
   { changes, idempotency, request }: Retry,
   context: ApiContext,
+  gone: AbortSignal,
 ): Promise<Submitted> {
   const replayed = idempotency === null ? undefined : await context.jobs.findReplay(job.keyId, idempotency)
   if (replayed !== undefined) return { job: replayed, isNew: false }
@@ -92,20 +97,30 @@ export async function retryJob(
   requireModel(request, model)
   const { serviceTier: asked = job.serviceTier } = changes
   const serviceTier = changes.serviceTier === undefined ? asked : await requireTier(asked, context)
-  const recording = await context.recordings.find(job.payloadKey, job.keyId)
-  if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
-  const { payloadKey, payloadVersion } = recording
+  const recording = await recordingOf(job, context, gone)
   const again: NewJob = {
     ...optionsOf(job, changes),
-    ...{ id: newJobId(), keyId: job.keyId, model, serviceTier, input, payloadKey, payloadVersion, idempotency },
+    ...recording,
+    ...{ id: newJobId(), keyId: job.keyId, model, serviceTier, input, idempotency, webhook: job.webhook },
     // Where the job has run, this is no guess any more.
     audioSeconds: job.audioSeconds,
     maxAudioSeconds: context.settings.maxAudioSeconds,
     urgent: false,
-    webhook: job.webhook,
     traceparent: traceparentOf(request),
   }
   return await submitRecording(again, context)
+}
+
+/** The same one again; what could not be fetched is fetched anew. */
+async function recordingOf(
+  { payloadKey, sourceUrl, keyId }: Job,
+  context: ApiContext,
+  gone: AbortSignal,
+): Promise<Omit<SubmittedRecording, 'audioSeconds'>> {
+  if (sourceUrl !== null) return await remoteRecording(sourceUrl, keyId, context, gone)
+  const recording = await context.recordings.find(payloadKey, keyId)
+  if (recording === undefined) throw new ApiError(409, 'The recording is gone. Upload and submit it anew.')
+  return { payloadKey, payloadVersion: recording.payloadVersion, sourceUrl: null }
 }
 
 /** Without changes, what was stored is taken as it is: the job's run says whether it still fits. */

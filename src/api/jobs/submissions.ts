@@ -24,7 +24,8 @@ import {
 } from '../schemas.ts'
 import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { submitRecording } from './submit-recording.ts'
-import { uploadedRecording } from '../uploads/uploaded-recording.ts'
+import { submittedRecording } from '../uploads/submitted-recording.ts'
+import { goneOf } from '../http/gone.ts'
 import { pollUrl } from '../urls.ts'
 import { submittedWebhook, toldOfWebhook } from '../webhooks/submitted-webhook.ts'
 import { waitOf } from './waiting.ts'
@@ -78,12 +79,12 @@ export function submissionRoutes(context: ApiContext): FastifyPluginCallbackType
         const { parameters } = await context.familyOf(model)
         const input = parameters.parse(request.body.input, model)
         const options = jobOptions(request.body)
-        const webhook = await submittedWebhook(request, reply, context)
-        const recording = await uploadedRecording(request.body.URL, keyId, context)
-        const { payloadKey, payloadVersion, audioSeconds } = recording
+        const gone = goneOf(reply)
+        const webhook = await submittedWebhook(request, gone, context)
+        const recording = await submittedRecording(request.body.URL, request, context, gone)
         const job = {
           ...options,
-          ...{ payloadKey, payloadVersion, audioSeconds },
+          ...recording,
           id: newJobId(),
           keyId,
           model: model.id,

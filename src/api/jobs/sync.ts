@@ -11,7 +11,8 @@ import { statusOf } from '../errors/error-status.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { noteJob, traceparentOf } from '../http/tracing.ts'
 import { addVary } from '../http/vary.ts'
-import { attend, goneOf } from './attended-job.ts'
+import { goneOf } from '../http/gone.ts'
+import { attend } from './attended-job.ts'
 import type { AttendedJob } from './attended-job.ts'
 import { sendJson } from './job-body.ts'
 import { requireWordTimes } from './representation.ts'
@@ -76,19 +77,15 @@ export function syncRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           requireWordTimes(representation, parsed)
           return parsed
         }
-        const { input, recording } = await receiveSync(request, { parseInput, parseJson, ...context })
-        const { payloadKey, payloadVersion, audioSeconds = MAX_SECONDS } = recording
-        const asked = {
-          id: newJobId(),
-          keyId: request.owner,
-          model: model.id,
-          serviceTier,
-          input,
-          traceparent: traceparentOf(request),
-        }
+        const { input, recording } = await receiveSync(request, { parseInput, parseJson, gone, ...context })
+        const { payloadKey, payloadVersion, sourceUrl = null, audioSeconds = MAX_SECONDS } = recording
+        const asked = { id: newJobId(), keyId: request.owner, model: model.id, serviceTier, input }
+        const traceparent = traceparentOf(request)
         noteJob(request, asked.id)
-        const isSent = recording.audioSeconds === undefined
-        const job = { ...asked, payloadKey, payloadVersion, audioSeconds, isSent, representation }
+        // Either way no other job can have it.
+        const isSent = recording.audioSeconds === undefined || sourceUrl !== null
+        const sent = { payloadKey, payloadVersion, sourceUrl, audioSeconds, isSent }
+        const job = { ...asked, ...sent, traceparent, representation }
         const body = await run(job, gone, context)
         addVary(reply, 'Accept')
         if (format === 'json') return await sendJson(reply, `{"response":${body}}`)

@@ -19,6 +19,11 @@ const BothErrorsSchema = Type.Object(
 )
 
 /** The errors of a route of OpenAI's. */
-export const OPENAI_ERRORS = { '4xx': OpenAiErrorSchema, '5xx': OpenAiErrorSchema }
+export function openAiErrors(...statuses: readonly number[]): Record<number, typeof OpenAiErrorSchema> {
+  return Object.fromEntries(statuses.map((status) => [status, OpenAiErrorSchema]))
+}
+
 /** Those of a route that both have. */
-export const SHARED_ERRORS = { '4xx': BothErrorsSchema, '5xx': BothErrorsSchema }
+export function sharedErrors(...statuses: readonly number[]): Record<number, typeof BothErrorsSchema> {
+  return Object.fromEntries(statuses.map((status) => [status, BothErrorsSchema]))
+}

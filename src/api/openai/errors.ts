@@ -73,13 +73,15 @@ export async function answerOpenAiError(
 ): Promise<FastifyReply> {
   const form = errorFormOf(pathOf(request))
   if (form === 'own') return await otherwise(error, request, reply)
-  const { status: own, message } = beginRefusal(error, request, reply)
+  const { status: own, message, details } = beginRefusal(error, request, reply)
   const status = openAiStatus(own)
   const field = fieldErrorOf(error)
   const body = openAiErrorOf(status, message, field?.openAiCode ?? codeOf(error, own), field?.param ?? null)
   const shouldRetry = field?.shouldRetry ?? (error instanceof CodedError ? isPassing(error, status) : own >= 500)
   void reply.status(form === 'both' ? own : status).header('x-should-retry', String(shouldRetry))
-  return await reply.send(form === 'both' ? { code: own, message, error: body } : { error: body })
+  // By no schema of the route: those that all routes are given say what errors are elsewhere.
+  void reply.type('application/json; charset=utf-8').serializer((value: unknown) => JSON.stringify(value))
+  return await reply.send(form === 'both' ? { code: own, message, ...details, error: body } : { error: body })
 }
 
 /** Also of a body that was refused while it was stored. */

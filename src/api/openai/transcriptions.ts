@@ -2,11 +2,13 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { TierQuery } from '../schemas.ts'
+import { requireModel } from '../authentication/principal.ts'
 import type { ApiContext } from '../context.ts'
+import { goneOf } from '../http/gone.ts'
 import { noteJob, traceparentOf } from '../http/tracing.ts'
-import { goneOf } from '../jobs/attended-job.ts'
+import { keepWaiting } from '../jobs/attended-job.ts'
 import { formatAnswer } from './answers.ts'
-import { OPENAI_ERRORS } from './error-schemas.ts'
+import { openAiErrors } from './error-schemas.ts'
 import { answerWhole } from './whole-answer.ts'
 import { answerStream } from './streamed-answer.ts'
 import { addAnswerHeaders } from './headers.ts'
@@ -48,7 +50,7 @@ export function transcriptionRoutes(context: ApiContext): FastifyPluginCallbackT
               200: Type.Unknown({
                 description: 'JSON, text, or a stream of events, as response_format and stream say.',
               }),
-              ...OPENAI_ERRORS,
+              ...openAiErrors(400, 401, 403, 404, 408, 413, 415, 429, 500, 503),
             },
           },
         },
@@ -68,10 +70,16 @@ async function answer(
   context: ApiContext,
 ): Promise<FastifyReply> {
   const gone = goneOf(reply)
-  const { asked, payloadKey } = await receiver.receive(request, (fields) => readOptions(fields, task, context))
+  const { asked, payloadKey, fileName } = await receiver.receive(request, async (fields) => {
+    const options = await readOptions(fields, task, context)
+    requireModel(request, options.model.id, fields.text('model'))
+    return options
+  })
   const { model, input } = asked
+  keepWaiting(reply, context.settings.openai.timeoutMs)
   const traceparent = traceparentOf(request)
-  const job = await startJob({ owner: request.owner, model, input, tier, payloadKey, traceparent }, gone, context)
+  const recording = { payloadKey, fileName }
+  const job = await startJob({ owner: request.owner, model, input, tier, ...recording, traceparent }, gone, context)
   noteJob(request, job.id)
   void reply.header('x-sotto-job-id', job.id)
   return asked.isStreamed

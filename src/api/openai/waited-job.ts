@@ -4,6 +4,7 @@ import type { Traceparent } from '../../contract/tracing.ts'
 import type { Transcript } from '../../contract/transcript.ts'
 import { newJobId } from '../../jobs/job-id.ts'
 import { EXPRESS_SECONDS } from '../../jobs/queue/queue-order.ts'
+import { nameOfFile } from '../../jobs/job-labels.ts'
 import type { Job, ServiceTier } from '../../jobs/job.ts'
 import type { ModelDescription } from '../../models/catalogue.ts'
 import type { PayloadKey } from '../../payloads/payload-key.ts'
@@ -24,6 +25,8 @@ export interface WaitedRequest {
   /** Undefined: a GPU where there is one. */
   readonly tier: ServiceTier | undefined
   readonly payloadKey: PayloadKey
+  /** Of the recording, as its sender calls it. */
+  readonly fileName: string
   readonly traceparent: Traceparent | null
 }
 
@@ -47,7 +50,7 @@ export async function startJob(asked: WaitedRequest, gone: AbortSignal, context:
 }
 
 async function newJob(
-  { owner, model, input, tier, payloadKey, traceparent }: WaitedRequest,
+  { owner, model, input, tier, payloadKey, fileName, traceparent }: WaitedRequest,
   context: ApiContext,
 ): Promise<AttendedJob> {
   const { recordings, payloads, settings } = context
@@ -58,7 +61,7 @@ async function newJob(
     const { payloadVersion, audioSeconds } = recording
     return {
       ...{ id: newJobId(), keyId: owner, model: model.id, serviceTier, input },
-      ...{ payloadKey, payloadVersion, audioSeconds, isSent: true },
+      ...{ payloadKey, payloadVersion, audioSeconds, isSent: true, name: nameOfFile(fileName) },
       maxAudioSeconds: settings.maxAudioSeconds,
       traceparent,
       // Before all jobs that nobody waits for; but no three-hour recording is to come before other clients' voice notes.

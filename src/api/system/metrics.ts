@@ -15,11 +15,12 @@ const FRESH_MS = 1000
 /** What Prometheus scrapes: requests of this server, and the queue and workers of all servers on the database. */
 export function addMetrics(
   api: FastifyInstance,
-  context: Pick<ApiContext, 'queue' | 'workers' | 'metrics' | 'logger'>,
+  context: Pick<ApiContext, 'queue' | 'workers' | 'webhooks' | 'metrics' | 'logger'>,
 ): void {
   const { metrics: registry } = context
   addRequests(api, registry)
   addQueue(registry, context)
+  addDeliveries(registry, context)
   const text = sharedAnswer(FRESH_MS, () => registry.metrics())
   const config = { access: 'open', unlimited: true, untraced: true } as const
   api.get('/metrics', { schema: { hide: true }, config }, async (_request, reply) => {
@@ -109,4 +110,23 @@ function addQueue(
     registers: [],
   })
   registry.registerMetric(present)
+}
+
+/** It grows while receivers do not answer. */
+function addDeliveries(registry: Registry, { webhooks, logger }: Pick<ApiContext, 'webhooks' | 'logger'>): void {
+  const pending = sharedAnswer(COUNTED_MS, () => webhooks.log.pending())
+  const gauge: Gauge = new Gauge({
+    name: 'sotto_webhook_deliveries_pending',
+    help: 'Deliveries of webhooks that are still to be made, those that wait for their next attempt included.',
+    registers: [],
+    async collect() {
+      try {
+        this.set(await pending())
+      } catch (error) {
+        this.remove()
+        logger.warn({ err: error }, 'the deliveries of webhooks could not be counted for /metrics')
+      }
+    },
+  })
+  registry.registerMetric(gauge)
 }

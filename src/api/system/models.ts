@@ -8,7 +8,7 @@ import { mayUse } from '../authentication/principal.ts'
 import { FRAMEWORKS } from '../context.ts'
 import type { ApiContext } from '../context.ts'
 import { nullable } from '../nullable.ts'
-import { SHARED_ERRORS } from '../openai/error-schemas.ts'
+import { sharedErrors } from '../openai/error-schemas.ts'
 import { addAnswerHeaders } from '../openai/headers.ts'
 import { unknownModel } from '../openai/options.ts'
 import { baseUrl } from '../urls.ts'
@@ -106,18 +106,19 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           summary: 'List the models that the API key may use',
           response: {
             200: Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
-            ...SHARED_ERRORS,
+            ...sharedErrors(401, 403, 429),
           },
         },
       },
       async (request) => {
         const { principal } = request
-        const isUsable = ({ id }: ModelDescription): boolean => principal === null || mayUse(principal, id)
-        const aliases = (await names.listed()).filter(({ model }) => isUsable(model))
+        const isUsable = ({ id }: ModelDescription, name = id): boolean =>
+          principal === null || mayUse(principal, id, name)
+        const aliases = (await names.listed()).filter(({ model, name }) => isUsable(model, name))
         const data = await Promise.all([
           ...catalogue
             .list()
-            .filter(isUsable)
+            .filter((model) => isUsable(model))
             .map((model) => describe(model, request)),
           ...aliases.map(({ name, model }) => describe(model, request, name)),
         ])
@@ -131,7 +132,7 @@ export function modelRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
           tags: ['Models'],
           summary: 'Describe a model',
           params: Type.Object({ publisher: Type.String(), model: Type.String() }),
-          response: { 200: ModelSchema, ...SHARED_ERRORS },
+          response: { 200: ModelSchema, ...sharedErrors(401, 403, 404, 429) },
         },
       },
       async (request) => await show(`${request.params.publisher}/${request.params.model}`, request),

@@ -1,9 +1,8 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import type { JobWebhook } from '../../jobs/job.ts'
 import { eventsOf } from '../../webhooks/webhooks.ts'
 import type { ApiContext } from '../context.ts'
-import { clientGone } from '../http/client-gone.ts'
 import { baseUrl } from '../urls.ts'
 import type { SubmittedWebhookSchema, WebhookField } from './webhook-schemas.ts'
 
@@ -18,14 +17,14 @@ interface Asking {
  */
 export async function submittedWebhook(
   request: FastifyRequest & Asking,
-  reply: FastifyReply,
+  gone: AbortSignal,
   context: ApiContext,
 ): Promise<JobWebhook | null> {
   const { webhooks } = context
   const { owner, body } = request
   const base = baseUrl(request, context)
   if (body.webhook === undefined) return await webhooks.byDefault(owner, base)
-  return await webhooks.named(owner, body.webhook, base, clientGone(reply))
+  return await webhooks.named(owner, body.webhook, base, gone)
 }
 
 /** What the answer says of it, which is not said again: the secret that it is signed with. */

@@ -1,9 +1,10 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import type { preValidationHookHandler } from 'fastify'
 import Type from 'typebox'
 import type { DefaultWebhook } from '../../webhooks/defaults.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
-import { clientGone } from '../http/client-gone.ts'
+import { goneOf } from '../http/gone.ts'
 import { errors } from '../schemas.ts'
 import {
   DefaultWebhookSchema,
@@ -16,6 +17,12 @@ import {
 import { TestRuns } from './test-runs.ts'
 
 const OVERLAP_SECONDS = 86_400
+
+/** Nothing need be said. */
+const withBody: preValidationHookHandler = (request, _reply, done) => {
+  request.body ??= {}
+  done()
+}
 
 /** What a key's webhooks are signed with, where they go by default, and whether they arrive. */
 export function webhookRoutes(context: ApiContext): FastifyPluginCallbackTypebox {
@@ -46,12 +53,13 @@ function secretRoutes({ webhooks }: ApiContext): FastifyPluginCallbackTypebox {
           tags: ['Webhooks'],
           summary: 'Make another secret',
           description: 'For a time, each webhook carries a signature by each of the two.',
-          body: Type.Optional(RotateBody),
+          body: RotateBody,
           response: { 200: SecretSchema, ...errors(400, 401, 503) },
         },
+        preValidation: withBody,
       },
       async (request) => {
-        const overlapSeconds = request.body?.overlapSeconds ?? OVERLAP_SECONDS
+        const overlapSeconds = request.body.overlapSeconds ?? OVERLAP_SECONDS
         return secretBody(await webhooks.secrets.rotate(request.owner, overlapSeconds * 1000))
       },
     )
@@ -96,7 +104,7 @@ function defaultRoutes({ webhooks }: ApiContext): FastifyPluginCallbackTypebox {
       },
       async (request, reply) => {
         const { owner, body } = request
-        await webhooks.setDefault(owner, body, clientGone(reply))
+        await webhooks.setDefault(owner, body, goneOf(reply))
         const told = body.secret === undefined ? { secret: (await webhooks.secrets.current(owner)).secret } : {}
         return { ...defaultBody(await found(owner)), ...told }
       },
@@ -142,17 +150,18 @@ function testRoute({ webhooks }: ApiContext): FastifyPluginCallbackTypebox {
           summary: 'Send a test',
           description:
             'Sends an event `webhook.test` now, once, and says what came of it. By default to the default webhook.',
-          body: Type.Optional(TestBody),
+          body: TestBody,
           response: { 200: TestSchema, ...errors(400, 401, 404, 429, 503) },
         },
+        preValidation: withBody,
       },
       async (request, reply) => {
-        const gone = clientGone(reply)
+        const gone = goneOf(reply)
         const { owner, body } = request
-        const byDefault = body?.url === undefined ? (await webhooks.defaults.find(owner))?.endpoint : undefined
-        const url = body?.url ?? byDefault?.url
+        const byDefault = body.url === undefined ? (await webhooks.defaults.find(owner))?.endpoint : undefined
+        const url = body.url ?? byDefault?.url
         if (url === undefined) throw new ApiError(404, 'This API key has no default webhook. Name a url to be tested.')
-        const secret = body?.secret ?? byDefault?.secret ?? undefined
+        const secret = body.secret ?? byDefault?.secret ?? undefined
         using _ = runs.begin(owner)
         const attempt = await webhooks.test(owner, { url, ...(secret === undefined ? {} : { secret }) }, gone)
         return { delivered: attempt.code === null, ...attempt }

@@ -8,6 +8,8 @@ import { ERROR, EVERY_TIER, LIMITS, running } from '../running-job.fixture.ts'
 import type { JobStoreFixture } from '../running-job.fixture.ts'
 import type { JobStore } from '../job-store.ts'
 
+const FETCHED = { payloadKey: 'uploads/fetched.mp3', audioSeconds: 30 }
+
 type Told = Pick<JobEvent, 'kind' | 'data'>
 
 const ALL = 10_000
@@ -33,6 +35,12 @@ const OF_RUNNING: readonly (readonly [name: string, Verb, readonly unknown[]])[]
     (store, lease) => store.noteWeights(lease, { receivedBytes: 1, totalBytes: 2 }),
     [{ kind: 'weights', data: { receivedBytes: 1, totalBytes: 2 } }],
   ],
+  [
+    'noteFetch',
+    (store, lease) => store.noteFetch(lease, { receivedBytes: 1 }),
+    [{ kind: 'fetch', data: { receivedBytes: 1 } }],
+  ],
+  ['fetched', (store, lease) => store.fetched(lease, FETCHED), [{ kind: 'released', data: {} }]],
   ['release', (store, lease) => store.release(lease), [{ kind: 'released', data: {} }]],
   ['release with a pause', (store, lease) => store.release(lease, 60_000), [{ kind: 'released', data: LATER }]],
   [
@@ -109,6 +117,7 @@ const OF_RUNNING: readonly (readonly [name: string, Verb, readonly unknown[]])[]
       await store.retry(lost, 'error', ERROR, LIMITS)
       await store.keepWindow(lost, 0, '{}', 30)
       expect(await store.noteWeights(lost, { receivedBytes: 1, totalBytes: 2 })).toBe(false)
+      expect(await store.fetched(lost, FETCHED)).toBe(false)
       await store.succeed(lost, 'results/1.json')
     },
     [],

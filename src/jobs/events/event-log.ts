@@ -68,26 +68,38 @@ function inOrder(events: readonly JobEvent[]): readonly JobEvent[] {
   return events.toSorted((one, other) => one.sequence - other.sequence)
 }
 
-/**
- * The `sequence` of an event; null when it went with its job.
- * @param attempt which one, of those of a kind that a job has one of for each attempt
- */
-export async function sequenceOf(
-  database: Database,
-  { jobId, kind, attempt }: { readonly jobId: string; readonly kind: JobEventKind; readonly attempt?: number },
-): Promise<number | null> {
+/** Which of a job's events one is: of a kind that a job has one of for each attempt, that attempt's. */
+export interface EventOfJob {
+  readonly jobId: string
+  readonly kind: JobEventKind
+  readonly attempt?: number
+}
+
+/** Finds the `sequence` of an event; null when it went with its job. */
+export type FindSequence = (event: EventOfJob) => number | null
+
+/** The transitions of these jobs, to be found by what they are. */
+export async function sequencesOf(database: Database, jobIds: readonly string[]): Promise<FindSequence> {
+  if (jobIds.length === 0) return () => null
   await numberEvents(database)
   const rows = await database.queries
     .selectFrom('job_events')
-    .select(['sequence', 'data'])
-    .where('job_id', '=', jobId)
-    .where('kind', '=', kind)
-    .orderBy('sequence')
+    .select(['job_id', 'kind', 'sequence', 'data'])
+    .where('job_id', 'in', [...new Set(jobIds)])
+    .where('kind', 'in', TRANSITIONS)
     .execute()
-  const isMeant = ({ data }: { readonly data: string }): boolean =>
-    attempt === undefined || membersOf(data, 0)['attempt'] === attempt
-  return rows.find(isMeant)?.sequence ?? null
+  const nameOf = ({ jobId, kind, attempt }: EventOfJob): string =>
+    kind === 'claimed' ? `${jobId} ${kind} ${attempt}` : `${jobId} ${kind}`
+  const sequences = new Map(
+    rows.map(({ job_id: jobId, kind, sequence, data }) => {
+      const attempt = kind === 'claimed' ? ` ${String(membersOf(data, 0)['attempt'])}` : ''
+      return [`${jobId} ${kind}${attempt}`, sequence]
+    }),
+  )
+  return (event) => sequences.get(nameOf(event)) ?? null
 }
+
+const TRANSITIONS = ['accepted', 'claimed', 'finished'] as const satisfies readonly JobEventKind[]
 
 const EVENT = Compile(JobEventSchema)
 const MEMBERS = Compile(Type.Record(Type.String(), Type.Unknown()))

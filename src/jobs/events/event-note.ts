@@ -1,20 +1,25 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
-import type { WeightsFetched } from '../../contract/job-event.ts'
+import type { RecordingFetched, WeightsFetched } from '../../contract/job-event.ts'
 import type { Database } from '../sql/dialect.ts'
 
+/** The events that change nothing of their job, so that no trigger writes them. */
+export type Note =
+  | { readonly kind: 'weights'; readonly data: WeightsFetched }
+  | { readonly kind: 'fetch'; readonly data: RecordingFetched }
+
 /**
- * Writes the one event that changes nothing of its job, so that no trigger does. The job's row is locked before the event takes its number, as
+ * Writes such an event. The job's row is locked before the event takes its number, as
  * by a transition.
  */
-export async function noteWeights(
+export async function noteEvent(
   { queries, dialect }: Database,
   held: RawBuilder<SqlBool>,
-  weights: WeightsFetched,
+  { kind, data }: Note,
 ): Promise<boolean> {
   const { rows } = await sql`
     insert into job_events (job_id, key_id, kind, data, at)
-    select held.id, held.key_id, 'weights', ${JSON.stringify(weights)}, ${dialect.now}
+    select held.id, held.key_id, ${kind}, ${JSON.stringify(data)}, ${dialect.now}
     from (select id, key_id from jobs where ${held} ${dialect.lockRows}) as held
     returning 1
   `.execute(queries)

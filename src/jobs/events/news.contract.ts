@@ -7,6 +7,8 @@ import { ERROR, EVERY_TIER, LIMITS, claimed, running } from '../running-job.fixt
 import type { JobStoreFixture } from '../running-job.fixture.ts'
 import type { JobStore } from '../job-store.ts'
 
+const FETCHED = { payloadKey: 'uploads/fetched.mp3', audioSeconds: 30 }
+
 /** All news of a job, in order. */
 function recorded(store: JobStore, id: string): readonly string[] {
   const news: string[] = []
@@ -92,6 +94,8 @@ export function describeNews(name: string, open: () => Promise<JobStoreFixture>)
       ['claim', (store) => store.claim(EVERY_TIER)],
       ['keepWindow', (store, lease) => store.keepWindow(lease, 0, '{}', 30)],
       ['noteWeights', (store, lease) => store.noteWeights(lease, { receivedBytes: 1, totalBytes: 1 })],
+      ['noteFetch', (store, lease) => store.noteFetch(lease, { receivedBytes: 1 })],
+      ['fetched', (store, lease) => store.fetched(lease, FETCHED)],
       ['release', (store, lease) => store.release(lease)],
       ['cancel', (store, lease) => store.cancel(lease.jobId)],
       ['succeed', (store, lease) => store.succeed(lease, 'results/1.json')],

@@ -7,6 +7,8 @@ import type { JobStoreFixture } from '../running-job.fixture.ts'
 import type { JobsTable } from '../sql/schema.ts'
 import type { JobStore, Lease } from '../job-store.ts'
 
+const FETCHED = { payloadKey: 'uploads/fetched.mp3', audioSeconds: 30 }
+
 export type Verb = (store: JobStore, lease: Lease) => Promise<unknown>
 type Outcomes = Readonly<Record<JobStatus, JobStatus | 'removed'>>
 
@@ -42,6 +44,7 @@ const LIFE: readonly (readonly [name: string, Verb, Outcomes])[] = [
     (store, lease) => store.retry(lease, 'crash', ERROR, { ...LIMITS, crashes: 1 }),
     { ...UNMOVED, processing: 'failed' },
   ],
+  ['fetched', (store, lease) => store.fetched(lease, FETCHED), { ...UNMOVED, processing: 'pending' }],
   ['succeed', (store, lease) => store.succeed(lease, 'results/2.json'), { ...UNMOVED, processing: 'success' }],
   ['fail', (store, lease) => store.fail(lease, ERROR), { ...UNMOVED, processing: 'failed' }],
   ['settleCancelled when nobody asked for it', (store, lease) => store.settleCancelled(lease), UNMOVED],
@@ -85,6 +88,7 @@ const CANCELLATION: readonly (readonly [name: string, Verb, JobStatus])[] = [
   ['release', (store, lease) => store.release(lease), 'cancelled'],
   ['retry', (store, lease) => store.retry(lease, 'error', ERROR, { failures: 1, crashes: 1 }), 'cancelled'],
   ['defer', (store, lease) => store.defer(lease, ERROR, { limitMs: 0, pauseMs: 0 }), 'cancelled'],
+  ['fetched', (store, lease) => store.fetched(lease, FETCHED), 'cancelled'],
   ['recover', (store) => store.recover(), 'cancelled'],
   [
     'reap',

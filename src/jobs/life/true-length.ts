@@ -45,10 +45,10 @@ export async function correctLength(
 
 /** It stays in the line that it was submitted to, whose later jobs are to feel it. Gives its new rank. */
 async function setLength(queries: Queries, job: JobRow, audioSeconds: number): Promise<number> {
-  const { priority, virtual_start: virtualStart, service_tier: serviceTier, model } = job
+  const { priority, virtual_start: virtualStart, service_tier: serviceTier, model, source_url: sourceUrl } = job
   const placed = { priority, audioSeconds, urgent: job.urgent === 1 }
   const { rank } = placeOf(placed, virtualStart, undefined)
-  const queue = queueOf({ ...placed, serviceTier, model })
+  const queue = queueOf({ ...placed, serviceTier, model, sourceUrl })
   await queries
     .updateTable('jobs')
     .set({ audio_seconds: audioSeconds, rank, queue })
@@ -58,7 +58,7 @@ async function setLength(queries: Queries, job: JobRow, audioSeconds: number): P
 }
 
 /** On the day of the submit. Where nothing is counted there is no row. */
-async function charge(queries: Queries, job: JobRow, seconds: number): Promise<void> {
+export async function charge(queries: Queries, job: JobRow, seconds: number): Promise<void> {
   await queries
     .updateTable('audio_usage')
     .set({ audio_seconds: sql`case when audio_seconds + ${seconds} > 0 then audio_seconds + ${seconds} else 0 end` })

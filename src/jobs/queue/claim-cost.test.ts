@@ -15,7 +15,7 @@ import type { JobStore } from '../job-store.ts'
 import { fillQueue } from './waiting-jobs.fixture.ts'
 
 const SMALL_QUEUE = 1000
-const LARGE_QUEUE = 20_000
+const LARGE_QUEUE = 10_000
 
 const SITUATIONS = {
   'all are of a key at its limit': { columns: {}, runningJobs: 1, ownLimit: null },

@@ -183,7 +183,7 @@ class Claim {
       )
       update jobs set
         status = 'processing',
-        served_tier = ${served},
+        served_tier = ${served ?? sql`service_tier`},
         claimed_by = ${worker ?? null},
         started_at = ${dialect.now},
         attempt = attempt + 1,

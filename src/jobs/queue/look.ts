@@ -2,13 +2,14 @@ import { sql } from 'kysely'
 import type { RawBuilder, SqlBool } from 'kysely'
 import type { Candidate, Front, Line } from './choice.ts'
 import type { Database } from '../sql/dialect.ts'
-import type { ServiceTier } from '../job.ts'
-import { MIN_FAIR_RANK, partsOfQueue, queuePrefix } from './queue-order.ts'
+import { FETCH, MIN_FAIR_RANK, partsOfQueue, queuePrefix } from './queue-order.ts'
+import type { QueueTier } from './queue-order.ts'
 import { IS_READY, readyQueues } from './queues.ts'
 import { isStale } from './ready.ts'
+import { FETCHES_PER_KEY } from './running-limits.ts'
 
 export interface LookOptions {
-  readonly asked: readonly ServiceTier[]
+  readonly asked: readonly QueueTier[]
   /** Whose jobs, short and long ones, are looked at; null: any model's. */
   readonly models: (isExpress: boolean) => readonly string[] | null
   /** So many jobs of each part of a queue that may run, if it has them. */
@@ -164,15 +165,16 @@ function isIn(without: ReadonlySet<number>): RawBuilder<unknown> {
  */
 async function read(
   { queries, dialect }: Database,
-  { isLimited, runningLimit }: LookOptions,
+  { asked, isLimited, runningLimit }: LookOptions,
   { parts, ofPart }: Scan,
   width: number,
 ): Promise<Row[]> {
-  const mostOf = (keyId: string): RawBuilder<number | null> =>
-    sql`nullif(coalesce((select running_jobs from api_keys where id = ${sql.ref(keyId)}), ${sql.lit(runningLimit ?? 0)}), 0)`
+  const mostOf = (keyId: string): RawBuilder<number | null> => mostRunning(keyId, { asked, runningLimit })
   const running = sql`
     select key_id, amount, ${mostOf('counted.key_id')}
-    from (select key_id, count(*) as amount from jobs where status = 'processing' group by key_id) as counted
+    from (
+      select key_id, count(*) as amount from jobs where status = 'processing' and ${isCounted(asked)} group by key_id
+    ) as counted
   `
   const { rows } = await sql<Row>`
     with recursive
@@ -202,6 +204,23 @@ async function read(
     ) as found on true
   `.execute(queries)
   return rows
+}
+
+/** Those whose recording is fetched, or those that run, whichever are asked for. */
+function isCounted(asked: LookOptions['asked']): RawBuilder<SqlBool> {
+  const prefix = queuePrefix(FETCH, false)
+  const isFetched = sql<SqlBool>`substr(queue, 1, ${sql.lit(prefix.length)}) = ${prefix}`
+  return asked.includes(FETCH) ? isFetched : sql<SqlBool>`not ${isFetched}`
+}
+
+/** How many of a key may run; null: any number. Of recordings to fetch, no key has more than a few at a time, whatever else it may. */
+function mostRunning(
+  keyId: string,
+  { asked, runningLimit }: Pick<LookOptions, 'asked' | 'runningLimit'>,
+): RawBuilder<number | null> {
+  const own = sql<number>`coalesce((select running_jobs from api_keys where id = ${sql.ref(keyId)}), ${sql.lit(runningLimit ?? 0)})`
+  if (!asked.includes(FETCH)) return sql`nullif(${own}, 0)`
+  return sql`case when ${own} between 1 and ${sql.lit(FETCHES_PER_KEY)} then ${own} else ${sql.lit(FETCHES_PER_KEY)} end`
 }
 
 /** By name where the models are known, else by the beginning of the name. */

@@ -72,8 +72,12 @@ export function placeOf(
   return { virtualStart, rank: virtualStart + Math.max(1, job.audioSeconds) + later }
 }
 
+/** Stands for a tier where recordings are still to be fetched: whoever fetches them needs no engine, and no engine's place is held meanwhile. */
+export const FETCH = 'fetch'
+export type QueueTier = ServiceTier | typeof FETCH
+
 /** A queue's name is a prefix of this and the model, so that workers can ask for some of them. */
-export function queuePrefix(tier: ServiceTier, isExpress: boolean): string {
+export function queuePrefix(tier: QueueTier, isExpress: boolean): string {
   return `${tier}/${isExpress ? 'express' : 'ordinary'}/`
 }
 
@@ -83,7 +87,10 @@ export function countsAsExpress({ urgent, audioSeconds }: Pick<Placed, 'urgent' 
 }
 
 /** Which queue a job stands in: workers take from those of their tiers and models. */
-export function queueOf(job: Placed & { readonly serviceTier: ServiceTier; readonly model: string }): string {
+export function queueOf(
+  job: Placed & { readonly serviceTier: ServiceTier; readonly model: string; readonly sourceUrl?: string | null },
+): string {
+  if ((job.sourceUrl ?? null) !== null) return queuePrefix(FETCH, false) + job.model
   return queuePrefix(job.serviceTier, countsAsExpress(job)) + job.model
 }
 

@@ -1,3 +1,6 @@
+/** Recordings of one key that are fetched at the same time, by all workers: so many servers that answer slowly keep nobody else's waiting. */
+export const FETCHES_PER_KEY = 8
+
 /** How many jobs of a key may run at the same time. */
 export class RunningLimits {
   /** Of keys without a limit of their own; null: any number. */

@@ -20,6 +20,7 @@ export function jobOf(row: JobRow): Job {
     input: inputOf(row),
     payloadKey: row.payload_key,
     payloadVersion: row.payload_version,
+    sourceUrl: row.source_url,
     resultKey: row.result_key,
     error: row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
     waitingFor:

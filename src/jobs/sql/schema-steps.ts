@@ -280,6 +280,8 @@ const webhooks: SchemaStep = {
   sql: ({ real, now, options, randomHex, json, trigger }) => {
     const job = {
       model: 'new.model',
+      name: 'new.name',
+      metadata: 'new.metadata',
       audioSeconds: 'new.audio_seconds',
       attempt: 'new.attempt',
       acceptedAt: 'new.accepted_at',
@@ -413,6 +415,12 @@ const traceContext: SchemaStep = {
   `,
 }
 
+/** Jobs that have one are in queues which no worker of the version before takes from. */
+const sourceUrls: SchemaStep = {
+  compatibleFrom: 1,
+  sql: () => 'alter table jobs add column source_url text;',
+}
+
 export const SCHEMA_STEPS: readonly SchemaStep[] = [
   readyJobs,
   jobEvents,
@@ -421,4 +429,5 @@ export const SCHEMA_STEPS: readonly SchemaStep[] = [
   keyRules,
   traceContext,
   webhooks,
+  sourceUrls,
 ]

@@ -87,6 +87,8 @@ export interface JobsTable {
   waiting_message: string | null
   /** Names the content of the recording that was submitted; null: it can't be replaced. */
   payload_version: string | null
+  /** Where the recording is still to be fetched from; null: it is in the payload store. */
+  source_url: string | null
   /** Null unless the status is `processing`, as is `lease_until`. */
   lease_token: string | null
   lease_until: number | null

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { RawBuilder, SqlBool, Updateable } from 'kysely'
-import type { JobEvent, WeightsFetched } from '../../contract/job-event.ts'
+import type { JobEvent, RecordingFetched, WeightsFetched } from '../../contract/job-event.ts'
 import { claim } from '../queue/claim.ts'
 import type { ToldSegment } from '../../contract/transcript.ts'
 import { fromNow } from './dialect.ts'
@@ -8,7 +8,8 @@ import type { Database } from './dialect.ts'
 import { EventFeed } from '../events/event-feed.ts'
 import { readEvents } from '../events/event-log.ts'
 import { numberEvents } from '../events/event-order.ts'
-import { noteWeights } from '../events/event-note.ts'
+import { noteEvent } from '../events/event-note.ts'
+import type { Note } from '../events/event-note.ts'
 import { thinEvents } from '../events/event-thinning.ts'
 import { expireWaiting } from '../life/expiry.ts'
 import type { Expired } from '../life/expiry.ts'
@@ -28,6 +29,7 @@ import type { JobsTable } from './schema.ts'
 import type {
   ClaimOptions,
   ClaimedJob,
+  FetchedRecording,
   JobNewsBus,
   JobPage,
   JobStore,
@@ -51,8 +53,10 @@ import { passages, settleWithPassages, untold } from '../life/passages.ts'
 import type { StoredPassage } from '../life/passages.ts'
 import { findReplay, submitAll } from '../life/submit.ts'
 import { SubmitGroups } from '../life/submit-groups.ts'
+import { fetched } from '../life/fetched.ts'
 import { correctLength } from '../life/true-length.ts'
-import { RunningLimits } from '../queue/running-limits.ts'
+import { FETCH } from '../queue/queue-order.ts'
+import { FETCHES_PER_KEY, RunningLimits } from '../queue/running-limits.ts'
 import { waitingModels } from '../queue/waiting.ts'
 import { countWindows, keepWindow, windows } from '../life/windows.ts'
 
@@ -71,6 +75,7 @@ export class SqlJobStore implements JobStore {
   readonly #finder: JobFinder
   readonly #retention: Retention
   readonly #runningLimits: RunningLimits
+  readonly #fetchLimits: RunningLimits
 
   constructor(database: Database, options: JobStoreOptions = UNLIMITED, news: JobNewsBus = new LocalNews()) {
     this.#database = database
@@ -78,7 +83,9 @@ export class SqlJobStore implements JobStore {
     this.#news = news
     this.feed = new EventFeed(database, news)
     this.#finder = new JobFinder(database)
-    this.#runningLimits = new RunningLimits(options.limits.runningJobs)
+    const { runningJobs } = options.limits
+    this.#runningLimits = new RunningLimits(runningJobs)
+    this.#fetchLimits = new RunningLimits(Math.min(FETCHES_PER_KEY, runningJobs ?? FETCHES_PER_KEY))
     this.#retention = new Retention(database, options.retentionMs, options.onKept ?? (() => undefined))
     this.#submits = new SubmitGroups((jobs) => submitAll(database, jobs, options.limits))
   }
@@ -132,7 +139,9 @@ export class SqlJobStore implements JobStore {
   }
 
   async claim(options: ClaimOptions): Promise<readonly ClaimedJob[]> {
-    const claimed = await claim(this.#database, options, this.#runningLimits, (jobs) => this.#tellOfExpired(jobs))
+    // What is fetched and what runs are counted apart.
+    const limits = options.asked.includes(FETCH) ? this.#fetchLimits : this.#runningLimits
+    const claimed = await claim(this.#database, options, limits, (jobs) => this.#tellOfExpired(jobs))
     for (const { job } of claimed) this.#known.forget(job.id)
     if (claimed.length > 0) this.#tell('progress')
     return claimed
@@ -172,10 +181,19 @@ export class SqlJobStore implements JobStore {
     return isCorrected
   }
 
-  async noteWeights(lease: Lease, weights: WeightsFetched): Promise<boolean> {
-    const isNoted = await noteWeights(this.#database, heldBy(lease), weights)
-    if (isNoted) this.#tell('progress')
-    return isNoted
+  noteWeights(lease: Lease, data: WeightsFetched): Promise<boolean> {
+    return this.#note(lease, { kind: 'weights', data })
+  }
+
+  noteFetch(lease: Lease, data: RecordingFetched): Promise<boolean> {
+    return this.#note(lease, { kind: 'fetch', data })
+  }
+
+  async fetched(lease: Lease, recording: FetchedRecording): Promise<boolean> {
+    const job = await fetched(this.#database, heldBy(lease), recording)
+    if (job === undefined) return false
+    this.#tellOfGivenBack([job])
+    return true
   }
 
   windows(jobId: string): Promise<readonly string[]> {
@@ -326,6 +344,12 @@ export class SqlJobStore implements JobStore {
     return untold(stored, segments, await countWindows(this.#database, jobId))
   }
 
+  async #note(lease: Lease, note: Note): Promise<boolean> {
+    const isNoted = await noteEvent(this.#database, heldBy(lease), note)
+    if (isNoted) this.#tell('progress')
+    return isNoted
+  }
+
   async #settle(
     guard: RawBuilder<SqlBool>,
     lease: Lease,
@@ -355,10 +379,14 @@ export class SqlJobStore implements JobStore {
 
   async #giveBack(which: RawBuilder<SqlBool>, end: EndOfRun): Promise<readonly GivenBack[]> {
     const jobs = await giveBack(this.#database, which, end)
+    this.#tellOfGivenBack(jobs)
+    return jobs
+  }
+
+  #tellOfGivenBack(jobs: readonly GivenBack[]): void {
     for (const { id } of jobs) this.#known.forget(id)
     if (jobs.some((job) => job.status === 'pending')) this.#tell('claimable')
     for (const job of jobs) if (isFinished(job.status)) this.#tell('finished', job.id)
-    return jobs
   }
 }
 

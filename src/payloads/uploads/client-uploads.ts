@@ -82,4 +82,6 @@ export interface DirectUploads extends UnfinishedUploads {
   presign(key: PayloadKey, options: PresignOptions): Promise<PresignedUpload>
   /** The key that a URL of `presign` stands for, be it expired; undefined for any other URL, and for those of parts. */
   keyOf(url: URL): Promise<PayloadKey | undefined>
+  /** Whether a URL leads to anything that the store keeps, or to a part of it, by whatever URL. */
+  isOwn(url: URL): Promise<boolean>
 }

@@ -36,8 +36,16 @@ export class S3UploadUrls implements Disposable {
 
   /** Undefined for the URL of anything but an object below the prefix, and for those of parts. */
   async keyOf(url: URL): Promise<PayloadKey | undefined> {
+    return url.searchParams.has('partNumber') ? undefined : await this.#keyAt(url)
+  }
+
+  /** Whether a URL is of an object below the prefix, or of a part of one. */
+  async isOwn(url: URL): Promise<boolean> {
+    return (await this.#keyAt(url)) !== undefined
+  }
+
+  async #keyAt(url: URL): Promise<PayloadKey | undefined> {
     this.#bases ??= await Promise.all([this.#bucket, this.#other].map(baseOf))
-    if (url.searchParams.has('partNumber')) return undefined
     const base = this.#bases.find(({ host, pathname }) => url.host === host && url.pathname.startsWith(pathname))
     return base === undefined ? undefined : this.#bucket.keyOf(url.pathname.slice(base.pathname.length))
   }

@@ -246,6 +246,7 @@ describe('the key that a URL stands for', () => {
       `${s3.url}/${BUCKET}`,
       `${s3.url}/`,
     ]
+    expect(await store.uploads.isOwn(new URL(url))).toBe(true)
     const keys = await Promise.all(others.map((other) => store.uploads.keyOf(new URL(other))))
     expect(keys.filter((key) => key !== undefined)).toEqual([])
     expect(await elsewhere.uploads.keyOf(new URL(url))).toBeUndefined()

@@ -36,6 +36,10 @@ export class S3Uploads implements DirectUploads, Disposable {
     return await this.#urls.keyOf(url)
   }
 
+  async isOwn(url: URL): Promise<boolean> {
+    return await this.#urls.isOwn(url)
+  }
+
   async progress(key: PayloadKey): Promise<UploadProgress> {
     const whole = await headObject(this.#bucket, key)
     if (whole !== undefined) return { offset: whole.bytes, length: whole.bytes }

@@ -14,6 +14,9 @@ const MINTED_FILE = new RegExp(`^(${UUID})-(${MAC})\\.(${EXTENSION})$`)
 const FORMER_FILE = new RegExp(`^${UUID}\\.(${EXTENSION})$`)
 const MAC_BYTES = 16
 
+/** Of a recording that nobody has told the format of. */
+export const UNKNOWN_EXTENSION = 'bin'
+
 /** What shows whose an upload is. */
 type Proof =
   | { readonly kind: 'mac'; readonly uuid: string; readonly mac: Buffer }

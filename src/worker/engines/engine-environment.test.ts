@@ -6,6 +6,7 @@ test('an engine process gets what its libraries read, and no secret', () => {
     ...{ PATH: '/usr/bin', LANG: 'C.UTF-8', TZ: 'UTC', TMPDIR: '/tmp', LD_LIBRARY_PATH: '/opt/lib', LC_ALL: 'C' },
     ...{ ORT_DISABLE_TELEMETRY: '1', OMP_NUM_THREADS: '2', CUDA_VISIBLE_DEVICES: '0', NVIDIA_VISIBLE_DEVICES: 'all' },
     ...{ VK_DRIVER_FILES: '/usr/lib/icd.json', XDG_RUNTIME_DIR: '/run/user/1', __GLX_VENDOR_LIBRARY_NAME: 'nvidia' },
+    ...{ NODE_COMPILE_CACHE: '/var/cache/node' },
     SystemRoot: 'C:\\Windows',
   }
   const secrets = {

@@ -12,20 +12,14 @@ import type { Transcript } from '../../contract/transcript.ts'
 import type { Admission } from '../admission/scheduler.ts'
 import { JobTrace } from './job-trace.ts'
 import { KeptWindows } from './kept-windows.ts'
-import { after } from './long-timer.ts'
+import { LeaseWatch } from './lease-watch.ts'
 import type { MeteredRun, SpeedMeter } from './speed-meter.ts'
-import { patiently } from './patience.ts'
 import { requireTranscript } from './require-transcript.ts'
 import { Stopped, settle, untilSettled } from './settling.ts'
-import type { StopReason } from './settling.ts'
 import type { Transcriber } from '../transcriber.ts'
 import { TrueLength } from './true-length.ts'
-import { WeightsNotes } from './weights-notes.ts'
-
-/** A lease outlives three missed heartbeats. */
-const HEARTBEATS_PER_LEASE = 4
-
-const JOBS_TABLE = 'the jobs table'
+import { DownloadNotes } from './download-notes.ts'
+import type { WeightsFetched } from '../../contract/job-event.ts'
 
 class UnreadableJob extends CodedError<'job.unreadable'> {
   override readonly name = 'UnreadableJob'
@@ -54,11 +48,11 @@ export class JobRun {
   readonly #options: JobRunOptions
   readonly #claimed: ClaimedJob
   readonly #admission: Pick<Admission, 'engine'> | null
-  readonly #abort = new AbortController()
+  readonly #watch: LeaseWatch
   readonly #logger: Logger
   readonly #windows: KeptWindows
   readonly #length: TrueLength
-  readonly #weights: WeightsNotes
+  readonly #weights: DownloadNotes<WeightsFetched>
   readonly #trace: JobTrace
   /** Seconds of audio that the speed meter knows of, those of earlier runs included. */
   #metered = 0
@@ -72,11 +66,16 @@ export class JobRun {
     this.#admission = admission
     const { job, lease } = claimed
     this.#logger = options.logger.child({ job: job.id, model: job.model, attempt: lease.attempt })
-    const onLost = (): void => this.#abort.abort(new Stopped('lost'))
+    this.#watch = new LeaseWatch({ ...options, claimed, logger: this.#logger })
+    const onLost = (): void => this.#watch.end('lost')
     const { jobs, transcriber, tracer = NO_TRACER } = options
-    this.#trace = new JobTrace(tracer, claimed)
+    this.#trace = new JobTrace(tracer, claimed, 'job')
     this.#windows = new KeptWindows({ jobs, lease, logger: this.#logger, onLost })
-    this.#weights = new WeightsNotes({ jobs, lease, logger: this.#logger })
+    this.#weights = new DownloadNotes({
+      // What is told of is what the event has, and nothing beside it.
+      note: ({ receivedBytes, totalBytes }) => jobs.noteWeights(lease, { receivedBytes, totalBytes }),
+      logger: this.#logger,
+    })
     const { decodesHere } = transcriber
     this.#length = new TrueLength({ jobs, claimed, decodesHere, logger: this.#logger, onLost })
   }
@@ -88,11 +87,11 @@ export class JobRun {
     await using parts = new AsyncDisposableStack()
     parts.use(this.#weights)
     // Until it is settled: its lease is prolonged also while that waits for the database.
-    parts.use(this.#watch(stop))
+    parts.use(this.#watch.start(stop))
+    parts.defer(() => this.#running?.[Symbol.dispose]())
     try {
       if (this.#admission === null) throw new Stopped('no-room')
-      // A cancellation between the claim and the subscription would be noticed a heartbeat too late.
-      await this.#patiently(() => this.#heartbeat(), JOBS_TABLE)
+      await this.#watch.begin()
       const transcript = await this.#transcribe()
       await this.#trace.step('store result', () => this.#succeed(transcript))
       this.#meter(transcript.duration)
@@ -115,47 +114,13 @@ export class JobRun {
     }
   }
 
-  /** Aborts the run when the worker stops, the job is cancelled or the lease is lost. */
-  #watch(stop: AbortSignal): Disposable {
-    const { jobs, leaseMs, maxRunMs } = this.#options
-    const onStop = (): void => this.#abort.abort(new Stopped('stopping'))
-    if (stop.aborted) onStop()
-    stop.addEventListener('abort', onStop, { once: true })
-    const onCancel = (): void => this.#abort.abort(new Stopped('cancelled'))
-    const cancellation = jobs.onJob('cancelRequested', this.#claimed.job.id, onCancel)
-    const { timeoutSeconds } = this.#claimed.job
-    const stopAfter = (ms: number | null, reason: StopReason): Disposable | undefined =>
-      ms === null ? undefined : after(ms, () => this.#abort.abort(new Stopped(reason)))
-    const timeout = stopAfter(timeoutSeconds === null ? null : timeoutSeconds * 1000, 'timeout')
-    const longest = stopAfter(maxRunMs, 'too-slow')
-    const timer = setInterval(() => {
-      this.#heartbeat().catch((error: unknown) => this.#logger.warn({ err: error }, 'a heartbeat failed'))
-    }, leaseMs / HEARTBEATS_PER_LEASE)
-    return {
-      [Symbol.dispose]: () => {
-        clearInterval(timer)
-        this.#running?.[Symbol.dispose]()
-        timeout?.[Symbol.dispose]()
-        longest?.[Symbol.dispose]()
-        cancellation[Symbol.dispose]()
-        stop.removeEventListener('abort', onStop)
-      },
-    }
-  }
-
   #endTrace(error?: unknown): void {
     this.#trace.end({ attributes: { 'sotto.job.windows': this.#windows.finished }, error })
   }
 
-  async #heartbeat(): Promise<void> {
-    const state = await this.#options.jobs.heartbeat(this.#claimed.lease, this.#options.leaseMs)
-    if (state === 'cancel') this.#abort.abort(new Stopped('cancelled'))
-    if (state === 'lost') this.#abort.abort(new Stopped('lost'))
-  }
-
   async #transcribe(): Promise<Transcript> {
     const { job } = this.#claimed
-    const { signal } = this.#abort
+    const { signal } = this.#watch
     signal.throwIfAborted()
     if (job.input === null) throw new UnreadableJob()
     const { payloads, transcriber } = this.#options
@@ -165,7 +130,7 @@ export class JobRun {
     if (windows > 0) this.#logger.info({ windows }, 'going on behind the windows that were kept')
     const { payloadKey, payloadVersion } = job
     await using recording = await this.#trace.step('open recording', () =>
-      this.#patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion)),
+      this.#watch.patiently(() => payloads.openLocal(payloadKey, signal, payloadVersion)),
     )
     this.#trace.transcribing(transcriber.decodesHere)
     if (!transcriber.decodesHere) this.#startMeter()
@@ -223,20 +188,14 @@ export class JobRun {
     const { lease } = this.#claimed
     const resultKey = resultKeyOf(lease.jobId, lease.attempt)
     const result = Buffer.from(JSON.stringify(requireTranscript(transcript)))
-    await this.#patiently(() => payloads.write(resultKey, Readable.from([result])))
+    await this.#watch.patiently(() => payloads.write(resultKey, Readable.from([result])))
     await this.#length.confirm(transcript.duration)
     // What could not be kept is told with the end.
     await this.#windows.flush()
     const { segments } = passageOf(transcript.segments, 0)
-    if (!(await this.#patiently(() => jobs.succeed(lease, resultKey, segments), JOBS_TABLE))) {
+    if (!(await this.#watch.patiently(() => jobs.succeed(lease, resultKey, segments), 'the jobs table'))) {
       await payloads.remove(resultKey)
       throw new Stopped('lost')
     }
-  }
-
-  async #patiently<T>(action: () => Promise<T>, store = 'the payload store'): Promise<T> {
-    return await patiently(action, this.#abort.signal, (error) => {
-      this.#logger.warn({ err: error }, `the job waits for ${store}`)
-    })
   }
 }

@@ -55,7 +55,7 @@ function ended(spans: readonly Recorded[]): readonly (readonly [name: string, er
 
 test('a run has its stages one after the other, below the run, which is below the submit', async () => {
   const { tracer, spans } = recording()
-  const trace = new JobTrace(tracer, claim())
+  const trace = new JobTrace(tracer, claim(), 'job')
   await trace.step('open recording', async () => undefined)
   trace.transcribing(true)
   for (const receivedBytes of [1, 9, 10]) trace.weights({ receivedBytes, totalBytes: 10 })
@@ -79,7 +79,7 @@ test('a run has its stages one after the other, below the run, which is below th
 
 test('a run that breaks off has failed, with what it was doing', () => {
   const { tracer, spans } = recording()
-  const trace = new JobTrace(tracer, claim())
+  const trace = new JobTrace(tracer, claim(), 'job')
   trace.transcribing(true)
   trace.loaded()
   trace.end({
@@ -93,7 +93,7 @@ test('a run that breaks off has failed, with what it was doing', () => {
 
 test('a run that was stopped has not failed, and says why it ended', () => {
   const { tracer, spans } = recording()
-  const trace = new JobTrace(tracer, claim())
+  const trace = new JobTrace(tracer, claim(), 'job')
   trace.transcribing(false)
   trace.end({ attributes: { 'sotto.job.windows': 0 }, error: new Stopped('cancelled') })
   expect(ended(spans)).toEqual(['job', 'queue', 'transcribe elsewhere'].map((name) => [name, undefined]))
@@ -102,7 +102,7 @@ test('a run that was stopped has not failed, and says why it ended', () => {
 
 test('a job whose submit was not traced is a trace of its own, with its time in the queue', () => {
   const { tracer, spans } = recording()
-  new JobTrace(tracer, claim({ traceparent: null })).end({ attributes: { 'sotto.job.windows': 0 } })
+  new JobTrace(tracer, claim({ traceparent: null }), 'job').end({ attributes: { 'sotto.job.windows': 0 } })
   expect(spans.map(({ options }) => options.parent)).toEqual([null, spans[0]?.traceparent])
 })
 

@@ -21,12 +21,13 @@ export class JobTrace {
   /** When the stage began, in milliseconds since 1970. */
   #sinceMs = 0
 
-  constructor(tracer: Tracer, { job, lease }: ClaimedJob) {
+  /** @param name what the run is for: to fetch the job's recording, or to transcribe it */
+  constructor(tracer: Tracer, { job, lease }: ClaimedJob, name: 'fetch' | 'job') {
     this.#tracer = tracer
     const parent = readTraceparent(job.traceparent)
     const { model, servedTier, audioSeconds } = job
     const attributes = { 'sotto.job.id': job.id, 'sotto.job.attempt': lease.attempt }
-    this.#run = tracer.start('job', {
+    this.#run = tracer.start(name, {
       parent,
       kind: 'consumer',
       attributes: {
