@@ -5,7 +5,7 @@ import { WHISPER_PARAMETERS } from '../src/models/whisper/parameters/parameter-d
 import { MAX_SUBTITLE_NUMBER, SUBTITLE_OPTIONS } from '../src/transcript/subtitle-options.ts'
 import { WEBHOOK_EVENTS } from '../src/contract/webhook-event.ts'
 import { ATTEMPT_CODES, DROPPED_CODES } from '../src/webhooks/delivery-codes.ts'
-import { API_PAGE, WEBHOOKS_PAGE, markdownTable, withTable } from './support/documented-table.ts'
+import { API_PAGE, WEBHOOKS_PAGE, markdownTable, withTable, withTables } from './support/documented-table.ts'
 
 test('the warnings of a transcript are documented', async () => {
   const rows = Object.entries(WARNING_CODES).map(([code, meaning]) => [`\`${code}\``, meaning])
@@ -31,17 +31,13 @@ test('the parameters that cut cues are documented', async () => {
   await expect(withTable(API_PAGE, 'else the answer is 400.', table)).toMatchFileSnapshot(API_PAGE)
 })
 
-const TABLES_OF_WEBHOOKS = [
-  ['Types of events:', ['type', 'is told when'], WEBHOOK_EVENTS],
-  ['An attempt that failed has a `code`:', ['code', 'the receiver'], ATTEMPT_CODES],
-  ['A delivery that is `dropped`, and not sent, has a `droppedBecause`:', ['code', ''], DROPPED_CODES],
-] as const
-
-test.each(TABLES_OF_WEBHOOKS)(
-  'what webhooks are told and why not is documented: %s',
-  async (before, header, meanings) => {
-    const rows = Object.entries(meanings).map(([name, meaning]) => [`\`${name}\``, meaning])
-    const page = withTable(WEBHOOKS_PAGE, before, markdownTable([header, ...rows]))
-    await expect(page).toMatchFileSnapshot(WEBHOOKS_PAGE)
-  },
-)
+test('what webhooks are told, and why one is not, is documented', async () => {
+  const table = (header: readonly string[], meanings: Readonly<Record<string, string>>): string =>
+    markdownTable([header, ...Object.entries(meanings).map(([name, meaning]) => [`\`${name}\``, meaning])])
+  const page = withTables(WEBHOOKS_PAGE, [
+    ['Types of events:', table(['type', 'is told when'], WEBHOOK_EVENTS)],
+    ['An attempt that failed has a `code`:', table(['code', 'the receiver'], ATTEMPT_CODES)],
+    ['A delivery that is `dropped`, and not sent, has a `droppedBecause`:', table(['code', ''], DROPPED_CODES)],
+  ])
+  await expect(page).toMatchFileSnapshot(WEBHOOKS_PAGE)
+})

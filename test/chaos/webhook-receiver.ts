@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -30,10 +30,7 @@ export class WebhookReceiver implements AsyncDisposable {
     const server = createServer()
     const receiver = new WebhookReceiver(server, random)
     server.on('request', (request: IncomingMessage, response) => {
-      void receiver.#receive(request).then((status) => {
-        if (status === undefined) request.socket.destroy()
-        else response.writeHead(status).end()
-      })
+      void receiver.#answer(request, response)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -69,6 +66,12 @@ export class WebhookReceiver implements AsyncDisposable {
     this.#server.closeAllConnections()
     this.#server.close()
     await once(this.#server, 'close')
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const status = await this.#receive(request)
+    if (status === undefined) request.socket.destroy()
+    else response.writeHead(status).end()
   }
 
   /** Says the status to answer with; undefined: the connection breaks, be it before or after the webhook was taken. */

@@ -18,7 +18,15 @@ export const WEBHOOKS_PAGE = join(PROJECT, 'docs/webhooks.md')
  * @param before the text that the table follows, after an empty line
  */
 export function withTable(page: string, before: string, table: string): string {
-  const text = readFileSync(page, 'utf8')
+  return withTables(page, [[before, table]])
+}
+
+/** The same, of several tables: a page is written once. */
+export function withTables(page: string, tables: readonly (readonly [before: string, table: string])[]): string {
+  return tables.reduce((text, [before, table]) => replaced(text, page, before, table), readFileSync(page, 'utf8'))
+}
+
+function replaced(text: string, page: string, before: string, table: string): string {
   const start = text.indexOf(`${before}\n\n|`) + before.length + 2
   if (start < before.length + 2) throw new Error(`${page} has no table behind ${JSON.stringify(before)}`)
   const end = text.indexOf('\n\n', start)

@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { MAX_USAGE_DAYS } from '../../jobs/usage/usage.ts'
+import { MODEL_NAME_PATTERN } from '../authentication/api-key.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors/api-error.ts'
 import { errors } from '../schemas.ts'
@@ -20,7 +21,7 @@ const Query = Type.Object({
       examples: ['30'],
     }),
   ),
-  model: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Only of this model.' })),
+  model: Type.Optional(Type.String({ pattern: MODEL_NAME_PATTERN, description: 'Only of this model.' })),
 })
 
 const UsageSchema = Type.Object({

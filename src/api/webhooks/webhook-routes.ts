@@ -38,6 +38,8 @@ function secretRoutes({ webhooks }: ApiContext): FastifyPluginCallbackTypebox {
     api.get(
       '/v1/webhooks/secret',
       {
+        // Whoever knows it can sign as this server.
+        config: { scope: 'transcribe' },
         schema: {
           tags: ['Webhooks'],
           summary: 'The secret of this API key’s webhooks',

@@ -169,7 +169,7 @@ async function read(
   { parts, ofPart }: Scan,
   width: number,
 ): Promise<Row[]> {
-  const mostOf = (keyId: string): RawBuilder<number | null> => mostRunning(keyId, { asked, runningLimit })
+  const mostOf = (keyId: string): RawBuilder<number | null> => limitOf(keyId, { asked, runningLimit })
   const running = sql`
     select key_id, amount, ${mostOf('counted.key_id')}
     from (
@@ -214,7 +214,7 @@ function isCounted(asked: LookOptions['asked']): RawBuilder<SqlBool> {
 }
 
 /** How many of a key may run; null: any number. Of recordings to fetch, no key has more than a few at a time, whatever else it may. */
-function mostRunning(
+function limitOf(
   keyId: string,
   { asked, runningLimit }: Pick<LookOptions, 'asked' | 'runningLimit'>,
 ): RawBuilder<number | null> {
