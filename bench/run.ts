@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ run: (args: readonly s
   'engine-steps': () => import('./engine/steps.ts'),
   'engine-transformers-js': () => import('./engine/transformers-js.ts'),
   fidelity: () => import('./fidelity.ts'),
+  'first-text': () => import('./first-text.ts'),
   gpu: () => import('./gpu.ts'),
   hour: () => import('./hour.ts'),
   resume: () => import('./resume.ts'),

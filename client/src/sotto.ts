@@ -3,6 +3,8 @@ import { SottoError } from './errors.ts'
 import { Http } from './http.ts'
 import type { RequestForLog } from './http.ts'
 import { Job } from './job.ts'
+import { Keys, usageOf } from './keys.ts'
+import type { Usage } from './keys.ts'
 import { Pages } from './pages.ts'
 import type { Audio, JobBody, JobEvent, JobStatus, SubmitOptions, TranscribeOptions, Transcript } from './types.ts'
 import { Uploads } from './uploads.ts'
@@ -50,6 +52,7 @@ export interface ListFilter {
  */
 export class Sotto {
   readonly uploads: Uploads
+  readonly keys: Keys
   readonly #http: Http
   readonly #model: string
 
@@ -66,6 +69,7 @@ export class Sotto {
       ...{ apiKey, credentials, headers, onRequest },
     })
     this.uploads = new Uploads(this.#http)
+    this.keys = new Keys(this.#http)
   }
 
   /**
@@ -151,6 +155,24 @@ export class Sotto {
   > {
     const answer = fieldsOf(await this.#http.json('/v1/models', { signal }), 'the answer')
     return listOf(answer, 'data').map((model) => fieldsOf(model, 'a model'))
+  }
+
+  /** Which key asks, what it may, its limits, and what not every server has. */
+  async me({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Readonly<Record<string, unknown>>> {
+    return fieldsOf(await this.#http.json('/v1/me', { signal }), 'the answer')
+  }
+
+  /** What the key has used: audio, jobs and failures, by day and model. */
+  async usage({
+    signal,
+    ...query
+  }: {
+    readonly by?: 'day' | 'model'
+    readonly days?: number
+    readonly model?: string
+    readonly signal?: AbortSignal
+  } = {}): Promise<readonly Usage[]> {
+    return usageOf(await this.#http.json('/v1/usage', { query, signal }))
   }
 
   async #place(audio: Audio, options: SubmitOptions): Promise<string> {

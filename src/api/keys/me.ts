@@ -1,7 +1,6 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Static } from 'typebox'
-import { DEFAULT_MODEL } from '../../models/catalogue.ts'
 import { version } from '../../version.ts'
 import { mayUse } from '../authentication/principal.ts'
 import type { Principal } from '../authentication/principal.ts'
@@ -94,9 +93,8 @@ function limitsOf({ key: { limits } }: Principal, settings: ApiSettings): Static
   }
 }
 
-/** The largest that the key may use whose weights are here. */
-async function defaultModelOf(principal: Principal, { catalogue, models }: ApiContext): Promise<string> {
-  const largestFirst = catalogue.list().toSorted((one, other) => (other.parameters ?? 0) - (one.parameters ?? 0))
-  for (const { id } of largestFirst) if (mayUse(principal, id) && (await models.isPresent(id))) return id
-  return principal.models?.[0] ?? DEFAULT_MODEL
+/** What OpenAI's names stand for, if the key may use it. */
+async function defaultModelOf(principal: Principal, { names }: ApiContext): Promise<string> {
+  const { id } = await names.defaultModel()
+  return mayUse(principal, id) ? id : (principal.models?.[0] ?? id)
 }
