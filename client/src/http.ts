@@ -29,7 +29,7 @@ export interface RequestForLog {
 
 export interface Call {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
   readonly json?: unknown
   readonly body?: Blob | Uint8Array<ArrayBuffer>
   readonly headers?: Readonly<Record<string, string>>
@@ -97,7 +97,9 @@ export class Http {
     const { baseUrl } = this.options
     const url = new URL(/^https?:/i.test(target) ? target : `${baseUrl.replace(/\/+$/, '')}${target}`)
     for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) url.searchParams.set(name, String(value))
+      // A list is one parameter several times.
+      const values = typeof value === 'object' ? value : value === undefined ? [] : [String(value)]
+      for (const each of values) url.searchParams.append(name, each)
     }
     return url
   }

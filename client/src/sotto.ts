@@ -140,7 +140,7 @@ export class Sotto {
     const pairs = Object.entries(metadata).map(([name, value]) => [`metadata.${name}`, value] as const)
     return new Pages(async (cursor) => {
       const query = {
-        ...{ status: typeof status === 'object' ? status.join(',') : status, model, q, limit, before: cursor },
+        ...{ status, model, q, limit, before: cursor },
         ...{ from: from?.toISOString(), to: to?.toISOString(), ...Object.fromEntries(pairs) },
       }
       const page = fieldsOf(await this.#http.json(REQUESTS, { query }), 'a page')

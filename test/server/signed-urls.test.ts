@@ -101,5 +101,5 @@ test('the first key that is made after another one was revoked does not see its 
   await using second = await Server.start({ dataDir: folder.path })
   const next = new Client(second.url, second.newKey ?? '')
   expect((await next.fetch(`/v1/async/requests/${id}`)).status).toBe(404)
-  expect(await next.json(200, '/v1/async/requests')).toEqual({ requests: [], next: null })
+  expect(await next.json(200, '/v1/async/requests')).toEqual({ requests: [], next: null, previous: null })
 })
