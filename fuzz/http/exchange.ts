@@ -8,6 +8,9 @@ export interface Answer {
   readonly body: Buffer
 }
 
+/** In a head, which comes in one piece. */
+const EVENT_STREAM = /^HTTP\/1\.1 200 [^]*\r\ncontent-type: text\/event-stream/i
+
 /** `closed`: the connection ended without an answer. `silent`: nothing came in time. */
 export type Outcome = Answer | { readonly kind: 'closed' } | { readonly kind: 'silent' }
 
@@ -24,12 +27,16 @@ export async function exchange(
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
   const chunks: Buffer[] = []
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
   // What has arrived by then is the answer: a server that refuses a body may reset the connection behind its answer.
   socket.on('error', () => undefined)
   if (options.endsAfter === true) socket.end(bytes)
   else socket.write(bytes)
   const ended = new AbortController()
+  socket.on('data', (chunk: Buffer) => {
+    chunks.push(chunk)
+    // It goes on for as long as its job does.
+    if (EVENT_STREAM.test(chunk.toString('latin1'))) ended.abort()
+  })
   const limit = AbortSignal.timeout(options.limitMs)
   socket.once('end', () => ended.abort())
   socket.once('close', () => ended.abort())

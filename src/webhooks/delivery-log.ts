@@ -10,6 +10,8 @@ import { targetOf } from './endpoint.ts'
 /** A job that is taken up again and again has a delivery for each time. */
 const MAX_DELIVERIES = 100
 
+const DELIVERY_ID = /^evt_[\da-f]{32}$/
+
 export interface LoggedAttempt {
   readonly at: Date
   readonly durationMs: number
@@ -78,6 +80,8 @@ export class DeliveryLog {
    * False: there is none of this job.
    */
   async replay(jobId: string, id: string): Promise<boolean> {
+    // Not every text may be asked of every database.
+    if (!DELIVERY_ID.test(id)) return false
     const { queries, dialect } = this.#database
     const own = await queries
       .selectFrom('webhook_deliveries')
