@@ -6,6 +6,8 @@ import type { Client, JobBody } from '../test/support/client.ts'
 const POLL_MS = 25
 /** Beyond what any case takes on a busy machine: it only tells a job that hangs. */
 const JOB_LIMIT_MS = 180_000
+/** What runs still by then may be a recording that is fetched from nowhere, which takes minutes. */
+const PATIENCE_MS = 10_000
 /** To be looked for in the log. */
 const TRANSCRIPTS = 50
 const FINISHED = new Set(['success', 'failed', 'cancelled'])
@@ -59,14 +61,21 @@ export interface Settled {
   readonly transcripts: readonly string[]
 }
 
-/** Cancels what waits, waits for what runs, and looks at all that has finished. */
+/** Cancels what waits, waits for what runs, not for long, and looks at all that has finished. */
 export async function settle(client: Client): Promise<Settled> {
-  for (const { id } of await jobsIn(client, 'pending')) {
-    // 409: it has finished meanwhile.
-    await client.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' })
-  }
+  // 409: it has finished meanwhile.
+  const cancel = async (id: string): Promise<void> =>
+    void (await client.fetch(`/v1/async/requests/${id}/cancel`, { method: 'POST' }))
+  for (const { id } of await jobsIn(client, 'pending')) await cancel(id)
   const running = [...(await jobsIn(client, 'pending')), ...(await jobsIn(client, 'processing'))]
-  const ended = await Promise.all(running.map(async ({ id }) => ({ id, job: await finished(client, id) })))
+  const ended = await Promise.all(
+    running.map(async ({ id }) => {
+      const ending = finished(client, id)
+      const isDone = await Promise.race([ending.then(() => true), delay(PATIENCE_MS, false, { ref: false })])
+      if (!isDone) await cancel(id)
+      return { id, job: await ending }
+    }),
+  )
   const faults = ended.filter(({ job }) => job === undefined).flatMap(({ id }) => faultsOfJob(id, undefined))
   const transcripts: string[] = []
   let jobs = 0

@@ -8,8 +8,8 @@ export interface Answer {
   readonly body: Buffer
 }
 
-/** In a head, which comes in one piece. */
-const EVENT_STREAM = /^HTTP\/1\.1 200 [^]*\r\ncontent-type: text\/event-stream/i
+/** In a head, which comes in one piece, perhaps behind an interim answer. */
+const EVENT_STREAM = /(?:^|\r\n\r\n)HTTP\/1\.1 200 [^]*\r\ncontent-type: text\/event-stream/i
 
 /** `closed`: the connection ended without an answer. `silent`: nothing came in time. */
 export type Outcome = Answer | { readonly kind: 'closed' } | { readonly kind: 'silent' }
