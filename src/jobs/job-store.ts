@@ -206,7 +206,8 @@ export interface JobStore {
    */
   findReplay(keyId: string, idempotency: Idempotency): Promise<Job | undefined>
 
-  find(id: string): Promise<Job | undefined>
+  /** @param maxAgeMs how long ago it may have been read, where another process may have changed it since; default: not before now */
+  find(id: string, maxAgeMs?: number): Promise<Job | undefined>
 
   /**
    * What a key has of what `KeyLimits` limit.

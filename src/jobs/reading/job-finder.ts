@@ -13,6 +13,7 @@ interface Read {
   readonly rows: ReadonlyMap<string, JobRow>
   /** `KnownJobs.generation` at its beginning. */
   readonly generation: number
+  readonly readAtMs: number
 }
 
 /** Looks jobs up by their ids, batched: those that are asked for in one turn of the event loop are read by one statement. */
@@ -20,6 +21,7 @@ export class JobFinder {
   /** To be told of each change. */
   readonly known: KnownJobs
   readonly #database: Database
+  readonly #renewing = new Set<string>()
   /** What will be read at the end of this turn. */
   #next: { readonly ids: Set<string>; readonly read: Promise<Read> } | undefined
 
@@ -28,14 +30,30 @@ export class JobFinder {
     this.known = new KnownJobs(database)
   }
 
-  async find(id: string): Promise<Job | undefined> {
-    const known = this.known.get(id)
-    if (known !== undefined) return known
-    const { rows, generation } = await this.#readWith(id)
+  /** @param maxAgeMs how long ago it may have been read */
+  async find(id: string, maxAgeMs = 0): Promise<Job | undefined> {
+    const known = this.known.get(id, maxAgeMs)
+    if (known === undefined) return await this.#find(id)
+    // Read anew before it is too old, so that those who ask again and again do not all wait for it at the same time.
+    if (this.known.ageMs(id) > maxAgeMs / 2) this.#renew(id)
+    return known
+  }
+
+  #renew(id: string): void {
+    if (this.#renewing.has(id)) return
+    this.#renewing.add(id)
+    // Whoever asks when it is too old gets the error.
+    void this.#find(id)
+      .catch(() => undefined)
+      .finally(() => this.#renewing.delete(id))
+  }
+
+  async #find(id: string): Promise<Job | undefined> {
+    const { rows, ...read } = await this.#readWith(id)
     const row = rows.get(id)
     if (row === undefined) return undefined
     const job = jobOf(row)
-    this.known.add(job, generation)
+    this.known.add(job, read)
     return job
   }
 
@@ -53,6 +71,7 @@ export class JobFinder {
     await setImmediate()
     this.#next = undefined
     const { generation } = this.known
+    const readAtMs = performance.now()
     const given = this.#database.dialect.rows(
       [...ids].map((id) => ({ id })),
       { id: 'text' },
@@ -60,6 +79,6 @@ export class JobFinder {
     const { rows } = await sql<JobRow>`
       select * from jobs where id in (select given.id from ${given})
     `.execute(this.#database.queries)
-    return { rows: new Map(rows.map((row) => [row.id, row])), generation }
+    return { rows: new Map(rows.map((row) => [row.id, row])), generation, readAtMs }
   }
 }

@@ -100,8 +100,8 @@ export class SqlJobStore implements JobStore {
     return findReplay(this.#database, keyId, idempotency)
   }
 
-  find(id: string): Promise<Job | undefined> {
-    return this.#finder.find(id)
+  find(id: string, maxAgeMs?: number): Promise<Job | undefined> {
+    return this.#finder.find(id, maxAgeMs)
   }
 
   usage(keyId: string, limits: Partial<KeyLimits> = {}): Promise<KeyUsage> {
