@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fixture } from '../support/clips.ts'
 import { ChaosClient } from './clients.ts'
@@ -61,6 +62,11 @@ export class Campaign {
   /** Removes all its jobs. */
   async clear(): Promise<void> {
     for (const { id } of this.#jobs) await this.#watcher.remove(id)
+  }
+
+  /** Whether a path is that of an upload which its client gave up. */
+  isGivenUp(path: string): boolean {
+    return this.#users.some(({ givenUp }) => givenUp.includes(basename(path)))
   }
 
   get #jobs(): ChaosClient['jobs'] {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { extname } from 'node:path'
+import { basename, extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { jsonBody } from '../support/client.ts'
 import type { JobBody } from '../support/client.ts'
@@ -40,6 +40,8 @@ export interface ClientOptions {
  */
 export class ChaosClient {
   readonly jobs: Acknowledged[] = []
+  /** Names of uploads that were given up, since their answer was lost with the server's port: they may be there, and go after a day. */
+  readonly givenUp: string[] = []
   readonly #options: ClientOptions
   readonly #following: Promise<void>[] = []
 
@@ -84,7 +86,10 @@ export class ChaosClient {
     const idempotency = { 'idempotency-key': randomUUID() }
     for (;;) {
       const { uploadUrl } = (await this.#ask(path, { method: 'POST' }, [201])) as { uploadUrl: { PUT: string } }
-      if (!(await this.#put(uploadUrl.PUT, bytes))) continue
+      if (!(await this.#put(uploadUrl.PUT, bytes))) {
+        this.givenUp.push(basename(new URL(uploadUrl.PUT).pathname))
+        continue
+      }
       const webhook = this.#options.receiver?.webhook
       const { body, headers } = jsonBody({ URL: uploadUrl.PUT, input: {}, ...(webhook && { webhook }) })
       const init = { method: 'POST', body, headers: { ...headers, ...idempotency } }

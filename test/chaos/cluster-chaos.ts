@@ -81,7 +81,9 @@ export async function clusterChaos(options: ChaosOptions): Promise<ChaosReport> 
   const { verdict, occurrences } = await campaign.run(disturbances, options)
   const surplus = await surplusJobs(cluster.databaseUrl, verdict.acknowledged)
   await campaign.clear()
-  const leftOver = await settled(() => cluster.s3.contents.filter((name) => !isInstallations(name)))
+  const leftOver = await settled(() =>
+    cluster.s3.contents.filter((name) => !isInstallations(name) && !campaign.isGivenUp(name)),
+  )
   for (const each of all) await each.end()
   return {
     setup: 'PostgreSQL and S3',

@@ -176,7 +176,9 @@ describe.skipIf(!isThere)(`the sandbox${why}`, () => {
     expect((await engine.transcribe(task, { signal: never })).text).not.toBe('')
     expect((await readdir(folder.path)).some((name) => name.endsWith('.safetensors'))).toBe(true)
 
-    const running = engine.transcribe(task, { signal: never })
+    // The signal takes a moment to reach what is inside: a recording that takes longer.
+    const long = { ...task, audioPath: fixture('en-one-minute.m4a') }
+    const running = engine.transcribe(long, { signal: never })
     process.kill(engine.pid ?? 0, 'SIGKILL')
     await expect(running).rejects.toMatchObject({ code: 'engine.crashed', message: expect.stringContaining('SIGKILL') })
     // At the very moment in which the sandbox is made, nothing is left behind either.
