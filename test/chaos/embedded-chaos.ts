@@ -59,7 +59,7 @@ export async function embeddedChaos(options: ChaosOptions): Promise<ChaosReport>
   const campaign = await Campaign.start({ baseUrl, key: KEY, random, receiver })
   const { verdict, occurrences } = await campaign.run(disturbances, options, () => clock.settle())
   await campaign.clear()
-  const leftOver = await settled(async () => (await objectsIn(dataDir)).filter((path) => !campaign.isGivenUp(path)))
+  const leftOver = await settled(async () => (await objectsIn(dataDir)).filter((name) => !campaign.isGivenUp(name)))
   await server.end()
   return {
     setup: isSmall ? 'embedded, on a small disk' : 'embedded (no small disk could be mounted, so none was full)',
