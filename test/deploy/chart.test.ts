@@ -133,7 +133,9 @@ test('pods are bounded and confined as the restricted Pod Security Standard asks
   for (const inner of ['/metrics', '/readyz']) {
     expect(ingress.paths.filter((path) => inner.startsWith(path))).toEqual([])
   }
-  expect(ingress.paths).toEqual(expect.arrayContaining(['/v1', '/docs', '/healthz']))
+  expect(ingress.paths).toEqual(
+    expect.arrayContaining(['/v1', '/openai', '/asr', '/detect-language', '/docs', '/healthz']),
+  )
   const all = new Map(await templates())
   for (const file of ['api.yaml', 'workers.yaml', 'migration.yaml']) {
     expect(all.get(file)).toMatch(/ +resources:\n +\{\{- toYaml \S+resources \|/)
